@@ -1,0 +1,1 @@
+//! A simulated AWS account and EKS cluster that speak the real wire protocols on loopback.

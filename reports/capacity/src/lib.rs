@@ -1,0 +1,1 @@
+//! Instance catalogue, price book, Fargate sizing and Karpenter packing: pure functions over data.
