@@ -1,0 +1,10 @@
+//! Judges that none of us wrote, and how ours is held against them.
+//!
+//! [`cases`] generates questions for a packer, the same ones every time. `karpenter/` is a small Go
+//! program that answers them with Karpenter's own scheduler used as a library. [`records`] keeps
+//! its answers with the versions and the digest of each question, so that a machine without Go
+//! holds ours against Karpenter's all the same, and a machine with Go can ask again.
+
+pub mod cases;
+pub mod random;
+pub mod records;
