@@ -65,7 +65,9 @@ pub struct Delegation {
 
 /// A clock's sleep by duration.
 pub async fn sleep(clock: &dyn Clock, duration: Duration) {
-    let at = clock.now().saturating_add(jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX));
+    let at = clock.now().saturating_add(
+        jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX),
+    );
     if let Ok(at) = at {
         clock.sleep_until(at).await;
     }

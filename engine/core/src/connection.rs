@@ -11,7 +11,9 @@ use crate::failure::Failure;
 use crate::value::Value;
 
 /// The kind of connection that a module needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An AWS account and region. Settings: `region`, `profile`, `role_arn`, `expected_account`.

@@ -5,7 +5,9 @@
 //! keyed hash.
 
 /// The name of a fact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct FactKey {
     /// The connection's identity, for example `aws 111122223333 ap-northeast-2`.
     pub connection: String,

@@ -286,8 +286,13 @@ pub trait Module: Send + Sync {
     /// What is to be done. The default compares [`Module::desired`] with the projection field by
     /// field ([`compare`]) and replaces where an immutable argument of that name differs.
     fn diff(&self, arguments: &Values, observed: &Observed) -> Change {
-        let immutable: Vec<&str> =
-            self.schema().arguments.iter().filter(|one| one.immutable).map(|one| one.name).collect();
+        let immutable: Vec<&str> = self
+            .schema()
+            .arguments
+            .iter()
+            .filter(|one| one.immutable)
+            .map(|one| one.name)
+            .collect();
         compare(&self.desired(arguments), observed, &immutable)
     }
 
@@ -299,7 +304,11 @@ pub trait Module: Send + Sync {
     async fn verify(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure>;
 
     /// Looks whether a deleted object is gone. The default observes.
-    async fn verify_absent(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
+    async fn verify_absent(
+        &self,
+        context: &Context,
+        arguments: &Values,
+    ) -> Result<Verdict, Failure> {
         Ok(match self.observe(context, arguments).await? {
             Observed::Absent => Verdict::Converged(Values::new()),
             Observed::Present(_) => Verdict::NotYet("still there".to_owned()),

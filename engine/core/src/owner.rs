@@ -16,7 +16,9 @@ pub const ADDRESS_KEY: &str = "runbook/address";
 const TAG_LIMIT: usize = 256;
 
 /// A runbook's instance: `<runbook>/<instance>`, for example `nodeless/myeks`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Owner(pub String);
 

@@ -9,6 +9,16 @@
 //! expressions. Below it: plan, execution, journal, which know expressions only as things that the
 //! graph evaluates for them against [`Bindings`].
 
+mod compile;
+mod cycle;
+mod digest;
+mod edges;
+mod evaluate;
+mod expand;
+mod inputs;
+mod resolve;
+mod template;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,9 +27,17 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::connection::Kind;
 use crate::diagnostic::Diagnostic;
+use crate::document::{InputDeclaration, Named};
+use crate::expression::scope::Files;
 use crate::module::Module;
 use crate::source::{Sources, Span};
 use crate::value::Value;
+
+pub use compile::{CompileInput, Loaded, Loader, Refused, compile};
+pub use expand::Expansion;
+pub use inputs::{Given, GivenInputs};
+
+use template::{Program, Template};
 
 /// A scope, by its position in [`Graph::scopes`]; 0 is the root runbook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +57,6 @@ pub struct ExpressionId(pub u32);
 pub struct TemplateId(pub u32);
 
 /// One runbook file in use: the root, or a call.
-#[derive(Debug)]
 pub struct Scope {
     /// The scope of the call; `None` for the root.
     pub parent: Option<ScopeId>,
@@ -53,6 +70,41 @@ pub struct Scope {
     pub for_each: Option<ExpressionId>,
     /// Connections by name, after inheritance from the caller.
     pub connections: BTreeMap<String, ConnectionId>,
+    /// Its declared inputs with what they are bound to.
+    pub(crate) inputs: BTreeMap<String, Bound>,
+    /// Its outputs, evaluated in this scope.
+    pub(crate) outputs: BTreeMap<String, TemplateId>,
+    /// Tasks and calls by id.
+    pub(crate) members: BTreeMap<String, Member>,
+    /// What `file`, `template` and `glob` read.
+    pub(crate) files: Arc<dyn Files>,
+}
+
+/// What an input is bound to.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    /// The declaration.
+    pub(crate) declaration: InputDeclaration,
+    /// Its value or where it is evaluated.
+    pub(crate) to: BoundTo,
+}
+
+/// The value of an input, or where it comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum BoundTo {
+    /// Given to the root, or a default.
+    Value(Value),
+    /// An argument of the call, evaluated in the parent.
+    Argument(TemplateId),
+}
+
+/// What an id of a file stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Member {
+    /// A task.
+    Task(VertexId),
+    /// A call.
+    Call(ScopeId),
 }
 
 /// A connection, by its position in [`Graph::connections`].
@@ -112,6 +164,17 @@ pub struct Vertex {
     pub adopt: bool,
     /// Where the task is declared.
     pub span: Span,
+    /// `needs` and `after` of the task and of the calls around it, by name.
+    pub(crate) named: NamedEdges,
+}
+
+/// What a task is said to come after, beyond what it refers to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NamedEdges {
+    /// `needs`, each with the scope of the name.
+    pub(crate) needs: Vec<(ScopeId, Named)>,
+    /// `after`.
+    pub(crate) after: Vec<(ScopeId, Named)>,
 }
 
 /// A condition with what to say when it is false.
@@ -225,8 +288,9 @@ pub trait Bindings {
     /// The keys of a repeated vertex in that scope instance; `None` while they are unknown.
     fn keys(&self, vertex: VertexId, keys: &[String]) -> Option<Vec<String>>;
 
-    /// The keys of a repeated call in that scope instance; `None` while they are unknown.
-    fn call_keys(&self, call: ScopeId, keys: &[String]) -> Option<Vec<String>>;
+    /// The keys and values of a repeated call in that scope instance; `None` while they are
+    /// unknown.
+    fn call_keys(&self, call: ScopeId, keys: &[String]) -> Option<Vec<(String, Value)>>;
 
     /// `run.id`, `run.slot`, `run.changed` (unknown while open).
     fn run(&self, field: &str) -> Value;
@@ -283,7 +347,11 @@ pub struct Graph {
     /// The value of the root's identity input, when it has one.
     pub instance: Option<String>,
     /// The root's outputs.
-    pub outputs: BTreeMap<String, ExpressionId>,
+    pub outputs: BTreeMap<String, TemplateId>,
+    /// Compiled expressions.
+    pub(crate) programs: Vec<Program>,
+    /// Compiled trees of values and expressions.
+    pub(crate) templates: Vec<Template>,
     /// Versioned digest of the meaning: tasks, expressions, inputs, module names. Comments,
     /// order of keys and file names do not show.
     pub digest: String,

@@ -1,0 +1,776 @@
+//! From documents to a graph: calls are inlined, every text with expressions is compiled.
+//!
+//! This is the first of two passes. It lays out scopes, vertices and programs; the second
+//! ([`super::resolve`], [`super::edges`]) follows the references, since a task may refer to one
+//! that stands below it. Problems of both are reported together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use minijinja::Expression;
+
+use super::inputs::{self, GivenInputs};
+use super::template::{Part, Program, Sees, Template, TextPart};
+use super::{
+    Bound, BoundTo, Check, ConnectionDeclaration, ConnectionId, ExpressionId, Graph, Member, Retry,
+    Scope, ScopeId, TemplateId, Vertex, VertexId,
+};
+use crate::connection::Kind;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::document::{Document, Named, TaskDeclaration, Uses, decode};
+use crate::expression::environment::environment;
+use crate::expression::references::{References, references};
+use crate::expression::scope::Files;
+use crate::expression::text::{Piece, Unclosed, split};
+use crate::registry::Registry;
+use crate::shape::suggest;
+use crate::source::{FileId, Sources, Span};
+use crate::value::Value;
+use crate::yaml::{self, Node, NodeKind, Scalar, Style};
+
+/// Calls inside calls.
+const MOST_CALLS: usize = 32;
+
+/// Reads runbooks that are called, and the files beside them.
+pub trait Loader: Send + Sync {
+    /// The runbook that `reference` means in a file of that folder; the error says why not.
+    fn load(&self, folder: &Path, reference: &str) -> Result<Loaded, String>;
+    /// What `file`, `template` and `glob` read for a file of that folder.
+    fn files(&self, folder: &Path) -> Arc<dyn Files>;
+}
+
+/// A runbook's text.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// As the user would type it; equal names are the same file.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The folder it stands in.
+    pub folder: PathBuf,
+}
+
+/// What a graph is compiled from.
+pub struct CompileInput<'a> {
+    /// The root runbook.
+    pub root: Loaded,
+    /// Reads what it calls.
+    pub loader: &'a dyn Loader,
+    /// The modules.
+    pub registry: &'a Registry,
+    /// Given inputs.
+    pub given: &'a GivenInputs,
+}
+
+/// Why there is no graph: every problem, with the texts they point into.
+#[derive(Debug)]
+pub struct Refused {
+    /// Sorted by place, without repetition; at least one error.
+    pub problems: Vec<Diagnostic>,
+    /// The files.
+    pub sources: Sources,
+}
+
+/// Compiles a graph. Warnings are returned beside it.
+pub fn compile(input: &CompileInput<'_>) -> Result<(Graph, Vec<Diagnostic>), Box<Refused>> {
+    let mut compiler = Compiler::new(input);
+    compiler.root();
+    let Compiler { graph, mut problems, .. } = compiler;
+    let mut graph = graph;
+    if !graph.scopes.is_empty() {
+        super::resolve::resolve(&graph, &mut problems);
+        super::edges::connect(&mut graph, &mut problems);
+        if problems.iter().all(|problem| problem.severity == Severity::Warning) {
+            if let Err(ring) = graph.order() {
+                problems.push(*ring);
+            }
+        }
+    }
+    problems.sort_by_key(|problem| {
+        (problem.primary.as_ref().map(|label| label.span), problem.code, problem.message.clone())
+    });
+    problems.dedup();
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Box::new(Refused { problems, sources: graph.sources }));
+    }
+    graph.digest = super::digest::digest(&graph);
+    Ok((graph, problems))
+}
+
+/// What is passed down from a call to its tasks.
+#[derive(Clone, Default)]
+struct Inherited {
+    when: Vec<(ScopeId, ExpressionId)>,
+    needs: Vec<(ScopeId, Named)>,
+    after: Vec<(ScopeId, Named)>,
+    path: Vec<String>,
+}
+
+struct Compiler<'a> {
+    input: &'a CompileInput<'a>,
+    graph: Graph,
+    problems: Vec<Diagnostic>,
+    documents: BTreeMap<String, Option<Arc<Document>>>,
+    compiled: BTreeMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
+    /// Names of the files of the calls that are being inlined.
+    stack: Vec<String>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(input: &'a CompileInput<'a>) -> Self {
+        let graph = Graph {
+            name: String::new(),
+            description: String::new(),
+            sources: Sources::default(),
+            scopes: Vec::new(),
+            connections: Vec::new(),
+            vertices: Vec::new(),
+            inputs: BTreeMap::new(),
+            instance: None,
+            outputs: BTreeMap::new(),
+            programs: Vec::new(),
+            templates: Vec::new(),
+            digest: String::new(),
+        };
+        Self {
+            input,
+            graph,
+            problems: Vec::new(),
+            documents: BTreeMap::new(),
+            compiled: BTreeMap::new(),
+            stack: Vec::new(),
+        }
+    }
+
+    fn root(&mut self) {
+        let loaded = self.input.root.clone();
+        let Some(document) = self.document(&loaded) else { return };
+        let bound = inputs::bind(&document.inputs, self.input.given, &mut self.problems);
+        self.graph.name.clone_from(&document.name);
+        self.graph.description.clone_from(&document.description);
+        for (name, one) in &bound {
+            if let BoundTo::Value(value) = &one.to {
+                if one.declaration.identity {
+                    self.graph.instance = Some(value.to_string());
+                }
+                let value = if one.declaration.sensitive {
+                    Value::Secret(crate::value::Secret::new(value.clone()))
+                } else {
+                    value.clone()
+                };
+                self.graph.inputs.insert(name.clone(), value);
+            }
+        }
+        self.stack.push(loaded.name.clone());
+        let scope = self.push_scope(&document, None, &loaded, bound, BTreeMap::new());
+        self.own_connections(&document, scope);
+        self.tasks(&document, scope, &Inherited::default());
+        self.graph.outputs = self.graph.scope(scope).outputs.clone();
+    }
+
+    fn document(&mut self, loaded: &Loaded) -> Option<Arc<Document>> {
+        if let Some(known) = self.documents.get(&loaded.name) {
+            return known.clone();
+        }
+        let file = self.graph.sources.add(loaded.name.clone(), loaded.text.as_str());
+        let (root, problems) = yaml::parse(file, &loaded.text);
+        self.problems.extend(problems);
+        let document = root.and_then(|root| decode(file, &root, &mut self.problems)).map(Arc::new);
+        self.documents.insert(loaded.name.clone(), document.clone());
+        document
+    }
+
+    fn push_scope(
+        &mut self,
+        document: &Document,
+        call: Option<(ScopeId, &TaskDeclaration, Option<ExpressionId>)>,
+        loaded: &Loaded,
+        inputs: BTreeMap<String, Bound>,
+        connections: BTreeMap<String, ConnectionId>,
+    ) -> ScopeId {
+        let id = ScopeId(u32::try_from(self.graph.scopes.len()).unwrap_or(u32::MAX));
+        self.graph.scopes.push(Scope {
+            parent: call.map(|(parent, ..)| parent),
+            id: call.map(|(_, task, _)| task.id.clone()).unwrap_or_default(),
+            name: document.name.clone(),
+            folder: loaded.folder.clone(),
+            for_each: call.and_then(|(.., for_each)| for_each),
+            connections,
+            inputs,
+            outputs: BTreeMap::new(),
+            members: BTreeMap::new(),
+            files: self.input.loader.files(&loaded.folder),
+        });
+        let mut outputs = BTreeMap::new();
+        for output in &document.outputs {
+            outputs.insert(output.name.clone(), self.template(&output.node, id, Sees::default()));
+        }
+        self.graph.scopes[id.0 as usize].outputs = outputs;
+        id
+    }
+
+    /// The root's own connections; an `aws` one with the environment's settings when it declares
+    /// none.
+    fn own_connections(&mut self, document: &Document, scope: ScopeId) {
+        let mut declared: Vec<(String, Kind, TemplateId)> = Vec::new();
+        for one in &document.connections {
+            declared.push((
+                one.name.clone(),
+                one.kind,
+                self.template(&one.node, scope, Sees::default()),
+            ));
+        }
+        if !declared.iter().any(|(_, kind, _)| *kind == Kind::Aws) {
+            let span = Span { file: document.file, start: 0, end: 0 };
+            let empty = self.push_template(Part::Map(Vec::new()), scope, span);
+            declared.insert(0, ("aws".to_owned(), Kind::Aws, empty));
+        }
+        let base = self.graph.connections.len();
+        let id = |index: usize| ConnectionId(u32::try_from(base + index).unwrap_or(u32::MAX));
+        let through = declared
+            .iter()
+            .position(|(name, kind, _)| *kind == Kind::Aws && name == "aws")
+            .or_else(|| declared.iter().position(|(_, kind, _)| *kind == Kind::Aws))
+            .map(id);
+        for (index, (name, kind, settings)) in declared.into_iter().enumerate() {
+            self.graph.scopes[scope.0 as usize].connections.insert(name.clone(), id(index));
+            let through = through.filter(|_| kind == Kind::Kubernetes);
+            self.graph.connections.push(ConnectionDeclaration {
+                name,
+                kind,
+                scope,
+                settings,
+                through,
+            });
+        }
+    }
+
+    fn tasks(&mut self, document: &Document, scope: ScopeId, inherited: &Inherited) {
+        for task in &document.tasks {
+            match &task.uses {
+                Uses::Module(name) => self.vertex(task, name, scope, inherited),
+                Uses::Runbook(reference) => self.call(task, reference, scope, inherited),
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        task: &TaskDeclaration,
+        reference: &str,
+        scope: ScopeId,
+        inherited: &Inherited,
+    ) {
+        let folder = self.graph.scope(scope).folder.clone();
+        let loaded = match self.input.loader.load(&folder, reference) {
+            Ok(loaded) => loaded,
+            Err(why) => {
+                let problem = Diagnostic::error(
+                    Code("RB0203"),
+                    format!("failed to read `{reference}`: {why}"),
+                );
+                self.problems.push(problem.at(task.uses_span, "called here"));
+                return;
+            }
+        };
+        if let Some(start) = self.stack.iter().position(|name| *name == loaded.name) {
+            let mut ring: Vec<&str> = self.stack[start..].iter().map(String::as_str).collect();
+            ring.push(&loaded.name);
+            let message = format!("a runbook calls itself: {}", ring.join(" → "));
+            self.problems.push(
+                Diagnostic::error(Code("RB0221"), message)
+                    .at(task.uses_span, "this call closes the ring"),
+            );
+            return;
+        }
+        if self.stack.len() >= MOST_CALLS {
+            let message = format!("calls are nested more than {MOST_CALLS} deep");
+            self.problems
+                .push(Diagnostic::error(Code("RB0001"), message).at(task.uses_span, "here"));
+            return;
+        }
+        let Some(document) = self.document(&loaded) else { return };
+        let for_each = self.for_each(task, scope);
+        let arguments = self.arguments(task, &document, scope, for_each.is_some());
+        let connections = self.handed_connections(task, scope);
+        let child = self.push_scope(
+            &document,
+            Some((scope, task, for_each)),
+            &loaded,
+            arguments,
+            connections,
+        );
+        self.graph.scopes[scope.0 as usize].members.insert(task.id.clone(), Member::Call(child));
+        let mut down = inherited.clone();
+        down.path.push(task.id.clone());
+        down.when.extend(self.when(task, scope, for_each.is_some()));
+        down.needs.extend(task.needs.iter().map(|one| (scope, one.clone())));
+        down.after.extend(task.after.iter().map(|one| (scope, one.clone())));
+        self.stack.push(loaded.name);
+        self.tasks(&document, child, &down);
+        self.stack.pop();
+    }
+
+    /// The connections that a call hands to its child: ours by the same name, save where the call
+    /// says otherwise.
+    fn handed_connections(
+        &mut self,
+        task: &TaskDeclaration,
+        scope: ScopeId,
+    ) -> BTreeMap<String, ConnectionId> {
+        let ours = self.graph.scope(scope).connections.clone();
+        let mut handed = ours.clone();
+        for (theirs, named) in &task.connections {
+            match ours.get(&named.text) {
+                Some(id) => {
+                    handed.insert(theirs.clone(), *id);
+                }
+                None => {
+                    let problem = Diagnostic::error(
+                        Code("RB0124"),
+                        format!("there is no connection `{}`", named.text),
+                    );
+                    self.problems.push(problem.at(named.span, "not declared"));
+                }
+            }
+        }
+        handed
+    }
+
+    /// Binds a called runbook's inputs to the call's arguments and its own defaults.
+    fn arguments(
+        &mut self,
+        task: &TaskDeclaration,
+        document: &Document,
+        scope: ScopeId,
+        each: bool,
+    ) -> BTreeMap<String, Bound> {
+        let empty = Vec::new();
+        let given = match task.with.as_ref().map(|node| &node.kind) {
+            Some(NodeKind::Mapping(entries)) => entries,
+            _ => &empty,
+        };
+        for entry in given {
+            if !document.inputs.iter().any(|one| one.name == entry.key) {
+                let message = format!("`{}` has no input `{}`", document.name, entry.key);
+                let mut problem =
+                    Diagnostic::error(Code("RB0107"), message).at(entry.key_span, "not an input");
+                if let Some(name) =
+                    suggest(&entry.key, document.inputs.iter().map(|one| one.name.as_str()))
+                {
+                    problem = problem.help(format!("did you mean `{name}`?"));
+                }
+                self.problems.push(problem);
+            }
+        }
+        let mut bound = BTreeMap::new();
+        for declaration in &document.inputs {
+            let argument = given.iter().find(|entry| entry.key == declaration.name);
+            let to = match (argument, &declaration.default) {
+                (Some(entry), _) => {
+                    let template =
+                        self.template(&entry.value, scope, Sees { each, ..Sees::default() });
+                    if let Part::Literal(value) = &self.graph.templates[template.0 as usize].root {
+                        if let Err(wrong) = declaration.check(value) {
+                            let message = format!(
+                                "the input `{}` of `{}` {wrong}",
+                                declaration.name, document.name
+                            );
+                            self.problems.push(
+                                Diagnostic::error(Code("RB0109"), message)
+                                    .at(entry.value.span, "given here"),
+                            );
+                        }
+                    }
+                    BoundTo::Argument(template)
+                }
+                (None, Some(default)) => BoundTo::Value(default.clone()),
+                (None, None) => {
+                    let message =
+                        format!("`{}` needs the input `{}`", document.name, declaration.name);
+                    self.problems.push(
+                        Diagnostic::error(Code("RB0108"), message)
+                            .at(task.uses_span, "called without it")
+                            .and_at(declaration.span, "declared here"),
+                    );
+                    continue;
+                }
+            };
+            bound.insert(declaration.name.clone(), Bound { declaration: declaration.clone(), to });
+        }
+        bound
+    }
+
+    fn vertex(
+        &mut self,
+        task: &TaskDeclaration,
+        name: &str,
+        scope: ScopeId,
+        inherited: &Inherited,
+    ) {
+        let Some(module) = self.input.registry.get(name).cloned() else {
+            self.problems.push(unknown_module(task, name, self.input.registry));
+            return;
+        };
+        let for_each = self.for_each(task, scope);
+        let sees = Sees { each: for_each.is_some(), ..Sees::default() };
+        let with = match &task.with {
+            Some(node) => self.template(node, scope, sees),
+            None => self.push_template(Part::Map(Vec::new()), scope, task.id_span),
+        };
+        super::resolve::arguments(
+            &self.graph.templates[with.0 as usize],
+            task,
+            module.as_ref(),
+            &mut self.problems,
+        );
+        if (task.until.is_some() || task.poll.is_some()) && !matches!(name, "wait" | "shell") {
+            let problem = Diagnostic::error(
+                Code("RB0117"),
+                format!(
+                    "`until` and `poll` are for `wait` and `shell`, `{name}` verifies by itself"
+                ),
+            );
+            self.problems.push(problem.at(task.uses_span, "this module"));
+        }
+        let own = Sees { own: true, ..sees };
+        let mut when = inherited.when.clone();
+        when.extend(self.when(task, scope, for_each.is_some()));
+        let mut path = inherited.path.clone();
+        path.push(task.id.clone());
+        let until = task.until.as_ref().and_then(|scalar| self.condition(scalar, scope, own));
+        let retry_when = task
+            .retry_when
+            .as_ref()
+            .and_then(|scalar| self.condition(scalar, scope, Sees { error: true, ..sees }));
+        let locks = task.locks.as_ref().map(|node| self.template(node, scope, sees));
+        let preconditions = self.checks(&task.preconditions, scope, sees);
+        let postconditions = self.checks(&task.postconditions, scope, own);
+        let connection = self.connection(task, module.schema().connection, scope);
+        let mut needs = inherited.needs.clone();
+        needs.extend(task.needs.iter().map(|one| (scope, one.clone())));
+        let mut after = inherited.after.clone();
+        after.extend(task.after.iter().map(|one| (scope, one.clone())));
+        let id = VertexId(u32::try_from(self.graph.vertices.len()).unwrap_or(u32::MAX));
+        self.graph.scopes[scope.0 as usize].members.insert(task.id.clone(), Member::Task(id));
+        self.graph.vertices.push(Vertex {
+            path,
+            scope,
+            module,
+            with,
+            when,
+            for_each,
+            max_parallel: task.max_parallel,
+            connection,
+            edges: Vec::new(),
+            retry: Retry { when: retry_when, ..task.retry.clone() },
+            timeout: task.timeout,
+            until,
+            poll: task.poll,
+            locks,
+            preconditions,
+            postconditions,
+            adopt: task.adopt,
+            span: task.id_span,
+            named: super::NamedEdges { needs, after },
+        });
+    }
+
+    fn connection(
+        &mut self,
+        task: &TaskDeclaration,
+        kind: Option<Kind>,
+        scope: ScopeId,
+    ) -> Option<ConnectionId> {
+        let kind = kind?;
+        let available = &self.graph.scope(scope).connections;
+        if let Some(named) = &task.connection {
+            let found = available.get(&named.text).copied();
+            if found.is_none() {
+                let problem = Diagnostic::error(
+                    Code("RB0124"),
+                    format!("there is no connection `{}`", named.text),
+                );
+                self.problems.push(problem.at(named.span, "not declared"));
+            }
+            return found;
+        }
+        let name = if kind == Kind::Aws { "aws" } else { "kubernetes" };
+        let of_kind = |id: &&ConnectionId| self.graph.connections[id.0 as usize].kind == kind;
+        let found = available
+            .get(name)
+            .filter(|id| of_kind(id))
+            .or_else(|| available.values().find(of_kind))
+            .copied();
+        if found.is_none() {
+            let problem = Diagnostic::error(
+                Code("RB0125"),
+                format!(
+                    "`{}` talks to a cluster, and no `kubernetes` connection is declared",
+                    task.id
+                ),
+            );
+            self.problems.push(
+                problem
+                    .at(task.uses_span, "needs a connection")
+                    .help("connections: {kubernetes: {eks_cluster: \"${{ … }}\"}}   or {kubeconfig: …, context: …}"),
+            );
+        }
+        found
+    }
+
+    fn when(
+        &mut self,
+        task: &TaskDeclaration,
+        scope: ScopeId,
+        each: bool,
+    ) -> Option<(ScopeId, ExpressionId)> {
+        let scalar = task.when.as_ref()?;
+        Some((scope, self.condition(scalar, scope, Sees { each, ..Sees::default() })?))
+    }
+
+    fn checks(&mut self, declared: &[(Scalar, Node)], scope: ScopeId, sees: Sees) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for (that, message) in declared {
+            if let Some(that) = self.condition(that, scope, sees) {
+                checks.push(Check { that, message: self.template(message, scope, sees) });
+            }
+        }
+        checks
+    }
+
+    /// `for_each`: an expression, or a list or map written out.
+    fn for_each(&mut self, task: &TaskDeclaration, scope: ScopeId) -> Option<ExpressionId> {
+        let node = task.for_each.as_ref()?;
+        if let NodeKind::Scalar(scalar) = &node.kind {
+            return self.condition(scalar, scope, Sees::default());
+        }
+        // What is written out becomes an expression of its own, so that there is one way to expand.
+        let plain = literal(node);
+        let Some(value) = plain else {
+            let problem = Diagnostic::error(
+                Code("RB0241"),
+                "a written `for_each` holds values, not expressions",
+            );
+            self.problems.push(
+                problem
+                    .at(node.span, "here")
+                    .help("make the whole of it one expression, or an input"),
+            );
+            return None;
+        };
+        let text = value.to_json_exposing().to_string();
+        let scalar = Scalar { text: text.as_str().into(), style: Style::Literal, span: node.span };
+        self.expression(&text, &scalar, 0, scope, Sees::default())
+    }
+
+    /// A scalar that is one expression, with or without braces.
+    fn condition(&mut self, scalar: &Scalar, scope: ScopeId, sees: Sees) -> Option<ExpressionId> {
+        if !scalar.text.contains("${{") {
+            return self.expression(&scalar.text, scalar, 0, scope, sees);
+        }
+        match split(&scalar.text).as_deref() {
+            Ok([Piece::Expression { text, start }]) => {
+                self.expression(text, scalar, *start, scope, sees)
+            }
+            Ok(_) => {
+                let problem = Diagnostic::error(
+                    Code("RB0204"),
+                    "one expression is expected, found text around it",
+                );
+                self.problems.push(problem.at(scalar.span, "this text"));
+                None
+            }
+            Err(Unclosed::Expression(at)) => {
+                self.unclosed(scalar, *at);
+                None
+            }
+        }
+    }
+
+    fn unclosed(&mut self, scalar: &Scalar, at: usize) {
+        let source = self.text_of(scalar.span.file);
+        let problem = Diagnostic::error(Code("RB0205"), "`${{` without `}}`");
+        self.problems.push(
+            problem
+                .at(scalar.place(&source, at, at + 3), "begins here")
+                .help("quote this expression: YAML ends plain text at `: `, ` #` and, inside `{}` or `[]`, at `,`"),
+        );
+    }
+
+    fn text_of(&self, file: FileId) -> Arc<str> {
+        self.graph.sources.get(file).map_or_else(|| "".into(), |file| file.text.clone())
+    }
+
+    fn expression(
+        &mut self,
+        text: &str,
+        scalar: &Scalar,
+        start: usize,
+        scope: ScopeId,
+        sees: Sees,
+    ) -> Option<ExpressionId> {
+        let source = self.text_of(scalar.span.file);
+        if !self.compiled.contains_key(text) {
+            let found = match references(text) {
+                Ok(found) => found,
+                Err(error) => {
+                    let place = scalar.place(
+                        &source,
+                        start + error.range.0,
+                        start + error.range.1.max(error.range.0 + 1),
+                    );
+                    let problem = Diagnostic::error(
+                        Code("RB0201"),
+                        format!("not an expression: {}", error.message),
+                    );
+                    self.problems.push(problem.at(place, "here"));
+                    return None;
+                }
+            };
+            let code = match environment().compile_expression_owned(text.to_owned()) {
+                Ok(code) => code,
+                Err(error) => {
+                    let problem =
+                        Diagnostic::error(Code("RB0201"), format!("not an expression: {error}"));
+                    self.problems.push(problem.at(scalar.span, "here"));
+                    return None;
+                }
+            };
+            self.compiled.insert(text.to_owned(), (Arc::new(code), Arc::new(found)));
+        }
+        let (code, found) = self.compiled.get(text)?.clone();
+        let id = ExpressionId(u32::try_from(self.graph.programs.len()).unwrap_or(u32::MAX));
+        self.graph.programs.push(Program {
+            scope,
+            text: text.to_owned(),
+            scalar: scalar.clone(),
+            source,
+            start,
+            code,
+            references: found,
+            sees,
+        });
+        Some(id)
+    }
+
+    fn template(&mut self, node: &Node, scope: ScopeId, sees: Sees) -> TemplateId {
+        let part = self.part(node, scope, sees);
+        self.push_template(part, scope, node.span)
+    }
+
+    fn push_template(&mut self, root: Part, scope: ScopeId, span: Span) -> TemplateId {
+        let id = TemplateId(u32::try_from(self.graph.templates.len()).unwrap_or(u32::MAX));
+        self.graph.templates.push(Template { scope, root, span });
+        id
+    }
+
+    fn part(&mut self, node: &Node, scope: ScopeId, sees: Sees) -> Part {
+        match &node.kind {
+            NodeKind::Scalar(scalar) => self.scalar_part(scalar, scope, sees),
+            NodeKind::Sequence(items) => {
+                let parts: Vec<Part> =
+                    items.iter().map(|item| self.part(item, scope, sees)).collect();
+                if let Some(values) = all_literal(parts.iter()) {
+                    return Part::Literal(Value::list(values));
+                }
+                Part::List(parts)
+            }
+            // A map keeps the places of its keys, since arguments are checked one by one.
+            NodeKind::Mapping(entries) => Part::Map(
+                entries
+                    .iter()
+                    .map(|entry| {
+                        (entry.key.clone(), self.part(&entry.value, scope, sees), entry.key_span)
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    fn scalar_part(&mut self, scalar: &Scalar, scope: ScopeId, sees: Sees) -> Part {
+        if !scalar.text.contains("{{") {
+            return Part::Literal(scalar.value());
+        }
+        let pieces = match split(&scalar.text) {
+            Ok(pieces) => pieces,
+            Err(Unclosed::Expression(at)) => {
+                self.unclosed(scalar, at);
+                return Part::Literal(Value::Null);
+            }
+        };
+        if let [Piece::Expression { text, start }] = pieces.as_slice() {
+            return match self.expression(text, scalar, *start, scope, sees) {
+                Some(id) => Part::Expression(id),
+                None => Part::Literal(Value::Null),
+            };
+        }
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => {
+                    self.refuse_bare_braces(&text, scalar);
+                    parts.push(TextPart::Text(text));
+                }
+                Piece::Expression { text, start } => {
+                    parts.extend(
+                        self.expression(&text, scalar, start, scope, sees)
+                            .map(TextPart::Expression),
+                    );
+                }
+            }
+        }
+        Part::Text(parts)
+    }
+
+    /// `{{ inputs.x }}` is meant to be `${{ inputs.x }}`; other braces are text (Helm, Go, Jinja).
+    fn refuse_bare_braces(&mut self, text: &str, scalar: &Scalar) {
+        for (at, _) in text.match_indices("{{") {
+            let inner = text.get(at + 2..).unwrap_or_default().trim_start();
+            if ["inputs.", "tasks.", "each."].iter().any(|root| inner.starts_with(root)) {
+                let problem = Diagnostic::error(
+                    Code("RB0206"),
+                    "`{{ … }}` is text here, an expression is `${{ … }}`",
+                );
+                self.problems.push(
+                    problem.at(scalar.span, "in this text").help("write a `$` before the braces"),
+                );
+            }
+        }
+    }
+}
+
+fn all_literal<'p>(parts: impl Iterator<Item = &'p Part>) -> Option<Vec<Value>> {
+    parts
+        .map(|part| if let Part::Literal(value) = part { Some(value.clone()) } else { None })
+        .collect()
+}
+
+fn literal(node: &Node) -> Option<Value> {
+    match &node.kind {
+        NodeKind::Scalar(scalar) if scalar.text.contains("${{") => None,
+        NodeKind::Scalar(scalar) => Some(scalar.value()),
+        NodeKind::Sequence(items) => {
+            Some(Value::list(items.iter().map(literal).collect::<Option<Vec<_>>>()?))
+        }
+        NodeKind::Mapping(entries) => Some(Value::map(
+            entries
+                .iter()
+                .map(|entry| Some((entry.key.clone(), literal(&entry.value)?)))
+                .collect::<Option<Vec<_>>>()?,
+        )),
+    }
+}
+
+fn unknown_module(task: &TaskDeclaration, name: &str, registry: &Registry) -> Diagnostic {
+    if name == "gate.approve" || name.starts_with("report.") {
+        return crate::shape::not_yet(name, task.uses_span);
+    }
+    let mut problem = Diagnostic::error(Code("RB0106"), format!("there is no module `{name}`"))
+        .at(task.uses_span, "not a module");
+    if let Some(close) = suggest(name, registry.iter().map(|(name, _)| name)) {
+        problem = problem.help(format!("did you mean `{close}`?"));
+    }
+    problem
+}

@@ -1,0 +1,90 @@
+//! Compiled expressions and the trees they stand in.
+
+use std::sync::Arc;
+
+use minijinja::Expression;
+
+use super::{ExpressionId, ScopeId};
+use crate::expression::references::References;
+use crate::source::Span;
+use crate::value::Value;
+use crate::yaml::Scalar;
+
+/// A compiled expression.
+pub(crate) struct Program {
+    /// Where names are looked up.
+    pub(crate) scope: ScopeId,
+    /// Its text, as compiled.
+    pub(crate) text: String,
+    /// The scalar it stands in, for the place of an error.
+    pub(crate) scalar: Scalar,
+    /// The whole text of the file.
+    pub(crate) source: Arc<str>,
+    /// Byte of `text` in the scalar's text.
+    pub(crate) start: usize,
+    /// The program; equal texts share it.
+    pub(crate) code: Arc<Expression<'static, 'static>>,
+    /// What it refers to.
+    pub(crate) references: Arc<References>,
+    /// Which names beyond `inputs`, `tasks` and `run` have a meaning where it stands.
+    pub(crate) sees: Sees,
+}
+
+/// Names that have a meaning in some places only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sees {
+    /// `each`: inside something repeated.
+    pub(crate) each: bool,
+    /// `self`: in `until` and `postconditions`.
+    pub(crate) own: bool,
+    /// `error`: in `retry.when`.
+    pub(crate) error: bool,
+}
+
+/// A value whose scalars may hold expressions.
+pub(crate) struct Template {
+    /// Where names are looked up.
+    pub(crate) scope: ScopeId,
+    /// The tree.
+    pub(crate) root: Part,
+    /// Where it stands.
+    pub(crate) span: Span,
+}
+
+/// A part of a template.
+pub(crate) enum Part {
+    /// A value without expressions in it.
+    Literal(Value),
+    /// A scalar that is exactly one expression: it keeps its type.
+    Expression(ExpressionId),
+    /// Text with expressions in it.
+    Text(Vec<TextPart>),
+    /// A list.
+    List(Vec<Part>),
+    /// A map.
+    Map(Vec<(String, Part, Span)>),
+}
+
+/// A piece of text.
+pub(crate) enum TextPart {
+    /// As it is.
+    Text(String),
+    /// What an expression gives, as text.
+    Expression(ExpressionId),
+}
+
+impl Part {
+    /// All expressions in it.
+    pub(crate) fn expressions(&self, found: &mut Vec<ExpressionId>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expression(id) => found.push(*id),
+            Self::Text(parts) => found.extend(parts.iter().filter_map(|part| match part {
+                TextPart::Expression(id) => Some(*id),
+                TextPart::Text(_) => None,
+            })),
+            Self::List(items) => items.iter().for_each(|item| item.expressions(found)),
+            Self::Map(entries) => entries.iter().for_each(|(_, part, _)| part.expressions(found)),
+        }
+    }
+}
