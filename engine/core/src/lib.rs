@@ -29,5 +29,6 @@ pub mod plan;
 pub mod registry;
 pub mod shape;
 pub mod source;
+pub mod task;
 pub mod value;
 pub mod yaml;

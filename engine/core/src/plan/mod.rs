@@ -4,6 +4,16 @@
 //! compared and applied, and there is no flag below the command that says "do not really do it".
 //! Applying reads its facts again before the first write and refuses when one has moved.
 
+pub mod estimate;
+pub mod look;
+mod make;
+mod mask;
+mod store;
+
+pub use make::{PlanError, PlanInput, Planned, make};
+pub use mask::SecretKey;
+pub use store::{LoadError, moved};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,0 +1,614 @@
+//! Making a plan: level by level along the graph, each level observed at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+
+use super::look::{Look, LookError, Looker, Seen};
+use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
+use crate::change::Action;
+use crate::diagnostic::Diagnostic;
+use crate::fact::{Fact, FactKey};
+use crate::failure::Failure;
+use crate::graph::{Expansion, Graph, Keys, Place, Problem, Read, ScopeId, TaskOutputs, VertexId};
+use crate::module::{Observed, Values};
+use crate::task::{Instance, InstanceKey, Knowledge, knowledge_writes};
+use crate::value::Value;
+
+/// What a plan is made from.
+pub struct PlanInput {
+    /// Looks at instances, with reading connections.
+    pub looker: Looker,
+    /// What is known beforehand: the environment's secrets.
+    pub knowledge: Knowledge,
+    /// Observations at once.
+    pub parallelism: usize,
+    /// What the plan is bound to; connections are filled in.
+    pub target: Target,
+    /// Hashes secrets.
+    pub secret_key: SecretKey,
+    /// The root's inputs as given, and the files; stored in the plan.
+    pub inputs: BTreeMap<String, serde_json::Value>,
+    /// The files.
+    pub files: BTreeMap<String, String>,
+    /// Only these tasks and what they need; empty means all.
+    pub targets: Vec<String>,
+}
+
+/// A plan with what is known after it: what an apply in the same process starts from.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Everything known while planning.
+    pub knowledge: Knowledge,
+}
+
+/// Why there is no plan. All problems that were found are here, with the addresses of the tasks.
+#[derive(Debug)]
+pub struct PlanError {
+    /// Mistakes in the text that show only with values.
+    pub problems: Vec<Diagnostic>,
+    /// What the world answered.
+    pub failures: Vec<(String, Failure)>,
+}
+
+/// Makes a plan. Sends no write.
+pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
+    let mut maker = Maker {
+        graph: input.looker.graph.clone(),
+        knowledge: input.knowledge,
+        secret_key: input.secret_key,
+        tasks: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        error: PlanError { problems: Vec::new(), failures: Vec::new() },
+        broken: BTreeSet::new(),
+    };
+    let wanted = maker.wanted(&input.targets)?;
+    for level in maker.levels(&wanted) {
+        let instances = maker.expand(&level);
+        let looks: Vec<(Instance, Result<Look, LookError>)> = futures::stream::iter(instances)
+            .map(|instance| {
+                let looker = &input.looker;
+                let view = maker.knowledge.view(&maker.graph, instance.vertex);
+                async move { (instance.clone(), looker.look(&instance, view).await) }
+            })
+            .buffered(input.parallelism.max(1))
+            .collect()
+            .await;
+        for (instance, look) in looks {
+            maker.settle(&instance, look);
+        }
+    }
+    if !maker.error.problems.is_empty() || !maker.error.failures.is_empty() {
+        return Err(maker.error);
+    }
+    let connections = input.looker.connections.identities().await;
+    let target = Target { connections, ..input.target };
+    let made_at = input.looker.clock.now();
+    let owner = input.looker.owner.to_string();
+    Ok(maker.finish(target, made_at, owner, input.inputs, input.files))
+}
+
+struct Maker {
+    graph: Arc<Graph>,
+    knowledge: Knowledge,
+    secret_key: SecretKey,
+    /// By vertex, in the order of instances.
+    tasks: BTreeMap<VertexId, Vec<(InstanceKey, PlannedTask)>>,
+    /// Who each observed instance is, for facts about its outputs.
+    seen: BTreeMap<InstanceKey, (String, String, String)>,
+    facts: BTreeMap<FactKey, Fact>,
+    error: PlanError,
+    /// Vertices of which an instance could not be looked at; what follows is not planned.
+    broken: BTreeSet<VertexId>,
+}
+
+impl Maker {
+    /// The vertices that targets name, with all that they need.
+    fn wanted(&self, targets: &[String]) -> Result<BTreeSet<VertexId>, PlanError> {
+        let all = (0..self.graph.vertices.len())
+            .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)));
+        if targets.is_empty() {
+            return Ok(all.collect());
+        }
+        let mut wanted = BTreeSet::new();
+        let mut error = PlanError { problems: Vec::new(), failures: Vec::new() };
+        for target in targets {
+            let bare: String = strip_keys(target);
+            let found: Vec<VertexId> = all
+                .clone()
+                .filter(|id| {
+                    let path = self.graph.vertex(*id).path.join("/");
+                    path == bare || path.starts_with(&format!("{bare}/"))
+                })
+                .collect();
+            if found.is_empty() {
+                let failure = Failure::new(
+                    crate::failure::Class::Invalid,
+                    format!("no task matches the target `{target}`"),
+                );
+                error.failures.push((target.clone(), failure));
+            }
+            let mut queue = found;
+            while let Some(id) = queue.pop() {
+                if wanted.insert(id) {
+                    queue.extend(self.graph.vertex(id).edges.iter().map(|edge| edge.on));
+                }
+            }
+        }
+        if error.failures.is_empty() { Ok(wanted) } else { Err(error) }
+    }
+
+    /// Vertices in levels: each level needs only earlier ones.
+    fn levels(&self, wanted: &BTreeSet<VertexId>) -> Vec<Vec<VertexId>> {
+        let mut level_of: BTreeMap<VertexId, usize> = BTreeMap::new();
+        let mut levels: Vec<Vec<VertexId>> = Vec::new();
+        for id in self.graph.order().unwrap_or_default() {
+            if !wanted.contains(&id) {
+                continue;
+            }
+            let level = self
+                .graph
+                .vertex(id)
+                .edges
+                .iter()
+                .filter_map(|edge| level_of.get(&edge.on))
+                .map(|level| level + 1)
+                .max()
+                .unwrap_or(0);
+            level_of.insert(id, level);
+            if levels.len() <= level {
+                levels.resize(level + 1, Vec::new());
+            }
+            levels[level].push(id);
+        }
+        levels
+    }
+
+    /// The instances of a level; vertices whose keys are unknown are planned as `expands`.
+    fn expand(&mut self, level: &[VertexId]) -> Vec<Instance> {
+        let mut instances = Vec::new();
+        for id in level {
+            if self.graph.vertex(*id).edges.iter().any(|edge| self.broken.contains(&edge.on)) {
+                self.broken.insert(*id);
+                continue;
+            }
+            match expand_vertex(&self.graph.clone(), &mut self.knowledge, *id) {
+                Ok(Expanded::Instances(found)) => instances.extend(found),
+                Ok(Expanded::Unknown(reads)) => self.expands(*id, &reads),
+                Ok(Expanded::Skipped(why)) => self.skip_all(*id, &why),
+                Err(problem) => {
+                    self.broken.insert(*id);
+                    self.push_problem(*problem);
+                }
+            }
+        }
+        instances
+    }
+
+    fn push_problem(&mut self, problem: Diagnostic) {
+        if !self.error.problems.contains(&problem) {
+            self.error.problems.push(problem);
+        }
+    }
+
+    fn expands(&mut self, id: VertexId, reads: &[Read]) {
+        let key = InstanceKey { vertex: id, keys: Vec::new(), own: None };
+        let mut task = self.task(&key, Kind::Expands, &Values::new());
+        task.address = self.graph.vertex(id).path.join("/");
+        task.waits_for = self.names(reads);
+        task.may = self.graph.vertex(id).module.schema().may.to_vec();
+        self.knowledge.learn_writes(id, knowledge_writes(None));
+        self.tasks.entry(id).or_default().push((key, task));
+    }
+
+    fn skip_all(&mut self, id: VertexId, why: &str) {
+        let key = InstanceKey { vertex: id, keys: Vec::new(), own: None };
+        let mut task = self.task(&key, Kind::Skipped, &Values::new());
+        task.reasons.push(why.to_owned());
+        self.knowledge.learn_keys(id, &[], Vec::new());
+        self.knowledge.learn(key.clone(), TaskOutputs::Skipped(why.to_owned()));
+        self.knowledge.learn_writes(id, knowledge_writes(Some(false)));
+        self.tasks.entry(id).or_default().push((key, task));
+    }
+
+    fn settle(&mut self, instance: &Instance, look: Result<Look, LookError>) {
+        let key = instance.key();
+        let id = instance.vertex;
+        let task = match look {
+            Err(LookError::Problems(problems)) => {
+                self.broken.insert(id);
+                problems.into_iter().for_each(|problem| self.push_problem(*problem));
+                return;
+            }
+            Err(LookError::Failure(failure)) => {
+                self.broken.insert(id);
+                let address = instance.address(&self.graph).to_string();
+                self.error.failures.push((address, failure));
+                return;
+            }
+            Ok(Look::Skipped(why)) => {
+                let mut task = self.task(&key, Kind::Skipped, &Values::new());
+                task.reasons.push(why.clone());
+                self.knowledge.learn(key.clone(), TaskOutputs::Skipped(why));
+                self.knowledge.learn_writes(id, knowledge_writes(Some(false)));
+                task
+            }
+            Ok(Look::Conditional(reads, arguments)) => {
+                self.open(&key, Kind::Conditional, &reads, &arguments)
+            }
+            Ok(Look::Deferred(reads, arguments)) => {
+                self.open(&key, Kind::Deferred, &reads, &arguments)
+            }
+            Ok(Look::Seen(seen)) => self.seen(instance, *seen),
+        };
+        self.tasks.entry(id).or_default().push((key, task));
+    }
+
+    /// A task that is known only after others ran.
+    fn open(
+        &mut self,
+        key: &InstanceKey,
+        kind: Kind,
+        reads: &[Read],
+        arguments: &Values,
+    ) -> PlannedTask {
+        let module = self.graph.vertex(key.vertex).module.clone();
+        let mut task = self.task(key, kind, arguments);
+        task.waits_for = self.names(reads);
+        task.may = module.schema().may.to_vec();
+        task.fields = module
+            .desired(arguments)
+            .iter()
+            .map(|(path, value)| super::PlannedField {
+                path: path.clone(),
+                before: None,
+                after: Some(self.secret_key.mask(value)),
+                forces_replace: None,
+            })
+            .collect();
+        task.locks = module.locks(arguments).into_iter().map(|lock| lock.name).collect();
+        task.expected = module.expected(Action::Create, arguments);
+        let pure = module.schema().nature == crate::module::Nature::Pure;
+        self.knowledge
+            .learn_writes(key.vertex, knowledge_writes(if pure { Some(false) } else { None }));
+        task
+    }
+
+    fn seen(&mut self, instance: &Instance, seen: Seen) -> PlannedTask {
+        let key = instance.key();
+        let vertex = self.graph.clone();
+        let vertex = vertex.vertex(instance.vertex);
+        let module = &vertex.module;
+        let kind = match seen.change.action {
+            Action::None => Kind::NoChange,
+            Action::Wait => Kind::Wait,
+            Action::Create => Kind::Create,
+            Action::Update => Kind::Update,
+            Action::Replace => Kind::Replace,
+            Action::Delete => Kind::Delete,
+        };
+        let mut task = self.task(&key, kind, &seen.arguments.values);
+        task.fields =
+            seen.change.fields.iter().map(|field| self.secret_key.mask_field(field)).collect();
+        task.reasons.clone_from(&seen.change.reasons);
+        if kind != Kind::NoChange {
+            task.expected = module.expected(seen.change.action, &seen.arguments.values);
+        }
+        if kind.writes() {
+            task.locks =
+                module.locks(&seen.arguments.values).into_iter().map(|lock| lock.name).collect();
+            task.bills = module.schema().bills.map(str::to_owned);
+        }
+        if let Err(problem) = self.check_preconditions(instance) {
+            self.push_problem(*problem);
+        }
+        self.note_facts(&key, &task.address, &seen);
+        let mut outputs = crate::task::unknown_outputs(&self.graph, instance.vertex);
+        Arc::make_mut(&mut outputs).extend(seen.outputs);
+        self.knowledge.learn(key, TaskOutputs::Known(outputs));
+        self.knowledge.learn_writes(instance.vertex, knowledge_writes(Some(kind.writes())));
+        task
+    }
+
+    fn check_preconditions(&self, instance: &Instance) -> Result<(), Problem> {
+        let view = self.knowledge.view(&self.graph, instance.vertex);
+        for check in &self.graph.vertex(instance.vertex).preconditions {
+            check_one(&self.graph, *check, &instance.place(&self.graph), &view)?;
+        }
+        Ok(())
+    }
+
+    /// What the plan relies on because of this look.
+    fn note_facts(&mut self, key: &InstanceKey, address: &str, seen: &Seen) {
+        let module = self.graph.vertex(key.vertex).module.clone();
+        let connection = seen
+            .context
+            .connection
+            .as_ref()
+            .map(crate::connection::Connection::identity_text)
+            .unwrap_or_default();
+        let identity = module.identity(&seen.arguments.values);
+        let kind = module.schema().name.to_owned();
+        self.seen.insert(key.clone(), (connection.clone(), kind.clone(), identity.clone()));
+        let named = |field: &str| FactKey {
+            connection: connection.clone(),
+            kind: kind.clone(),
+            identity: identity.clone(),
+            field: field.to_owned(),
+        };
+        let pure = module.schema().nature == crate::module::Nature::Pure;
+        if !pure {
+            let present = matches!(seen.observed, Observed::Present(_));
+            self.note(named(""), present.into(), address);
+        }
+        if let Observed::Present(observation) = &seen.observed {
+            for field in module.desired(&seen.arguments.values).keys() {
+                let value = observation.projection.get(field).unwrap_or(&Value::Null);
+                let masked = self.secret_key.mask(value);
+                self.note(named(field), masked, address);
+            }
+        }
+        for read in &seen.arguments.reads {
+            self.note_read(read, address);
+        }
+    }
+
+    fn note_read(&mut self, read: &Read, address: &str) {
+        let key =
+            InstanceKey { vertex: read.vertex, keys: read.keys.clone(), own: read.own.clone() };
+        let Some((connection, kind, identity)) = self.seen.get(&key).cloned() else { return };
+        let Some(TaskOutputs::Known(outputs)) = self.knowledge.outputs_of(&key) else { return };
+        let value = follow(&Value::Map(outputs.clone()), &read.path);
+        if value.has_unknown() {
+            return;
+        }
+        let masked = self.secret_key.mask(&value);
+        let field = format!("outputs.{}", read.path);
+        self.note(FactKey { connection, kind, identity, field }, masked, address);
+    }
+
+    fn note(&mut self, key: FactKey, value: serde_json::Value, address: &str) {
+        let fact = self.facts.entry(key.clone()).or_insert_with(|| Fact {
+            key,
+            value,
+            read_by: Vec::new(),
+        });
+        if !fact.read_by.iter().any(|one| one == address) {
+            fact.read_by.push(address.to_owned());
+        }
+    }
+
+    fn task(&self, key: &InstanceKey, kind: Kind, arguments: &Values) -> PlannedTask {
+        let vertex = self.graph.vertex(key.vertex);
+        let description = vertex.module.describe(arguments);
+        PlannedTask {
+            address: vertex.address(&self.graph, &key.keys, key.own.as_deref()).to_string(),
+            module: vertex.module.schema().name.to_owned(),
+            kind,
+            subject: description.subject,
+            detail: description.detail,
+            fields: Vec::new(),
+            reasons: Vec::new(),
+            waits_for: Vec::new(),
+            needs: Vec::new(),
+            may: Vec::new(),
+            locks: Vec::new(),
+            expected: Duration::ZERO,
+            bills: None,
+            arguments: self.secret_key.mask_all(arguments),
+        }
+    }
+
+    fn names(&self, reads: &[Read]) -> Vec<String> {
+        let names: BTreeSet<String> = reads
+            .iter()
+            .map(|read| {
+                self.graph
+                    .vertex(read.vertex)
+                    .address(&self.graph, &read.keys, read.own.as_deref())
+                    .to_string()
+            })
+            .collect();
+        names.into_iter().collect()
+    }
+
+    fn finish(
+        mut self,
+        target: Target,
+        made_at: jiff::Timestamp,
+        owner: String,
+        inputs: BTreeMap<String, serde_json::Value>,
+        files: BTreeMap<String, String>,
+    ) -> Planned {
+        let mut addresses: BTreeMap<VertexId, Vec<(InstanceKey, String)>> = BTreeMap::new();
+        for (id, tasks) in &self.tasks {
+            addresses.insert(
+                *id,
+                tasks.iter().map(|(key, task)| (key.clone(), task.address.clone())).collect(),
+            );
+        }
+        let mut all = Vec::new();
+        // Needs before those who need them: the order of the graph, which is what a reader expects.
+        for id in self.graph.order().unwrap_or_default() {
+            for (key, mut task) in self.tasks.remove(&id).unwrap_or_default() {
+                for edge in &self.graph.vertex(id).edges {
+                    for (other, address) in addresses.get(&edge.on).into_iter().flatten() {
+                        if related(&self.graph, &key, other) {
+                            task.needs.push(address.clone());
+                        }
+                    }
+                }
+                task.needs.sort();
+                task.needs.dedup();
+                all.push(task);
+            }
+        }
+        let mut facts: Vec<Fact> = self.facts.into_values().collect();
+        facts.iter_mut().for_each(|fact| fact.read_by.sort());
+        let mut plan = Plan {
+            format: super::store::FORMAT,
+            made_by: env!("CARGO_PKG_VERSION").to_owned(),
+            digest: String::new(),
+            world_time: made_at,
+            runbook: self.graph.name.clone(),
+            owner,
+            target,
+            graph: self.graph.digest.clone(),
+            inputs,
+            files,
+            estimate: Estimate::default(),
+            tasks: all,
+            facts,
+            orphans: Vec::new(),
+        };
+        plan.estimate = estimate::estimate(&plan.tasks);
+        plan.digest = plan.content_digest();
+        Planned { plan, knowledge: self.knowledge }
+    }
+}
+
+/// Whether an instance needs that instance of a vertex it depends on: the loops around both have
+/// the same keys.
+pub(crate) fn related(graph: &Graph, dependent: &InstanceKey, on: &InstanceKey) -> bool {
+    let shared =
+        shared_depth(graph, graph.vertex(dependent.vertex).scope, graph.vertex(on.vertex).scope);
+    dependent.keys.iter().zip(&on.keys).take(shared).all(|(left, right)| left == right)
+}
+
+/// How many repeated calls lie around both scopes.
+fn shared_depth(graph: &Graph, left: ScopeId, right: ScopeId) -> usize {
+    let ancestors = |from: ScopeId| {
+        let mut chain = Vec::new();
+        let mut at = Some(from);
+        while let Some(id) = at {
+            chain.push(id);
+            at = graph.scopes[id.0 as usize].parent;
+        }
+        chain
+    };
+    let others = ancestors(right);
+    ancestors(left)
+        .into_iter()
+        .find(|id| others.contains(id))
+        .map_or(0, |common| graph.depth(common))
+}
+
+/// A dotted path into a value; null where it leads nowhere.
+fn follow(value: &Value, path: &str) -> Value {
+    let mut at = value.clone();
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        at = match &at {
+            Value::Map(entries) => entries.get(part).cloned().unwrap_or(Value::Null),
+            Value::List(items) => part
+                .parse()
+                .ok()
+                .and_then(|index: usize| items.get(index).cloned())
+                .unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+    }
+    at
+}
+
+fn strip_keys(target: &str) -> String {
+    let mut bare = String::new();
+    let mut depth = 0;
+    for character in target.chars() {
+        match character {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            other if depth == 0 => bare.push(other),
+            _ => {}
+        }
+    }
+    bare
+}
+
+/// The instances of a vertex, or what they wait for.
+pub(crate) enum Expanded {
+    Instances(Vec<Instance>),
+    Unknown(Vec<Read>),
+    Skipped(String),
+}
+
+/// Expands a vertex and the calls around it, filing the keys.
+pub(crate) fn expand_vertex(
+    graph: &Graph,
+    knowledge: &mut Knowledge,
+    id: VertexId,
+) -> Result<Expanded, Problem> {
+    let scope = graph.vertex(id).scope;
+    let mut chain = Vec::new();
+    let mut at = Some(scope);
+    while let Some(one) = at {
+        chain.insert(0, one);
+        at = graph.scopes[one.0 as usize].parent;
+    }
+    for call in chain {
+        let Some(parent) = graph.scopes[call.0 as usize].parent else { continue };
+        for keys in knowledge.scope_instances(graph, parent).unwrap_or_default() {
+            let place = Place { scope: parent, keys: keys.clone(), each: None };
+            match graph.expand_call(call, &place, &knowledge.view(graph, id))? {
+                Expansion::Once => {}
+                Expansion::Keys(own) => knowledge.learn_call_keys(call, &texts(&keys), own),
+                Expansion::Unknown(reads) => return Ok(Expanded::Unknown(reads)),
+                Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
+            }
+        }
+    }
+    let Some(all) = knowledge.scope_instances(graph, scope) else {
+        return Ok(Expanded::Unknown(Vec::new()));
+    };
+    let mut instances = Vec::new();
+    for keys in all {
+        let place = Place { scope, keys: keys.clone(), each: None };
+        let expansion = graph.expand_vertex(id, &place, &knowledge.view(graph, id))?;
+        match expansion {
+            Expansion::Once => instances.push(Instance { vertex: id, keys, own: None }),
+            Expansion::Keys(own) => {
+                knowledge.learn_keys(id, &texts(&keys), own.clone());
+                instances.extend(own.into_iter().map(|own| Instance {
+                    vertex: id,
+                    keys: keys.clone(),
+                    own: Some(own),
+                }));
+            }
+            Expansion::Unknown(reads) => return Ok(Expanded::Unknown(reads)),
+            Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
+        }
+    }
+    Ok(Expanded::Instances(instances))
+}
+
+fn texts(keys: &Keys) -> Vec<String> {
+    keys.iter().map(|(key, _)| key.clone()).collect()
+}
+
+/// Checks one condition with its message; unknown conditions are checked at apply.
+pub(crate) fn check_one(
+    graph: &Graph,
+    check: crate::graph::Check,
+    place: &Place,
+    view: &crate::task::View<'_>,
+) -> Result<(), Problem> {
+    let evaluated = graph.evaluate(check.that, place, view)?;
+    match evaluated.value {
+        Value::Boolean(true) | Value::Unknown(_) => Ok(()),
+        Value::Boolean(false) => {
+            let message = graph.evaluate_template(check.message, place, view)?;
+            Err(graph.program(check.that).problem("RB0250", message.value.to_string(), None))
+        }
+        other => {
+            let found = other.kind();
+            Err(graph.program(check.that).problem(
+                "RB0242",
+                format!("a condition is `true` or `false`, found {found}"),
+                None,
+            ))
+        }
+    }
+}
