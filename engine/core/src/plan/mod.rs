@@ -10,6 +10,7 @@ mod make;
 mod mask;
 mod store;
 
+pub(crate) use make::{Expanded, check_one, expand_vertex, related};
 pub use make::{PlanError, PlanInput, Planned, make};
 pub use mask::SecretKey;
 pub use store::{LoadError, moved};

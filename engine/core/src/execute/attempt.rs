@@ -1,0 +1,588 @@
+//! The effects: looking, writing and verifying one instance.
+//!
+//! Nothing here decides what comes next; each effect ends in a [`Happened`] for the reducer. A look
+//! right before a write may only refine what was planned: an action that the plan allows for this
+//! address, else the task stops.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::run::{Cancel, Message};
+use super::state::{Happened, Looked, Verified, Written};
+use crate::change::{Action, Change};
+use crate::event::Body;
+use crate::failure::{Class, Failure};
+use crate::graph::TaskOutputs;
+use crate::journal::Blob;
+use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
+use crate::owner::Mark;
+use crate::plan::look::{Look, LookError, Looker, Seen};
+use crate::plan::{Kind, PlannedTask, SecretKey, check_one};
+use crate::task::{Instance, InstanceKey, Knowledge, Writes};
+use crate::value::Value;
+
+/// Between two tries of something that passes by itself.
+const PASSING: Duration = Duration::from_secs(5);
+
+/// What earlier processes of this run recorded of a task.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Earlier {
+    /// Attempts so far.
+    pub(super) attempts: u32,
+    /// Outputs, when its last step was `converged`.
+    pub(super) converged: Option<Values>,
+    /// It was intended, and what came of it is not known.
+    pub(super) interrupted: bool,
+    /// It wrote something.
+    pub(super) wrote: bool,
+}
+
+/// Performs effects.
+pub(super) struct Worker {
+    pub(super) looker: Looker,
+    pub(super) knowledge: RwLock<Knowledge>,
+    pub(super) planned: BTreeMap<String, PlannedTask>,
+    pub(super) secret_key: SecretKey,
+    pub(super) run: String,
+    pub(super) earlier: BTreeMap<String, Earlier>,
+    pub(super) cancel: Cancel,
+    pub(super) messages: UnboundedSender<Message>,
+    pub(super) instances: RwLock<BTreeMap<InstanceKey, Instance>>,
+    /// What was seen last, by instance: what its write and its verify work with.
+    pub(super) seen: Mutex<BTreeMap<InstanceKey, Arc<Seen>>>,
+    /// How many attempts failed for good.
+    pub(super) failed: Mutex<BTreeMap<InstanceKey, u32>>,
+    /// When a passing rejection was seen first.
+    pub(super) passing: Mutex<BTreeMap<InstanceKey, Timestamp>>,
+}
+
+/// What an effect gives: what happened, and blobs that its events will name.
+pub(super) type Ended = (Happened, Vec<Blob>);
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Worker {
+    pub(super) fn instance(&self, key: &InstanceKey) -> Option<Instance> {
+        read(&self.instances).get(key).cloned()
+    }
+
+    fn address(&self, key: &InstanceKey) -> String {
+        let graph = &self.looker.graph;
+        graph.vertex(key.vertex).address(graph, &key.keys, key.own.as_deref()).to_string()
+    }
+
+    /// What is known, as that instance sees it: a copy, so that no lock is held while waiting.
+    fn snapshot(&self) -> Knowledge {
+        read(&self.knowledge).clone()
+    }
+
+    /// Looks at an instance and says what is to be done.
+    pub(super) async fn look(&self, key: InstanceKey, attempt: u32) -> Ended {
+        let Some(instance) = self.instance(&key) else {
+            return (
+                Happened::Looked(key, Looked::Failed(bug("an instance without a place"))),
+                Vec::new(),
+            );
+        };
+        let address = self.address(&key);
+        let earlier = self.earlier.get(&address).cloned().unwrap_or_default();
+        let knowledge = self.snapshot();
+        let tries = Arc::new(InstanceTries { key: key.clone(), messages: self.messages.clone() });
+        let looker = Looker { tries, ..self.looker.clone() };
+        let look = looker.look(&instance, knowledge.view(&self.looker.graph, key.vertex)).await;
+        match look {
+            Err(error) => (Happened::Looked(key, Looked::Failed(failure_of(error))), Vec::new()),
+            Ok(Look::Skipped(why)) => {
+                self.learn(&key, TaskOutputs::Skipped(why.clone()), Writes::No);
+                (Happened::Looked(key, Looked::Skipped(why)), Vec::new())
+            }
+            Ok(Look::Conditional(..) | Look::Deferred(..)) => {
+                let failure =
+                    bug("something is still unknown although everything before it has run");
+                (Happened::Looked(key, Looked::Failed(failure)), Vec::new())
+            }
+            Ok(Look::Seen(seen)) => self.decide(key, &address, attempt, &earlier, *seen),
+        }
+    }
+
+    fn decide(
+        &self,
+        key: InstanceKey,
+        address: &str,
+        attempt: u32,
+        earlier: &Earlier,
+        seen: Seen,
+    ) -> Ended {
+        let module = &self.looker.graph.vertex(key.vertex).module;
+        let blind = module.nature(&seen.arguments.values) == Nature::Blind;
+        if blind && let Some(outputs) = &earlier.converged {
+            self.learn(&key, TaskOutputs::Known(Arc::new(outputs.clone())), writes(earlier.wrote));
+            let blob = self.outputs_blob(outputs);
+            return (
+                Happened::Looked(key, Looked::Converged { outputs: blob.digest.clone() }),
+                vec![blob],
+            );
+        }
+        if blind && earlier.interrupted && attempt <= earlier.attempts + 1 {
+            let why = "it was interrupted, and whether it ran cannot be observed; give it an `unless` or run it by hand";
+            return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
+        }
+        let graph = self.looker.graph.clone();
+        let knowledge = self.snapshot();
+        if let Some(instance) = self.instance(&key) {
+            for check in &graph.vertex(key.vertex).preconditions {
+                let view = knowledge.view(&graph, key.vertex);
+                if let Err(problem) = check_one(&graph, *check, &instance.place(&graph), &view) {
+                    let failure = Failure::new(
+                        Class::Invalid,
+                        format!("a precondition does not hold: {}", problem.message),
+                    );
+                    return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
+                }
+            }
+        }
+        let action = seen.change.action;
+        if let Err(why) = covers(self.planned(address, &key).as_ref(), action, &seen) {
+            return (Happened::Looked(key, Looked::Uncovered(why)), Vec::new());
+        }
+        match action {
+            Action::None if graph.vertex(key.vertex).until.is_none() => {
+                let outputs = seen.outputs.clone();
+                self.learn(
+                    &key,
+                    TaskOutputs::Known(Arc::new(outputs.clone())),
+                    writes(earlier.wrote),
+                );
+                let blob = self.outputs_blob(&outputs);
+                (
+                    Happened::Looked(key, Looked::Converged { outputs: blob.digest.clone() }),
+                    vec![blob],
+                )
+            }
+            Action::None | Action::Wait => {
+                let reason = seen.not_yet.clone().unwrap_or_default();
+                lock(&self.seen).insert(key.clone(), Arc::new(seen));
+                (Happened::Looked(key, Looked::Wait(reason)), Vec::new())
+            }
+            Action::Create | Action::Update | Action::Replace | Action::Delete => {
+                let blob = self.change_blob(&seen.change);
+                let token = self.token(address, attempt, &blob.digest);
+                let mut locks = module.locks(&seen.arguments.values);
+                locks.extend(self.declared_locks(&key));
+                lock(&self.seen).insert(key.clone(), Arc::new(seen));
+                let looked = Looked::Change { action, change: blob.digest.clone(), token, locks };
+                (Happened::Looked(key, looked), vec![blob])
+            }
+        }
+    }
+
+    /// The plan's word about an address; for instances that the plan could not name, of the static
+    /// path.
+    fn planned(&self, address: &str, key: &InstanceKey) -> Option<PlannedTask> {
+        let path = || self.looker.graph.vertex(key.vertex).path.join("/");
+        self.planned.get(address).cloned().or_else(|| self.planned.get(&path()).cloned())
+    }
+
+    fn declared_locks(&self, key: &InstanceKey) -> Vec<crate::module::Lock> {
+        let graph = &self.looker.graph;
+        let (Some(template), Some(instance)) = (graph.vertex(key.vertex).locks, self.instance(key))
+        else {
+            return Vec::new();
+        };
+        let knowledge = self.snapshot();
+        let view = knowledge.view(graph, key.vertex);
+        let names = graph
+            .evaluate_template(template, &instance.place(graph), &view)
+            .map(|evaluated| evaluated.value);
+        names
+            .ok()
+            .and_then(|value| value.as_list().map(<[Value]>::to_vec))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|name| name.as_str())
+            .map(|name| crate::module::Lock {
+                name: name.to_owned(),
+                until: crate::module::LockUntil::Converged,
+            })
+            .collect()
+    }
+
+    /// From run, address, attempt and desired change: the same over tries and ambiguity.
+    fn token(&self, address: &str, attempt: u32, change: &str) -> String {
+        let text = format!("{}\n{address}\n{attempt}\n{change}", self.run);
+        let hex = blake3::hash(text.as_bytes()).to_hex();
+        format!("rb-{}-{}", self.run, hex.as_str().get(..24).unwrap_or_default())
+    }
+
+    fn change_blob(&self, change: &Change) -> Blob {
+        let fields: Vec<_> =
+            change.fields.iter().map(|field| self.secret_key.mask_field(field)).collect();
+        Blob::new(
+            json!({"action": change.action, "fields": fields, "reasons": change.reasons})
+                .to_string(),
+        )
+    }
+
+    fn outputs_blob(&self, outputs: &Values) -> Blob {
+        Blob::new(serde_json::Value::Object(self.secret_key.mask_all(outputs)).to_string())
+    }
+
+    fn learn(&self, key: &InstanceKey, outputs: TaskOutputs, writes: Writes) {
+        let mut knowledge = write(&self.knowledge);
+        knowledge.learn(key.clone(), outputs);
+        knowledge.learn_writes(key.vertex, writes);
+    }
+
+    /// Writes. The reducer has seen to it that `intended` is durable.
+    pub(super) async fn write(&self, key: InstanceKey, token: String) -> Ended {
+        let Some(seen) = lock(&self.seen).get(&key).cloned() else {
+            return (
+                Happened::Written(key, Written::Rejected(bug("a write without a look"), None)),
+                Vec::new(),
+            );
+        };
+        let applied = match seen.change.action {
+            Action::Replace => self.replace(&key, &seen, &token).await,
+            _ => self.apply(&key, &seen, &seen.change, &token).await,
+        };
+        let written = match applied {
+            Applied::Acknowledged(_) => {
+                lock(&self.passing).remove(&key);
+                Written::Acknowledged
+            }
+            Applied::Ambiguous(failure) => Written::Ambiguous(failure),
+            Applied::Rejected(failure) => {
+                let pause = self.pause(&key, &failure);
+                Written::Rejected(failure, pause)
+            }
+        };
+        (Happened::Written(key, written), Vec::new())
+    }
+
+    async fn apply(&self, key: &InstanceKey, seen: &Seen, change: &Change, token: &str) -> Applied {
+        let module = &self.looker.graph.vertex(key.vertex).module;
+        let mark = Mark { owner: self.looker.owner.clone(), address: seen.context.address.clone() };
+        let intent = Intent {
+            arguments: &seen.arguments.values,
+            change,
+            observed: &seen.observed,
+            token,
+            mark: &mark,
+        };
+        module.apply(&seen.context, intent).await
+    }
+
+    /// Deletes, waits until it is gone, makes it anew.
+    async fn replace(&self, key: &InstanceKey, seen: &Seen, token: &str) -> Applied {
+        let module = self.looker.graph.vertex(key.vertex).module.clone();
+        match self.apply(key, seen, &Change::of(Action::Delete), &format!("{token}-d")).await {
+            Applied::Acknowledged(_) => {}
+            other => return other,
+        }
+        let patience = module.patience();
+        let deadline = after(self.looker.clock.now(), self.timeout(key));
+        loop {
+            match module.verify_absent(&seen.context, &seen.arguments.values).await {
+                Ok(Verdict::Converged(_)) => break,
+                Ok(Verdict::NotYet(reason)) => self.not_yet(key, format!("deleting: {reason}")),
+                Ok(Verdict::Terminal(failure)) => return Applied::Rejected(failure),
+                Err(failure) => return Applied::Ambiguous(failure),
+            }
+            if self.looker.clock.now() >= deadline {
+                return Applied::Rejected(Failure::new(
+                    Class::Timeout,
+                    "the old object was not gone in time",
+                ));
+            }
+            crate::clock::sleep(self.looker.clock.as_ref(), patience.interval).await;
+        }
+        let mut change = seen.change.clone();
+        change.action = Action::Create;
+        self.apply(key, seen, &change, token).await
+    }
+
+    fn timeout(&self, key: &InstanceKey) -> Duration {
+        let vertex = self.looker.graph.vertex(key.vertex);
+        vertex
+            .poll
+            .map(|poll| poll.timeout)
+            .or(vertex.timeout)
+            .unwrap_or_else(|| vertex.module.patience().timeout)
+    }
+
+    /// How long to pause before another attempt, when there shall be one.
+    fn pause(&self, key: &InstanceKey, failure: &Failure) -> Option<Duration> {
+        let now = self.looker.clock.now();
+        if let Some(budget) = failure.passes_within {
+            let since = *lock(&self.passing).entry(key.clone()).or_insert(now);
+            if now < after(since, budget) {
+                return Some(PASSING);
+            }
+        }
+        let graph = &self.looker.graph;
+        let retry = &graph.vertex(key.vertex).retry;
+        let attempts = self.attempts(key);
+        if attempts >= retry.max_attempts {
+            return None;
+        }
+        if let (Some(when), Some(instance)) = (retry.when, self.instance(key)) {
+            let knowledge = self.snapshot();
+            let view = knowledge.view(graph, key.vertex).with_error(failure);
+            let wanted = graph
+                .evaluate(when, &instance.place(graph), &view)
+                .map(|one| one.value == Value::Boolean(true));
+            if !wanted.unwrap_or(false) {
+                return None;
+            }
+        }
+        Some(delay(retry, attempts, &self.address(key)))
+    }
+
+    fn attempts(&self, key: &InstanceKey) -> u32 {
+        *lock(&self.failed).entry(key.clone()).and_modify(|count| *count += 1).or_insert(1)
+    }
+
+    fn not_yet(&self, key: &InstanceKey, reason: String) {
+        // The loop outlives its workers; when it does not, there is nobody to tell.
+        let _ = self.messages.send(Message::Side(key.clone(), Body::NotYet { reason }));
+    }
+
+    /// Waits until an instance has converged.
+    pub(super) async fn verify(&self, key: InstanceKey) -> Ended {
+        let Some(seen) = lock(&self.seen).get(&key).cloned() else {
+            return (
+                Happened::Verified(
+                    key,
+                    Verified::NotConverged(bug("a verify without a look"), None),
+                ),
+                Vec::new(),
+            );
+        };
+        let mut cancelled = self.cancel.clone();
+        let outcome = tokio::select! {
+            outcome = self.wait(&key, &seen) => outcome,
+            () = cancelled.requested() => return (Happened::Verified(key, Verified::Dropped), Vec::new()),
+        };
+        match outcome {
+            Ok(outputs) => {
+                self.learn(
+                    &key,
+                    TaskOutputs::Known(Arc::new(outputs.clone())),
+                    writes(seen.change.action.writes()),
+                );
+                let blob = self.outputs_blob(&outputs);
+                let verified = Verified::Converged { outputs: blob.digest.clone() };
+                (Happened::Verified(key, verified), vec![blob])
+            }
+            Err(failure) => {
+                let pause = self.pause(&key, &failure);
+                (Happened::Verified(key, Verified::NotConverged(failure, pause)), Vec::new())
+            }
+        }
+    }
+
+    async fn wait(&self, key: &InstanceKey, seen: &Seen) -> Result<Values, Failure> {
+        let graph = self.looker.graph.clone();
+        let vertex = graph.vertex(key.vertex);
+        let interval =
+            vertex.poll.map_or_else(|| vertex.module.patience().interval, |poll| poll.interval);
+        let timeout = self.timeout(key);
+        let began = self.looker.clock.now();
+        let mut last = String::new();
+        loop {
+            let reason = match vertex.module.verify(&seen.context, &seen.arguments.values).await? {
+                Verdict::Terminal(failure) => return Err(failure),
+                Verdict::NotYet(reason) => reason,
+                Verdict::Converged(outputs) => match self.satisfied(key, &outputs).await? {
+                    None => return Ok(outputs),
+                    Some(reason) => reason,
+                },
+            };
+            if reason != last {
+                self.not_yet(key, reason.clone());
+                last.clone_from(&reason);
+            }
+            if self.looker.clock.now() >= after(began, timeout) {
+                return Err(gave_up(timeout, &reason));
+            }
+            crate::clock::sleep(self.looker.clock.as_ref(), interval).await;
+        }
+    }
+
+    /// `until` and postconditions; the reason while they do not hold.
+    async fn satisfied(
+        &self,
+        key: &InstanceKey,
+        outputs: &Values,
+    ) -> Result<Option<String>, Failure> {
+        let graph = self.looker.graph.clone();
+        let vertex = graph.vertex(key.vertex);
+        let Some(instance) = self.instance(key) else { return Ok(None) };
+        let place = instance.place(&graph);
+        if let Some(until) = vertex.until {
+            self.refresh(until, &instance).await?;
+            let knowledge = self.snapshot();
+            let view = knowledge.view(&graph, key.vertex).with_own_outputs(outputs);
+            let evaluated = graph
+                .evaluate(until, &place, &view)
+                .map_err(|problem| Failure::new(Class::Invalid, problem.message))?;
+            if evaluated.value != Value::Boolean(true) {
+                return Ok(Some(format!(
+                    "`until: {}` does not hold",
+                    graph.program(until).text.trim()
+                )));
+            }
+        }
+        let knowledge = self.snapshot();
+        for check in &vertex.postconditions {
+            let view = knowledge.view(&graph, key.vertex).with_own_outputs(outputs);
+            check_one(&graph, *check, &place, &view).map_err(|problem| {
+                Failure::new(
+                    Class::Invalid,
+                    format!("a postcondition does not hold: {}", problem.message),
+                )
+            })?;
+        }
+        Ok(None)
+    }
+
+    /// Looks again at the tasks whose outputs `until` reads.
+    async fn refresh(
+        &self,
+        until: crate::graph::ExpressionId,
+        instance: &Instance,
+    ) -> Result<(), Failure> {
+        let graph = self.looker.graph.clone();
+        let reads = {
+            let knowledge = self.snapshot();
+            let view = knowledge.view(&graph, instance.vertex);
+            graph
+                .evaluate(until, &instance.place(&graph), &view)
+                .map(|evaluated| evaluated.reads)
+                .unwrap_or_default()
+        };
+        let keys: std::collections::BTreeSet<InstanceKey> = reads
+            .into_iter()
+            .map(|read| InstanceKey { vertex: read.vertex, keys: read.keys, own: read.own })
+            .collect();
+        for key in keys {
+            let Some(other) = self.instance(&key) else { continue };
+            let knowledge = self.snapshot();
+            let look = self
+                .looker
+                .look(&other, knowledge.view(&graph, key.vertex))
+                .await
+                .map_err(failure_of)?;
+            if let Look::Seen(seen) = look {
+                write(&self.knowledge).learn(key, TaskOutputs::Known(Arc::new(seen.outputs)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reports the tries of one instance's requests as events.
+struct InstanceTries {
+    key: InstanceKey,
+    messages: UnboundedSender<Message>,
+}
+
+impl TryObserver for InstanceTries {
+    fn tried(&self, r#try: Try) {
+        // The loop outlives its workers; when it does not, there is nobody to tell.
+        let _ = self.messages.send(Message::Side(self.key.clone(), Body::Tried(r#try)));
+    }
+}
+
+fn writes(wrote: bool) -> Writes {
+    if wrote { Writes::Yes } else { Writes::No }
+}
+
+fn bug(message: &str) -> Failure {
+    Failure::new(Class::Bug, format!("a defect of runbook: {message}"))
+}
+
+fn failure_of(error: LookError) -> Failure {
+    match error {
+        LookError::Failure(failure) => failure,
+        LookError::Problems(problems) => {
+            let texts: Vec<&str> =
+                problems.iter().map(|problem| problem.message.as_str()).collect();
+            Failure::new(Class::Invalid, texts.join("; "))
+        }
+    }
+}
+
+fn gave_up(timeout: Duration, reason: &str) -> Failure {
+    let minutes = timeout.as_secs() / 60;
+    let time = if minutes > 0 { format!("{minutes}m") } else { format!("{}s", timeout.as_secs()) };
+    let mut lines = reason.lines();
+    let first = lines.next().unwrap_or_default();
+    let mut failure = Failure::new(Class::Timeout, format!("not converged after {time}: {first}"));
+    failure.evidence = lines.map(|line| line.trim().to_owned()).collect();
+    failure
+}
+
+fn after(from: Timestamp, duration: Duration) -> Timestamp {
+    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    from.saturating_add(signed).unwrap_or(Timestamp::MAX)
+}
+
+/// The delay before the attempt after `attempts`, spread by address so that it is the same each
+/// time.
+fn delay(retry: &crate::graph::Retry, attempts: u32, address: &str) -> Duration {
+    let factor = u128::from(retry.backoff_thousandths);
+    let mut millis = retry.delay.as_millis();
+    for _ in 1..attempts {
+        millis = (millis * factor / 1000).min(retry.max_delay.as_millis());
+    }
+    let hash = blake3::hash(format!("{address} {attempts}").as_bytes());
+    let spread = u128::from(hash.as_bytes().first().copied().unwrap_or_default());
+    let jitter = millis * u128::from(retry.jitter_thousandths) / 1000 * spread / 255;
+    Duration::from_millis(u64::try_from(millis + jitter).unwrap_or(u64::MAX))
+        .min(retry.max_delay.max(retry.delay))
+}
+
+/// Whether the plan allows the action at this address.
+fn covers(planned: Option<&PlannedTask>, action: Action, seen: &Seen) -> Result<(), String> {
+    if matches!(action, Action::None | Action::Wait) {
+        return Ok(());
+    }
+    let ours = matches!(&seen.observed, crate::module::Observed::Present(one)
+        if matches!(one.ownership, crate::owner::Ownership::Ours { .. } | crate::owner::Ownership::Setting));
+    let Some(planned) = planned else { return Err("the plan does not name this task".to_owned()) };
+    let allowed = match planned.kind {
+        // What was half made by this run, or by the one that it resumes, is completed.
+        Kind::Create => action == Action::Create || (action == Action::Update && ours),
+        Kind::Update => action == Action::Update,
+        Kind::Replace => matches!(action, Action::Replace | Action::Create),
+        Kind::Delete => action == Action::Delete,
+        Kind::Conditional | Kind::Expands | Kind::Deferred => {
+            planned.may.contains(&action)
+                || (action == Action::Update && ours && planned.may.contains(&Action::Create))
+        }
+        Kind::Wait | Kind::NoChange | Kind::Skipped => false,
+    };
+    let fields: Vec<&str> = seen.change.fields.iter().map(|field| field.path.as_str()).collect();
+    if allowed {
+        Ok(())
+    } else {
+        Err(format!("{action:?} of {} where {:?} was planned", fields.join(", "), planned.kind)
+            .to_lowercase())
+    }
+}

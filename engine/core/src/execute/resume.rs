@@ -1,0 +1,151 @@
+//! Taking up a run again: what its events say of each task, and what is decided from that.
+//!
+//! | journal says | task in the graph now | decision |
+//! |---|---|---|
+//! | converged | same | look again: no change is expected, and what drifted is within the plan |
+//! | acknowledged, no later step | same | look (reads only): an empty diff goes straight to verify |
+//! | intended without later step, ambiguous, not converged | same | observe, diff, apply only what is still needed |
+//! | converged, blind | same | skip; outputs from the journal |
+//! | interrupted, blind without a guard | same | ask a person |
+//! | failed, rejected | same | run again, new attempt |
+//! | never started | same | run, after its dependencies |
+//! | any | gone | keep the record, do nothing |
+//! | any | owned by somebody else | stop: a look refuses it |
+//!
+//! Looking sends no write, so looking again is always safe; what is never done again without a look
+//! is a write.
+
+use std::collections::BTreeMap;
+
+use super::attempt::Earlier;
+use crate::event::{Body, Event, Step, TaskState};
+use crate::journal::{self, Store};
+use crate::module::Values;
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// What the reducer and the workers need to know of earlier processes.
+#[derive(Debug, Clone, Default)]
+pub struct Resumed {
+    /// The last event.
+    pub(super) seq: u64,
+    /// How many tasks had converged.
+    pub(super) converged: u64,
+    /// By address.
+    pub(super) earlier: BTreeMap<String, Earlier>,
+}
+
+impl Resumed {
+    /// The address tags and attempts of tasks that were interrupted.
+    pub fn interrupted(&self) -> impl Iterator<Item = &str> {
+        self.earlier
+            .iter()
+            .filter(|(_, earlier)| earlier.interrupted)
+            .map(|(address, _)| address.as_str())
+    }
+}
+
+/// The last durable step of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Last {
+    /// It never wrote.
+    Nothing,
+    /// It was intended, and nothing is known after that.
+    Intended,
+    /// The service accepted it.
+    Acknowledged,
+    /// It is known not to have happened.
+    Rejected,
+    /// It may have happened.
+    Ambiguous,
+    /// It converged; digest of the outputs.
+    Converged(String),
+    /// Verify gave up.
+    NotConverged,
+}
+
+/// What a run's events say of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its last durable step.
+    pub last: Last,
+    /// Attempts.
+    pub attempts: u32,
+    /// Whether anything was intended.
+    pub wrote: bool,
+    /// How it ended, when it did.
+    pub state: Option<TaskState>,
+}
+
+/// Folds the events of a run: the one transition function, for live runs and for replay.
+pub fn fold(events: &[Event]) -> BTreeMap<String, Told> {
+    let mut told: BTreeMap<String, Told> = BTreeMap::new();
+    for event in events {
+        let Some(address) = &event.address else { continue };
+        let one = told.entry(address.clone()).or_insert(Told {
+            last: Last::Nothing,
+            attempts: 0,
+            wrote: false,
+            state: None,
+        });
+        one.attempts = one.attempts.max(event.attempt.unwrap_or(0));
+        match &event.body {
+            Body::Step(step) => {
+                one.last = match step {
+                    Step::Intended { .. } => {
+                        one.wrote = true;
+                        Last::Intended
+                    }
+                    Step::Acknowledged => Last::Acknowledged,
+                    Step::Rejected { .. } => Last::Rejected,
+                    Step::Ambiguous { .. } => Last::Ambiguous,
+                    Step::Converged { outputs } => Last::Converged(outputs.clone()),
+                    Step::NotConverged { .. } => Last::NotConverged,
+                };
+            }
+            Body::TaskStarted => one.state = Some(TaskState::Running),
+            Body::TaskFinished { state, .. } => one.state = Some(*state),
+            _ => {}
+        }
+    }
+    told
+}
+
+/// The plan of a run and what its events say.
+pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journal::Error> {
+    let events = journal.read(run)?;
+    let damaged = |seq| journal::Error::Damaged { run: run.to_owned(), seq };
+    let Some(Body::RunStarted { plan, .. }) = events.first().map(|event| &event.body) else {
+        return Err(damaged(1));
+    };
+    let bytes = journal.blob(plan)?.ok_or_else(|| damaged(1))?;
+    let text = String::from_utf8(bytes).map_err(|_| damaged(1))?;
+    let plan = Plan::load(&text).map_err(|_| damaged(1))?;
+    let mut resumed =
+        Resumed { seq: events.last().map_or(0, |event| event.seq), ..Resumed::default() };
+    for (address, told) in fold(&events) {
+        let converged = match &told.last {
+            Last::Converged(digest) => {
+                resumed.converged += 1;
+                outputs(journal, digest)?
+            }
+            _ => None,
+        };
+        let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
+        resumed.earlier.insert(
+            address,
+            Earlier { attempts: told.attempts, converged, interrupted, wrote: told.wrote },
+        );
+    }
+    Ok((plan, resumed))
+}
+
+/// Recorded outputs, when none of them is a secret.
+fn outputs(journal: &dyn Store, digest: &str) -> Result<Option<Values>, journal::Error> {
+    let Some(bytes) = journal.blob(digest)? else { return Ok(None) };
+    let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    if json.to_string().contains("{\"secret\":") {
+        return Ok(None);
+    }
+    Ok(Value::from_json(&json).as_map().cloned())
+}

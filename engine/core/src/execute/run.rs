@@ -1,0 +1,518 @@
+//! The loop around the reducer: performs effects, records events, keeps the clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use super::attempt::{Ended, Worker};
+use super::resume::Resumed;
+use super::state::{Counts, Effect, Happened, Looked, Record, Settings, State, Verified, Written};
+use crate::change::Action;
+use crate::clock::{Clock, Hold};
+use crate::event::{Body, Event, Outcome, Step, TaskState};
+use crate::failure::{Class, Failure};
+use crate::graph::{Graph, VertexId};
+use crate::journal::{self, Batch, Blob, Store};
+use crate::plan::look::Looker;
+use crate::plan::{Expanded, Plan, SecretKey, estimate, expand_vertex};
+use crate::task::{InstanceKey, Knowledge};
+use crate::value::Value;
+
+/// Version of the events' form.
+const EVENT_FORM: u32 = 1;
+
+/// Told when the person asks to stop: once to end in order, twice to exit now.
+#[derive(Clone)]
+pub struct Cancel {
+    sender: Arc<watch::Sender<Option<String>>>,
+    receiver: watch::Receiver<Option<String>>,
+}
+
+impl Default for Cancel {
+    fn default() -> Self {
+        let (sender, receiver) = watch::channel(None);
+        Self { sender: Arc::new(sender), receiver }
+    }
+}
+
+impl Cancel {
+    /// Asks to stop, naming the signal.
+    pub fn request(&self, signal: &str) {
+        self.sender.send_replace(Some(signal.to_owned()));
+    }
+
+    /// Waits until it is asked.
+    pub async fn requested(&mut self) {
+        // The sender lives as long as any clone of this.
+        if self.receiver.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn signal(&self) -> String {
+        self.receiver.borrow().clone().unwrap_or_default()
+    }
+}
+
+/// What a run needs.
+pub struct RunInput {
+    /// Looks at instances, with writing connections.
+    pub looker: Looker,
+    /// What is known beforehand: the environment's secrets.
+    pub knowledge: Knowledge,
+    /// The plan that is applied.
+    pub plan: Plan,
+    /// Where events go first.
+    pub journal: Arc<dyn Store>,
+    /// Sees each event after its commit.
+    pub observer: Arc<dyn Fn(&Event) + Send + Sync>,
+    /// Told when the person asks to stop.
+    pub cancel: Cancel,
+    /// The run's id.
+    pub run: String,
+    /// Hashes secrets.
+    pub secret_key: SecretKey,
+    /// Looks and writes at once.
+    pub parallelism: usize,
+    /// A failure starts nothing new.
+    pub fail_fast: bool,
+    /// What earlier processes recorded, when the run is taken up again.
+    pub resumed: Option<Resumed>,
+}
+
+/// Why a run stopped without an end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// What happens could not be recorded any more; nothing was written after that.
+    #[error("the run `{run}` stopped: what it does cannot be recorded")]
+    Journal {
+        /// The run; it can be resumed.
+        run: String,
+        /// Why.
+        source: journal::Error,
+    },
+}
+
+/// A task at the end of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskReport {
+    /// Its address.
+    pub address: String,
+    /// Its state.
+    pub state: TaskState,
+    /// What was done.
+    pub action: Action,
+    /// Why, for skipped, blocked and failed tasks.
+    pub because: Option<String>,
+    /// The failure in full, for failed tasks.
+    pub failure: Option<Failure>,
+}
+
+/// A run at its end.
+#[derive(Debug)]
+pub struct RunReport {
+    /// Its id.
+    pub run: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many tasks ended how.
+    pub counts: Counts,
+    /// All tasks, in graph order.
+    pub tasks: Vec<TaskReport>,
+    /// World time from start to end.
+    pub took: Duration,
+    /// The root's outputs; unknown where tasks did not run.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// What effects tell the loop.
+pub(super) enum Message {
+    Ended(Ended, Hold),
+    Side(InstanceKey, Body),
+}
+
+/// Applies a plan.
+pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
+    let (sender, receiver) = unbounded_channel();
+    let clock = input.looker.clock.clone();
+    let hold = clock.hold();
+    let mut knowledge = input.knowledge;
+    knowledge.run_id = Some(input.run.clone());
+    let resumed = input.resumed.unwrap_or_default();
+    let graph = input.looker.graph.clone();
+    let worker = Arc::new(Worker {
+        looker: input.looker,
+        knowledge: RwLock::new(knowledge),
+        planned: input.plan.tasks.iter().map(|task| (task.address.clone(), task.clone())).collect(),
+        secret_key: input.secret_key,
+        run: input.run.clone(),
+        earlier: resumed.earlier,
+        cancel: input.cancel.clone(),
+        messages: sender.clone(),
+        instances: RwLock::default(),
+        seen: Mutex::default(),
+        passing: Mutex::default(),
+        failed: Mutex::default(),
+    });
+    let settings = Settings {
+        parallelism: input.parallelism.max(1),
+        fail_fast: input.fail_fast,
+        urgency: urgency(&input.plan),
+        wanted: wanted(&graph, &input.plan),
+    };
+    let plan_blob = Blob::new(input.plan.store());
+    let began = clock.now();
+    let mut driver = Driver {
+        state: State::new(graph.clone(), settings),
+        worker,
+        journal: input.journal,
+        observer: input.observer,
+        clock,
+        run: input.run.clone(),
+        seq: resumed.seq,
+        pending: Batch::default(),
+        sender,
+        finished: BTreeMap::new(),
+        tokens: BTreeMap::new(),
+        failures: BTreeMap::new(),
+    };
+    driver.open(&input.plan, plan_blob, resumed.seq > 0, resumed.converged);
+    let outcome = driver.drive(receiver, input.cancel, hold).await;
+    outcome.map_err(|source| RunError::Journal { run: input.run.clone(), source })?;
+    let took = driver.clock.now().duration_since(began).try_into().unwrap_or_default();
+    Ok(driver.report(&graph, took))
+}
+
+fn urgency(plan: &Plan) -> BTreeMap<String, Duration> {
+    let remaining = estimate::remaining(&plan.tasks);
+    plan.tasks.iter().map(|task| task.address.clone()).zip(remaining).collect()
+}
+
+/// The vertices that a plan with targets is about.
+fn wanted(graph: &Graph, plan: &Plan) -> BTreeSet<VertexId> {
+    let planned: BTreeSet<String> = plan.tasks.iter().map(|task| strip(&task.address)).collect();
+    (0..graph.vertices.len())
+        .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)))
+        .filter(|id| planned.contains(&graph.vertex(*id).path.join("/")))
+        .collect()
+}
+
+fn strip(address: &str) -> String {
+    let mut bare = String::with_capacity(address.len());
+    let mut inside = false;
+    for character in address.chars() {
+        match character {
+            '[' => inside = true,
+            ']' => inside = false,
+            other if !inside => bare.push(other),
+            _ => {}
+        }
+    }
+    bare
+}
+
+struct Driver {
+    state: State,
+    worker: Arc<Worker>,
+    journal: Arc<dyn Store>,
+    observer: Arc<dyn Fn(&Event) + Send + Sync>,
+    clock: Arc<dyn Clock>,
+    run: String,
+    seq: u64,
+    /// Recorded and not yet durable.
+    pending: Batch,
+    sender: UnboundedSender<Message>,
+    finished: BTreeMap<InstanceKey, (TaskState, Action, Option<String>)>,
+    tokens: BTreeMap<InstanceKey, String>,
+    failures: BTreeMap<InstanceKey, Failure>,
+}
+
+impl Driver {
+    fn open(&mut self, plan: &Plan, blob: Blob, resumed: bool, converged: u64) {
+        let body = if resumed {
+            Body::RunResumed { skipped: converged }
+        } else {
+            Body::RunStarted {
+                runbook: plan.runbook.clone(),
+                owner: plan.owner.clone(),
+                target: plan.target.on.clone(),
+                plan: blob.digest.clone(),
+                graph: plan.graph.clone(),
+                tasks: plan.tasks.len() as u64,
+            }
+        };
+        self.pending.blobs.push(blob);
+        self.record(Record { key: None, attempt: None, body });
+    }
+
+    async fn drive(
+        &mut self,
+        mut receiver: UnboundedReceiver<Message>,
+        mut cancel: Cancel,
+        hold: Hold,
+    ) -> Result<(), journal::Error> {
+        let mut holds = vec![hold];
+        let mut effects = self.step(Happened::Begun, Vec::new());
+        let mut cancelled = false;
+        loop {
+            // Everything that has been told by now goes into one commit.
+            while let Ok(message) = receiver.try_recv() {
+                effects.extend(self.take(message, &mut holds));
+            }
+            effects = self.expand(effects);
+            if self.must_commit(&effects) || self.state.is_over() {
+                self.commit().await?;
+            }
+            for effect in effects.drain(..) {
+                self.spawn(effect);
+            }
+            if self.state.is_over() {
+                break;
+            }
+            if let Ok(message) = receiver.try_recv() {
+                effects.extend(self.take(message, &mut holds));
+                continue;
+            }
+            self.commit().await?;
+            holds.clear();
+            tokio::select! {
+                message = receiver.recv() => {
+                    let Some(message) = message else { break };
+                    effects.extend(self.take(message, &mut holds));
+                }
+                () = cancel.requested(), if !cancelled => {
+                    cancelled = true;
+                    holds.push(self.clock.hold());
+                    let signal = cancel.signal();
+                    effects.extend(self.step(Happened::Cancelled(signal), Vec::new()));
+                }
+            }
+        }
+        let Counts { changed, failed, blocked } = self.state.counts();
+        let outcome = self.state.outcome();
+        self.record(Record {
+            key: None,
+            attempt: None,
+            body: Body::RunFinished { outcome, changed, failed, blocked },
+        });
+        self.commit().await
+    }
+
+    fn take(&mut self, message: Message, holds: &mut Vec<Hold>) -> Vec<Effect> {
+        match message {
+            Message::Ended((happened, blobs), hold) => {
+                holds.push(hold);
+                self.step(happened, blobs)
+            }
+            Message::Side(key, body) => {
+                let attempt = Some(self.state.attempt(&key).max(1));
+                self.record(Record { key: Some(key), attempt, body });
+                Vec::new()
+            }
+        }
+    }
+
+    fn step(&mut self, happened: Happened, blobs: Vec<Blob>) -> Vec<Effect> {
+        self.pending.blobs.extend(blobs);
+        match &happened {
+            Happened::Looked(key, Looked::Failed(failure))
+            | Happened::Written(key, Written::Rejected(failure, None))
+            | Happened::Verified(key, Verified::NotConverged(failure, None)) => {
+                self.failures.insert(key.clone(), failure.clone());
+            }
+            _ => {}
+        }
+        let (records, effects) = self.state.step(happened);
+        for record in records {
+            if let (Some(key), Body::Step(Step::Intended { token, .. })) =
+                (&record.key, &record.body)
+            {
+                self.tokens.insert(key.clone(), token.clone());
+            }
+            self.record(record);
+        }
+        effects
+    }
+
+    /// Finding instances needs no I/O, so it is done here, until nothing more can be found.
+    fn expand(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let mut rest = Vec::new();
+        let mut queue = effects;
+        while let Some(effect) = queue.pop() {
+            let Effect::Expand(id) = effect else {
+                rest.push(effect);
+                continue;
+            };
+            let graph = self.worker.looker.graph.clone();
+            let expanded = {
+                let mut knowledge = self
+                    .worker
+                    .knowledge
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                expand_vertex(&graph, &mut knowledge, id)
+            };
+            let instances = match expanded {
+                Ok(Expanded::Instances(found)) => {
+                    let mut known = self
+                        .worker
+                        .instances
+                        .write()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    for instance in &found {
+                        known.insert(instance.key(), instance.clone());
+                    }
+                    Ok(found.iter().map(crate::task::Instance::key).collect())
+                }
+                Ok(Expanded::Skipped(why)) => Err(why),
+                Ok(Expanded::Unknown(_)) => {
+                    Err("what it is repeated over did not become known".to_owned())
+                }
+                Err(problem) => Err(problem.message),
+            };
+            queue.extend(self.step(Happened::Expanded(id, instances), Vec::new()));
+        }
+        rest.reverse();
+        rest
+    }
+
+    /// A write may start only when its `intended` is durable.
+    fn must_commit(&self, effects: &[Effect]) -> bool {
+        effects.iter().any(|effect| matches!(effect, Effect::Write(_)))
+    }
+
+    fn record(&mut self, record: Record) {
+        self.seq += 1;
+        let address = record.key.as_ref().map(|key| {
+            let graph = &self.worker.looker.graph;
+            graph.vertex(key.vertex).address(graph, &key.keys, key.own.as_deref()).to_string()
+        });
+        if let (Some(key), Body::TaskFinished { state, action, because }) =
+            (&record.key, &record.body)
+        {
+            self.finished.insert(key.clone(), (*state, *action, because.clone()));
+        }
+        self.pending.events.push(Event {
+            v: EVENT_FORM,
+            seq: self.seq,
+            time: self.clock.real_now(),
+            world_time: self.clock.now(),
+            run: self.run.clone(),
+            address,
+            attempt: record.attempt,
+            body: record.body,
+        });
+    }
+
+    async fn commit(&mut self) -> Result<(), journal::Error> {
+        if self.pending.events.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.pending);
+        let events = batch.events.clone();
+        self.journal.append(batch).await?;
+        for event in &events {
+            (self.observer)(event);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, effect: Effect) {
+        let worker = self.worker.clone();
+        let sender = self.sender.clone();
+        let hold = self.clock.hold();
+        let attempt = match &effect {
+            Effect::Look(key) => self.state.attempt(key),
+            _ => 0,
+        };
+        let token = match &effect {
+            Effect::Write(key) => self.tokens.get(key).cloned().unwrap_or_default(),
+            _ => String::new(),
+        };
+        tokio::spawn(async move {
+            let panicked = panicked(&effect);
+            let ended =
+                AssertUnwindSafe(perform(&worker, effect, attempt, token)).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|_| (panicked, Vec::new()));
+            // The loop ends only when nothing is under way, so it is there.
+            let _ = sender.send(Message::Ended(ended, hold));
+        });
+    }
+
+    fn report(self, graph: &Graph, took: Duration) -> RunReport {
+        let mut tasks = Vec::new();
+        for (key, state) in self.state.states() {
+            let (state, action, because) =
+                self.finished.get(key).cloned().unwrap_or((state, Action::None, None));
+            tasks.push(TaskReport {
+                address: graph
+                    .vertex(key.vertex)
+                    .address(graph, &key.keys, key.own.as_deref())
+                    .to_string(),
+                state,
+                action,
+                because,
+                failure: self.failures.get(key).filter(|_| state == TaskState::Failed).cloned(),
+            });
+        }
+        let knowledge =
+            self.worker.knowledge.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let place =
+            crate::graph::Place { scope: crate::graph::ScopeId(0), keys: Vec::new(), each: None };
+        let outputs = graph
+            .outputs
+            .iter()
+            .filter_map(|(name, template)| {
+                let evaluated =
+                    graph.evaluate_template(*template, &place, &knowledge.root_view(graph)).ok()?;
+                Some((name.clone(), evaluated.value))
+            })
+            .collect();
+        RunReport {
+            run: self.run.clone(),
+            outcome: self.state.outcome(),
+            counts: self.state.counts(),
+            tasks,
+            took,
+            outputs,
+        }
+    }
+}
+
+async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {
+    match effect {
+        Effect::Look(key) => worker.look(key, attempt).await,
+        Effect::Write(key) => worker.write(key, token).await,
+        Effect::Verify(key) => worker.verify(key).await,
+        Effect::Pause(key, pause) => {
+            let mut cancelled = worker.cancel.clone();
+            tokio::select! {
+                () = crate::clock::sleep(worker.looker.clock.as_ref(), pause) => {}
+                () = cancelled.requested() => {}
+            }
+            (Happened::Paused(key), Vec::new())
+        }
+        // Performed by the loop itself.
+        Effect::Expand(id) => (Happened::Expanded(id, Err("not expanded".to_owned())), Vec::new()),
+    }
+}
+
+/// What is recorded when the effect panics: a defect of a module fails its task and nothing else.
+fn panicked(effect: &Effect) -> Happened {
+    let failure = Failure::new(Class::Bug, "a defect of runbook: the module panicked")
+        .hint("please report this with the run's `runbook show`");
+    match effect {
+        Effect::Look(key) => Happened::Looked(key.clone(), Looked::Failed(failure)),
+        Effect::Write(key) => Happened::Written(key.clone(), Written::Ambiguous(failure)),
+        Effect::Verify(key) => {
+            Happened::Verified(key.clone(), Verified::NotConverged(failure, None))
+        }
+        Effect::Pause(key, _) => Happened::Paused(key.clone()),
+        Effect::Expand(id) => Happened::Expanded(*id, Err(failure.message)),
+    }
+}

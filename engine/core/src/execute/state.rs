@@ -1,0 +1,760 @@
+//! The reducer: (state, what happened) → (events, effects).
+//!
+//! Dependencies, locks, the number of tasks at work, failure and cancellation are decided here and
+//! nowhere else. The order is deterministic: of the tasks that can start, the one with the longest
+//! way behind it goes first, then the order of the graph.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::change::Action;
+use crate::event::{Body, Outcome, Step, TaskState};
+use crate::failure::{Class, Failure};
+use crate::graph::{EdgeKind, Graph, VertexId};
+use crate::module::{Lock, LockUntil};
+use crate::plan::related;
+use crate::task::InstanceKey;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Happened {
+    /// The run begins or is taken up again.
+    Begun,
+    /// The instances of a vertex are known.
+    Expanded(VertexId, Result<Vec<InstanceKey>, String>),
+    /// An instance was looked at.
+    Looked(InstanceKey, Looked),
+    /// A write was answered.
+    Written(InstanceKey, Written),
+    /// Verify came to an end.
+    Verified(InstanceKey, Verified),
+    /// The pause before the next attempt is over.
+    Paused(InstanceKey),
+    /// The person asked to stop.
+    Cancelled(String),
+}
+
+/// What a look found.
+#[derive(Debug, Clone)]
+pub enum Looked {
+    /// It does not run.
+    Skipped(String),
+    /// Nothing to do.
+    Converged {
+        /// Digest of the outputs' blob.
+        outputs: String,
+    },
+    /// Nothing to write; it has to converge.
+    Wait(String),
+    /// Something is to be written.
+    Change {
+        /// The action.
+        action: Action,
+        /// Digest of the change's blob.
+        change: String,
+        /// The idempotency token.
+        token: String,
+        /// The locks that the write needs.
+        locks: Vec<Lock>,
+    },
+    /// The plan does not cover it.
+    Uncovered(String),
+    /// A blind task without a guard was interrupted: a person decides.
+    Asks(String),
+    /// It could not be looked at.
+    Failed(Failure),
+}
+
+/// How a write was answered.
+#[derive(Debug, Clone)]
+pub enum Written {
+    /// Accepted.
+    Acknowledged,
+    /// Known not to have happened; with a pause when it shall be tried again.
+    Rejected(Failure, Option<Duration>),
+    /// It may have happened.
+    Ambiguous(Failure),
+}
+
+/// How verify ended.
+#[derive(Debug, Clone)]
+pub enum Verified {
+    /// Converged.
+    Converged {
+        /// Digest of the outputs' blob.
+        outputs: String,
+    },
+    /// It gave up; with a pause when it shall be tried again.
+    NotConverged(Failure, Option<Duration>),
+    /// The run was cancelled during the wait.
+    Dropped,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Find the instances of a vertex.
+    Expand(VertexId),
+    /// Look at an instance.
+    Look(InstanceKey),
+    /// Write, with the locks held and `intended` durable.
+    Write(InstanceKey),
+    /// Wait until it has converged.
+    Verify(InstanceKey),
+    /// Wait before the next attempt.
+    Pause(InstanceKey, Duration),
+}
+
+/// An event that is to be recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The instance it is about.
+    pub key: Option<InstanceKey>,
+    /// The attempt.
+    pub attempt: Option<u32>,
+    /// What happened.
+    pub body: Body,
+}
+
+/// Where an instance is.
+#[derive(Debug, Clone, PartialEq)]
+enum Phase {
+    /// Its dependencies are not done.
+    Pending,
+    /// It can start.
+    Ready,
+    /// It is looked at.
+    Looking,
+    /// It wants to write and waits for locks.
+    Locking(Intended),
+    /// It writes.
+    Writing,
+    /// It converges.
+    Verifying,
+    /// It pauses before another attempt.
+    Pausing,
+    /// It ended.
+    Ended(TaskState),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Intended {
+    action: Action,
+    change: String,
+    token: String,
+    locks: Vec<Lock>,
+}
+
+/// An instance in the run.
+#[derive(Debug, Clone)]
+struct Task {
+    phase: Phase,
+    attempt: u32,
+    action: Action,
+    /// What it waits for, as last told.
+    told: Option<String>,
+    /// Whether it observed while it held its locks.
+    looked_with_locks: bool,
+}
+
+/// What the reducer is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Looks and writes at once; waits do not count.
+    pub parallelism: usize,
+    /// A failure starts nothing new.
+    pub fail_fast: bool,
+    /// Longest time from each vertex to the end, by static path and key (addresses).
+    pub urgency: BTreeMap<String, Duration>,
+    /// Tasks that are wanted; all when empty.
+    pub wanted: BTreeSet<VertexId>,
+}
+
+/// The state of a run.
+pub struct State {
+    graph: Arc<Graph>,
+    settings: Settings,
+    followers: Vec<Vec<VertexId>>,
+    /// Instances of each vertex; `None` while they are unknown.
+    instances: Vec<Option<Vec<InstanceKey>>>,
+    expanding: BTreeSet<VertexId>,
+    tasks: BTreeMap<InstanceKey, Task>,
+    ready: BTreeSet<(Reverse<Duration>, InstanceKey)>,
+    locking: BTreeSet<(Reverse<Duration>, InstanceKey)>,
+    locks: BTreeMap<String, InstanceKey>,
+    /// Locks that end with the acknowledgement.
+    early: BTreeMap<InstanceKey, Vec<String>>,
+    busy: usize,
+    open: usize,
+    cancelled: Option<String>,
+    stopped: bool,
+    uncovered: bool,
+    asks: bool,
+    counts: Counts,
+}
+
+/// How many tasks ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Wrote something.
+    pub changed: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Were blocked by a failure.
+    pub blocked: u64,
+}
+
+/// What a step gives.
+pub type Stepped = (Vec<Record>, Vec<Effect>);
+
+impl State {
+    /// The state of a run that has not begun.
+    pub fn new(graph: Arc<Graph>, settings: Settings) -> Self {
+        let mut followers = vec![Vec::new(); graph.vertices.len()];
+        for (index, vertex) in graph.vertices.iter().enumerate() {
+            for edge in &vertex.edges {
+                let id = VertexId(u32::try_from(index).unwrap_or(u32::MAX));
+                let list: &mut Vec<VertexId> = &mut followers[edge.on.0 as usize];
+                if !list.contains(&id) {
+                    list.push(id);
+                }
+            }
+        }
+        let instances = vec![None; graph.vertices.len()];
+        Self {
+            graph,
+            settings,
+            followers,
+            instances,
+            expanding: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            locking: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            early: BTreeMap::new(),
+            busy: 0,
+            open: 0,
+            cancelled: None,
+            stopped: false,
+            uncovered: false,
+            asks: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes one step.
+    pub fn step(&mut self, happened: Happened) -> Stepped {
+        let mut out = (Vec::new(), Vec::new());
+        match happened {
+            Happened::Begun => self.begin(&mut out),
+            Happened::Expanded(vertex, instances) => self.expanded(vertex, instances, &mut out),
+            Happened::Looked(key, looked) => self.looked(&key, looked, &mut out),
+            Happened::Written(key, written) => self.written(&key, written, &mut out),
+            Happened::Verified(key, verified) => self.verified(&key, verified, &mut out),
+            Happened::Paused(key) => {
+                if self.tasks.get(&key).is_some_and(|task| task.phase == Phase::Pausing) {
+                    self.make_ready(&key);
+                }
+            }
+            Happened::Cancelled(signal) => self.cancel(signal, &mut out),
+        }
+        self.start(&mut out);
+        out
+    }
+
+    /// Whether nothing is under way and nothing can start.
+    pub fn is_over(&self) -> bool {
+        self.open == 0 && self.expanding.is_empty()
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> Outcome {
+        if self.uncovered {
+            Outcome::Uncovered
+        } else if self.counts.failed > 0 {
+            Outcome::Failed
+        } else if self.cancelled.is_some() {
+            Outcome::Cancelled
+        } else if self.asks {
+            Outcome::Paused
+        } else {
+            Outcome::Succeeded
+        }
+    }
+
+    /// How many tasks ended how.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The state of each instance.
+    pub fn states(&self) -> impl Iterator<Item = (&InstanceKey, TaskState)> {
+        self.tasks.iter().map(|(key, task)| {
+            let state = match &task.phase {
+                Phase::Pending | Phase::Ready => TaskState::Pending,
+                Phase::Ended(state) => *state,
+                _ => TaskState::Running,
+            };
+            (key, state)
+        })
+    }
+
+    /// The attempt that an instance is in.
+    pub fn attempt(&self, key: &InstanceKey) -> u32 {
+        self.tasks.get(key).map_or(1, |task| task.attempt)
+    }
+
+    /// Attempts of earlier processes count on.
+    pub fn set_attempts(&mut self, key: &InstanceKey, attempts: u32) {
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.attempt = attempts;
+        }
+    }
+
+    fn wants(&self, id: VertexId) -> bool {
+        self.settings.wanted.is_empty() || self.settings.wanted.contains(&id)
+    }
+
+    fn begin(&mut self, out: &mut Stepped) {
+        for index in 0..self.graph.vertices.len() {
+            let id = VertexId(u32::try_from(index).unwrap_or(u32::MAX));
+            if self.wants(id) {
+                self.try_expand(id, out);
+            } else {
+                self.instances[index] = Some(Vec::new());
+            }
+        }
+    }
+
+    /// Expands a vertex when its keys can be known: at once when nothing it comes after is needed
+    /// for them, else when all that is done.
+    fn try_expand(&mut self, id: VertexId, out: &mut Stepped) {
+        if self.instances[id.0 as usize].is_some() || self.expanding.contains(&id) {
+            return;
+        }
+        let graph = self.graph.clone();
+        let static_keys = !self.is_repeated(id);
+        let done = graph.vertex(id).edges.iter().all(|edge| self.vertex_is_done(edge.on));
+        if static_keys || done {
+            self.expanding.insert(id);
+            out.1.push(Effect::Expand(id));
+        }
+    }
+
+    fn is_repeated(&self, id: VertexId) -> bool {
+        let vertex = self.graph.vertex(id);
+        vertex.for_each.is_some() || self.graph.depth(vertex.scope) > 0
+    }
+
+    fn vertex_is_done(&self, id: VertexId) -> bool {
+        self.instances[id.0 as usize].as_ref().is_some_and(|instances| {
+            instances.iter().all(|key| {
+                matches!(self.tasks.get(key).map(|task| &task.phase), Some(Phase::Ended(_)))
+            })
+        })
+    }
+
+    fn expanded(
+        &mut self,
+        id: VertexId,
+        instances: Result<Vec<InstanceKey>, String>,
+        out: &mut Stepped,
+    ) {
+        self.expanding.remove(&id);
+        let (instances, skipped) = match instances {
+            Ok(instances) => (instances, None),
+            Err(why) => (vec![InstanceKey { vertex: id, keys: Vec::new(), own: None }], Some(why)),
+        };
+        for key in &instances {
+            let task = Task {
+                phase: Phase::Pending,
+                attempt: 0,
+                action: Action::None,
+                told: None,
+                looked_with_locks: false,
+            };
+            self.tasks.insert(key.clone(), task);
+            self.open += 1;
+        }
+        self.instances[id.0 as usize] = Some(instances.clone());
+        for key in instances {
+            match &skipped {
+                Some(why) => self.end(&key, TaskState::Skipped, Some(why.clone()), out),
+                None => self.consider(&key, out),
+            }
+        }
+        self.after_end(id, out);
+    }
+
+    /// Decides whether a pending instance can start, is blocked or skipped.
+    fn consider(&mut self, key: &InstanceKey, out: &mut Stepped) {
+        if self.tasks.get(key).map(|task| &task.phase) != Some(&Phase::Pending) {
+            return;
+        }
+        let graph = self.graph.clone();
+        for edge in &graph.vertex(key.vertex).edges {
+            let Some(others) = &self.instances[edge.on.0 as usize] else { return };
+            let mut verdict = None;
+            for other in others.iter().filter(|other| related(&graph, key, other)) {
+                match self.tasks.get(other).map(|task| task.phase.clone()) {
+                    Some(Phase::Ended(TaskState::Succeeded)) => {}
+                    Some(Phase::Ended(_)) if edge.kind == EdgeKind::Ended => {}
+                    Some(Phase::Ended(TaskState::Skipped)) => {
+                        let needed = edge.why.iter().any(|why| why.text.starts_with("needs "));
+                        if needed && !same_condition(&graph, key.vertex, other.vertex) {
+                            verdict = Some((
+                                TaskState::Skipped,
+                                format!("needs `{}`, which was skipped", self.name(other)),
+                            ));
+                        }
+                    }
+                    Some(Phase::Ended(state)) => {
+                        let how = if state == TaskState::Failed { "failed" } else { "did not run" };
+                        verdict =
+                            Some((TaskState::Blocked, format!("`{}` {how}", self.name(other))));
+                    }
+                    _ => return,
+                }
+            }
+            if let Some((state, why)) = verdict {
+                self.end(key, state, Some(why), out);
+                return;
+            }
+        }
+        self.make_ready(key);
+    }
+
+    fn name(&self, key: &InstanceKey) -> String {
+        self.graph
+            .vertex(key.vertex)
+            .address(&self.graph, &key.keys, key.own.as_deref())
+            .to_string()
+    }
+
+    fn urgency(&self, key: &InstanceKey) -> Reverse<Duration> {
+        let known = self.settings.urgency.get(&self.name(key)).copied();
+        let path = || self.graph.vertex(key.vertex).path.join("/");
+        Reverse(known.or_else(|| self.settings.urgency.get(&path()).copied()).unwrap_or_default())
+    }
+
+    fn make_ready(&mut self, key: &InstanceKey) {
+        let urgency = self.urgency(key);
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.phase = Phase::Ready;
+            self.ready.insert((urgency, key.clone()));
+        }
+    }
+
+    /// Starts what can start.
+    fn start(&mut self, out: &mut Stepped) {
+        self.grant_locks(out);
+        let mut held_back = Vec::new();
+        while self.busy < self.settings.parallelism && self.cancelled.is_none() && !self.stopped {
+            let Some((urgency, key)) = self.ready.pop_first() else { break };
+            if self.too_many(&key) {
+                held_back.push((urgency, key));
+                continue;
+            }
+            let Some(task) = self.tasks.get_mut(&key) else { continue };
+            task.phase = Phase::Looking;
+            task.attempt += 1;
+            task.looked_with_locks = false;
+            self.busy += 1;
+            let attempt = task.attempt;
+            if attempt == 1 {
+                out.0.push(Record {
+                    key: Some(key.clone()),
+                    attempt: Some(attempt),
+                    body: Body::TaskStarted,
+                });
+            }
+            out.1.push(Effect::Look(key));
+        }
+        self.ready.extend(held_back);
+        if self.cancelled.is_some() || self.stopped {
+            self.drain();
+        }
+    }
+
+    /// What has not started will not.
+    fn drain(&mut self) {
+        let waiting: Vec<InstanceKey> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| {
+                matches!(
+                    task.phase,
+                    Phase::Pending | Phase::Ready | Phase::Locking(_) | Phase::Pausing
+                )
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in waiting {
+            self.ready.retain(|(_, one)| *one != key);
+            self.locking.retain(|(_, one)| *one != key);
+            if let Some(task) = self.tasks.get_mut(&key) {
+                task.phase = Phase::Ended(TaskState::Pending);
+                self.open -= 1;
+            }
+        }
+    }
+
+    fn too_many(&self, key: &InstanceKey) -> bool {
+        let Some(most) = self.graph.vertex(key.vertex).max_parallel else { return false };
+        let running = self.instances[key.vertex.0 as usize].iter().flatten().filter(|other| {
+            let phase = self.tasks.get(other).map(|task| &task.phase);
+            !matches!(phase, None | Some(Phase::Pending | Phase::Ready | Phase::Ended(_)))
+        });
+        running.count() >= most as usize
+    }
+
+    /// Gives locks to those that wait for them: all of a task's at once, or none.
+    fn grant_locks(&mut self, out: &mut Stepped) {
+        let waiting: Vec<(Reverse<Duration>, InstanceKey)> = self.locking.iter().cloned().collect();
+        for (urgency, key) in waiting {
+            let Some(Task { phase: Phase::Locking(intended), looked_with_locks, .. }) =
+                self.tasks.get(&key)
+            else {
+                continue;
+            };
+            let taken = intended.locks.iter().find_map(|lock| {
+                let holder = self.locks.get(&lock.name).filter(|holder| **holder != key)?;
+                Some((lock.name.clone(), holder.clone()))
+            });
+            if let Some((lock, holder)) = taken {
+                let reason = format!("{lock} held by {}", self.name(&holder));
+                self.tell(&key, reason, out);
+                continue;
+            }
+            let (intended, looked) = (intended.clone(), *looked_with_locks);
+            self.locking.remove(&(urgency, key.clone()));
+            for lock in &intended.locks {
+                self.locks.insert(lock.name.clone(), key.clone());
+                if lock.until == LockUntil::Acknowledged {
+                    self.early.entry(key.clone()).or_default().push(lock.name.clone());
+                }
+            }
+            let waited = self.tasks.get(&key).is_some_and(|task| task.told.is_some());
+            self.busy += 1;
+            if waited && !looked {
+                // It waited: the world may have moved, so it is looked at again under its locks.
+                if let Some(task) = self.tasks.get_mut(&key) {
+                    task.looked_with_locks = true;
+                    task.told = None;
+                    task.phase = Phase::Looking;
+                }
+                out.1.push(Effect::Look(key));
+            } else {
+                self.write(&key, &intended, out);
+            }
+        }
+    }
+
+    fn tell(&mut self, key: &InstanceKey, reason: String, out: &mut Stepped) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if task.told.as_ref() != Some(&reason) {
+            task.told = Some(reason.clone());
+            out.0.push(Record {
+                key: Some(key.clone()),
+                attempt: Some(task.attempt),
+                body: Body::TaskWaiting { reason },
+            });
+        }
+    }
+
+    fn write(&mut self, key: &InstanceKey, intended: &Intended, out: &mut Stepped) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        task.phase = Phase::Writing;
+        task.action = intended.action;
+        let step = Step::Intended {
+            action: intended.action,
+            change: intended.change.clone(),
+            token: intended.token.clone(),
+        };
+        out.0.push(Record {
+            key: Some(key.clone()),
+            attempt: Some(task.attempt),
+            body: Body::Step(step),
+        });
+        out.1.push(Effect::Write(key.clone()));
+    }
+
+    fn looked(&mut self, key: &InstanceKey, looked: Looked, out: &mut Stepped) {
+        self.busy -= 1;
+        match looked {
+            Looked::Skipped(why) => self.end(key, TaskState::Skipped, Some(why), out),
+            Looked::Converged { outputs } => self.converge(key, outputs, out),
+            Looked::Wait(_) => self.verify(key, out),
+            Looked::Change { action, change, token, locks } => {
+                let urgency = self.urgency(key);
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.phase = Phase::Locking(Intended { action, change, token, locks });
+                    self.locking.insert((urgency, key.clone()));
+                }
+            }
+            Looked::Uncovered(why) => {
+                self.uncovered = true;
+                self.fail(key, format!("the plan did not cover this: {why}"), out);
+            }
+            Looked::Asks(why) => {
+                self.asks = true;
+                self.end(key, TaskState::Interrupted, Some(why), out);
+            }
+            Looked::Failed(failure) => self.fail(key, failure.message, out),
+        }
+    }
+
+    fn verify(&mut self, key: &InstanceKey, out: &mut Stepped) {
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.phase = Phase::Verifying;
+            out.1.push(Effect::Verify(key.clone()));
+        }
+    }
+
+    fn step_record(&self, key: &InstanceKey, step: Step) -> Record {
+        Record { key: Some(key.clone()), attempt: Some(self.attempt(key)), body: Body::Step(step) }
+    }
+
+    fn written(&mut self, key: &InstanceKey, written: Written, out: &mut Stepped) {
+        self.busy -= 1;
+        match written {
+            Written::Acknowledged => {
+                out.0.push(self.step_record(key, Step::Acknowledged));
+                self.release(key, LockUntil::Acknowledged);
+                self.verify(key, out);
+            }
+            Written::Rejected(failure, pause) => {
+                out.0.push(self.step_record(key, Step::Rejected { failure: failure.clone() }));
+                self.release(key, LockUntil::Converged);
+                self.again(key, &failure, pause, out);
+            }
+            Written::Ambiguous(failure) => {
+                // It may have happened: look again, never write blindly. The look counts as busy.
+                out.0.push(self.step_record(key, Step::Ambiguous { failure }));
+                self.release(key, LockUntil::Converged);
+                self.make_ready(key);
+            }
+        }
+    }
+
+    fn verified(&mut self, key: &InstanceKey, verified: Verified, out: &mut Stepped) {
+        match verified {
+            Verified::Converged { outputs } => self.converge(key, outputs, out),
+            Verified::NotConverged(failure, pause) => {
+                out.0.push(self.step_record(key, Step::NotConverged { failure: failure.clone() }));
+                self.release(key, LockUntil::Converged);
+                self.again(key, &failure, pause, out);
+            }
+            Verified::Dropped => {
+                self.end(key, TaskState::Interrupted, Some("the run was cancelled".to_owned()), out)
+            }
+        }
+    }
+
+    fn again(
+        &mut self,
+        key: &InstanceKey,
+        failure: &Failure,
+        pause: Option<Duration>,
+        out: &mut Stepped,
+    ) {
+        match pause {
+            Some(pause) if self.cancelled.is_none() => {
+                self.tell(key, failure.message.clone(), out);
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.phase = Phase::Pausing;
+                    out.1.push(Effect::Pause(key.clone(), pause));
+                }
+            }
+            _ if failure.class == Class::Cancelled => {
+                self.end(key, TaskState::Interrupted, Some(failure.message.clone()), out);
+            }
+            _ => self.fail(key, failure.message.clone(), out),
+        }
+    }
+
+    fn converge(&mut self, key: &InstanceKey, outputs: String, out: &mut Stepped) {
+        out.0.push(self.step_record(key, Step::Converged { outputs }));
+        if self.tasks.get(key).is_some_and(|task| task.action.writes()) {
+            self.counts.changed += 1;
+        }
+        self.end(key, TaskState::Succeeded, None, out);
+    }
+
+    fn fail(&mut self, key: &InstanceKey, why: String, out: &mut Stepped) {
+        self.counts.failed += 1;
+        self.stopped |= self.settings.fail_fast;
+        self.end(key, TaskState::Failed, Some(why), out);
+    }
+
+    fn end(
+        &mut self,
+        key: &InstanceKey,
+        state: TaskState,
+        because: Option<String>,
+        out: &mut Stepped,
+    ) {
+        self.release(key, LockUntil::Converged);
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        task.phase = Phase::Ended(state);
+        self.open -= 1;
+        if state == TaskState::Blocked {
+            self.counts.blocked += 1;
+        }
+        let body = Body::TaskFinished { state, action: task.action, because };
+        out.0.push(Record { key: Some(key.clone()), attempt: Some(task.attempt.max(1)), body });
+        self.after_end(key.vertex, out);
+    }
+
+    /// What follows a vertex may start now.
+    fn after_end(&mut self, id: VertexId, out: &mut Stepped) {
+        for follower in self.followers[id.0 as usize].clone() {
+            if self.wants(follower) {
+                self.try_expand(follower, out);
+            }
+            for key in self.instances[follower.0 as usize].clone().into_iter().flatten() {
+                self.consider(&key, out);
+            }
+        }
+    }
+
+    fn release(&mut self, key: &InstanceKey, until: LockUntil) {
+        let early = self.early.remove(key).unwrap_or_default();
+        if until == LockUntil::Converged {
+            if !self.locks.is_empty() {
+                self.locks.retain(|_, holder| holder != key);
+            }
+        } else {
+            for name in early {
+                self.locks.remove(&name);
+            }
+        }
+    }
+
+    fn cancel(&mut self, signal: String, out: &mut Stepped) {
+        if self.cancelled.is_none() {
+            out.0.push(Record {
+                key: None,
+                attempt: None,
+                body: Body::CancelRequested { signal: signal.clone() },
+            });
+            self.cancelled = Some(signal);
+        }
+    }
+}
+
+/// Whether a task is skipped by the same condition as one it needs.
+fn same_condition(graph: &Graph, dependent: VertexId, on: VertexId) -> bool {
+    let texts = |id: VertexId| -> Vec<&str> {
+        graph
+            .vertex(id)
+            .when
+            .iter()
+            .map(|(_, expression)| graph.program(*expression).text.trim())
+            .collect()
+    };
+    let mine = texts(dependent);
+    texts(on).iter().all(|text| mine.contains(text))
+}
