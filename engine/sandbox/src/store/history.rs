@@ -1,0 +1,128 @@
+//! What changed lately, for those who watch.
+//!
+//! The history is bounded: a watcher that asks for a revision older than its beginning, or falls
+//! behind by more than its length, is told [`TooOld`] and lists again, as Kubernetes' clients do.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::Key;
+
+/// How many changes are remembered.
+const LENGTH: usize = 16_384;
+
+/// A committed change of one document.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub(crate) revision: u64,
+    pub(crate) key: Key,
+    pub(crate) before: Option<Arc<Value>>,
+    pub(crate) after: Option<Arc<Value>>,
+}
+
+/// The asked revision is no longer remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("revision {asked} is too old, the history begins after {oldest}")]
+pub(crate) struct TooOld {
+    pub(crate) asked: u64,
+    pub(crate) oldest: u64,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    changes: VecDeque<Arc<Change>>,
+    /// Changes up to and including this revision are forgotten.
+    forgotten: u64,
+}
+
+/// The bounded history, shared with its subscriptions.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    remembered: Arc<Mutex<Remembered>>,
+    latest: watch::Sender<u64>,
+}
+
+impl History {
+    pub(super) fn new(revision: u64) -> Self {
+        let remembered = Remembered { changes: VecDeque::new(), forgotten: revision };
+        Self { remembered: Arc::new(Mutex::new(remembered)), latest: watch::Sender::new(revision) }
+    }
+
+    pub(super) fn publish(&self, changes: Vec<Change>) {
+        let Some(latest) = changes.last().map(|change| change.revision) else { return };
+        {
+            let mut remembered = lock(&self.remembered);
+            remembered.changes.extend(changes.into_iter().map(Arc::new));
+            while remembered.changes.len() > LENGTH {
+                if let Some(gone) = remembered.changes.pop_front() {
+                    remembered.forgotten = gone.revision;
+                }
+            }
+        }
+        self.latest.send_replace(latest);
+    }
+
+    pub(super) fn subscribe(&self, prefix: &str, after: u64) -> Result<Subscription, TooOld> {
+        let oldest = lock(&self.remembered).forgotten;
+        if after < oldest {
+            return Err(TooOld { asked: after, oldest });
+        }
+        Ok(Subscription {
+            history: self.clone(),
+            latest: self.latest.subscribe(),
+            prefix: prefix.into(),
+            after,
+        })
+    }
+}
+
+/// A reader of changes under a prefix of collections.
+pub(crate) struct Subscription {
+    history: History,
+    latest: watch::Receiver<u64>,
+    prefix: Arc<str>,
+    after: u64,
+}
+
+impl Subscription {
+    /// Changes since the last call, oldest first; empty when there are none now.
+    pub(crate) fn drain(&mut self) -> Result<Vec<Arc<Change>>, TooOld> {
+        let remembered = lock(&self.history.remembered);
+        if self.after < remembered.forgotten {
+            return Err(TooOld { asked: self.after, oldest: remembered.forgotten });
+        }
+        let from = remembered.changes.partition_point(|change| change.revision <= self.after);
+        let mut found = Vec::new();
+        for change in remembered.changes.range(from..) {
+            self.after = change.revision;
+            if change.key.collection.starts_with(&*self.prefix) {
+                found.push(change.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until something was committed after the last [`Self::drain`]. Cancel-safe.
+    pub(crate) async fn changed(&mut self) {
+        while *self.latest.borrow_and_update() <= self.after {
+            if self.latest.changed().await.is_err() {
+                // The store is gone; the connection that waits will be closed by its server.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// The revision up to which everything was seen.
+    pub(crate) fn revision(&self) -> u64 {
+        self.after
+    }
+}
+
+/// A poisoned lock means that a thread panicked while it held it; the data is whole all the same,
+/// since every critical section here is a sequence of infallible moves.
+fn lock(remembered: &Mutex<Remembered>) -> std::sync::MutexGuard<'_, Remembered> {
+    remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

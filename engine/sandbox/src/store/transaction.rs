@@ -1,0 +1,146 @@
+//! One transaction: reads through its own writes, buffers them, becomes one line of the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Document, Key, State};
+
+/// A set of changes in the making; see the module above.
+pub(crate) struct Transaction<'a> {
+    state: &'a State,
+    now: Timestamp,
+    writes: BTreeMap<Key, Option<Arc<Value>>>,
+    order: Vec<Key>,
+    count: usize,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
+        Self { state, now, writes: BTreeMap::new(), order: Vec::new(), count: 0 }
+    }
+
+    /// World time of this transaction.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The revision that this transaction's first change will have at the earliest.
+    pub(crate) fn next_revision(&self) -> u64 {
+        self.state.revision() + 1
+    }
+
+    /// The value of a document.
+    pub(crate) fn get(&self, collection: &str, name: &str) -> Option<Arc<Value>> {
+        match self.writes.get(&Key::new(collection, name)) {
+            Some(written) => written.clone(),
+            None => self.state.get(collection, name).map(|document| document.value.clone()),
+        }
+    }
+
+    /// The committed document with its revision; `None` when this transaction changed it.
+    pub(crate) fn committed(&self, collection: &str, name: &str) -> Option<&'a Document> {
+        self.state.get(collection, name)
+    }
+
+    /// The document as a type of ours.
+    pub(crate) fn get_as<T: DeserializeOwned>(&self, collection: &str, name: &str) -> Option<T> {
+        T::deserialize(&*self.get(collection, name)?).ok()
+    }
+
+    /// Names and values of a collection, by name, with this transaction's writes.
+    pub(crate) fn list(&self, collection: &str) -> Vec<(Arc<str>, Arc<Value>)> {
+        let mut found: BTreeMap<Arc<str>, Arc<Value>> = self
+            .state
+            .list(collection)
+            .map(|(name, document)| (name.clone(), document.value.clone()))
+            .collect();
+        for (key, value) in &self.writes {
+            if &*key.collection == collection {
+                match value {
+                    Some(value) => found.insert(key.name.clone(), value.clone()),
+                    None => found.remove(&key.name),
+                };
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// A collection as a type of ours, by name.
+    pub(crate) fn list_as<T: DeserializeOwned>(&self, collection: &str) -> Vec<(Arc<str>, T)> {
+        self.list(collection)
+            .into_iter()
+            .filter_map(|(name, value)| T::deserialize(&*value).ok().map(|value| (name, value)))
+            .collect()
+    }
+
+    /// Collections that begin with the prefix and hold something.
+    pub(crate) fn collections(&self, prefix: &str) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.state.collections(prefix).cloned().collect();
+        for (key, value) in &self.writes {
+            if value.is_some() && key.collection.starts_with(prefix) {
+                names.push(key.collection.clone());
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Writes a document.
+    pub(crate) fn put(&mut self, collection: &str, name: &str, value: Value) {
+        self.write(Key::new(collection, name), Some(Arc::new(value)));
+    }
+
+    /// Writes a document of a type of ours. Our types serialise without fail; one that does not
+    /// is stored as null, which every reader reports as damaged.
+    pub(crate) fn put_as<T: Serialize>(&mut self, collection: &str, name: &str, value: &T) {
+        self.put(collection, name, serde_json::to_value(value).unwrap_or(Value::Null));
+    }
+
+    /// Deletes a document; whether it was there.
+    pub(crate) fn delete(&mut self, collection: &str, name: &str) -> bool {
+        let there = self.get(collection, name).is_some();
+        if there {
+            self.write(Key::new(collection, name), None);
+        }
+        there
+    }
+
+    /// How many writes changed something: reactors run until it stands still.
+    pub(crate) fn writes(&self) -> usize {
+        self.count
+    }
+
+    fn write(&mut self, key: Key, value: Option<Arc<Value>>) {
+        if self.get(&key.collection, &key.name) == value {
+            return;
+        }
+        self.count += 1;
+        if self.writes.insert(key.clone(), value).is_none() {
+            self.order.push(key);
+        }
+    }
+
+    /// The writes that change something, in the order of their first mention.
+    pub(super) fn finish(self) -> Vec<(Key, Option<Arc<Value>>)> {
+        let Self { state, mut writes, order, .. } = self;
+        order
+            .into_iter()
+            .filter_map(|key| {
+                let value = writes.remove(&key)?;
+                let before = state.get(&key.collection, &key.name).map(|one| &one.value);
+                let same = match (&value, before) {
+                    (None, None) => true,
+                    (Some(value), Some(before)) => value == before,
+                    _ => false,
+                };
+                (!same).then_some((key, value))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,190 @@
+//! How world time moves.
+//!
+//! Registered clients say when they wait, and until when. When all of them wait and no request is
+//! being served, time jumps to the earliest deadline; what is due in the world before it happens
+//! on the way, each at its own instant. Without a registered client time runs with real time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+
+use super::{LogError, World};
+
+/// A registered client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ClientId(pub(crate) u64);
+
+/// What a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activity {
+    /// It works: time stands.
+    Busy,
+    /// It waits until then.
+    Until(Timestamp),
+    /// It waits for a child of its own, which is registered by itself.
+    Elsewhere,
+}
+
+#[derive(Debug)]
+struct Clients {
+    known: BTreeMap<ClientId, Activity>,
+    last: u64,
+    serving: usize,
+    /// Real and world time when real time began to drive, while nobody is registered.
+    anchor: Option<(Timestamp, Timestamp)>,
+}
+
+/// Moves the clock of a world.
+pub(crate) struct Clockwork {
+    world: Arc<World>,
+    clients: Mutex<Clients>,
+    /// Woken whenever time or the clients' activity changed.
+    changed: Notify,
+    /// Real seconds to world seconds for foreign clients.
+    speed: u32,
+}
+
+impl Clockwork {
+    pub(crate) fn new(world: Arc<World>, speed: u32) -> Self {
+        let clients = Clients { known: BTreeMap::new(), last: 0, serving: 0, anchor: None };
+        Self { world, clients: Mutex::new(clients), changed: Notify::new(), speed: speed.max(1) }
+    }
+
+    fn clients(&self) -> std::sync::MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Registers a client; it is busy until it says otherwise.
+    pub(crate) fn register(&self) -> ClientId {
+        let mut clients = self.clients();
+        clients.last += 1;
+        let id = ClientId(clients.last);
+        clients.known.insert(id, Activity::Busy);
+        clients.anchor = None;
+        id
+    }
+
+    /// Whether a client of that id is registered.
+    pub(crate) fn knows(&self, id: ClientId) -> bool {
+        self.clients().known.contains_key(&id)
+    }
+
+    /// Forgets a client.
+    pub(crate) fn deregister(&self, id: ClientId) -> Result<(), LogError> {
+        self.clients().known.remove(&id);
+        self.turn()
+    }
+
+    /// The client works.
+    pub(crate) fn busy(&self, id: ClientId) {
+        self.set(id, Activity::Busy);
+    }
+
+    /// The client waits for a child that takes part by itself.
+    pub(crate) fn elsewhere(&self, id: ClientId) -> Result<(), LogError> {
+        self.set(id, Activity::Elsewhere);
+        self.turn()
+    }
+
+    fn set(&self, id: ClientId, activity: Activity) {
+        if let Some(known) = self.clients().known.get_mut(&id) {
+            *known = activity;
+        }
+    }
+
+    /// Waits until world time has reached `at`; the client is busy again when this returns. If the
+    /// future is dropped, the client counts as busy.
+    pub(crate) async fn idle_until(
+        &self,
+        id: ClientId,
+        at: Timestamp,
+    ) -> Result<Timestamp, LogError> {
+        let _guard = BusyAgain { clockwork: self, id };
+        self.set(id, Activity::Until(at));
+        self.turn()?;
+        loop {
+            let notified = self.changed.notified();
+            if self.world.now() >= at {
+                return Ok(self.world.now());
+            }
+            notified.await;
+        }
+    }
+
+    /// A request begins to be served.
+    pub(crate) fn begin_request(&self, real_now: Timestamp) -> Result<(), LogError> {
+        self.clients().serving += 1;
+        self.follow_real_time(real_now)
+    }
+
+    /// A request was answered.
+    pub(crate) fn end_request(&self) -> Result<(), LogError> {
+        {
+            let mut clients = self.clients();
+            clients.serving = clients.serving.saturating_sub(1);
+        }
+        self.turn()
+    }
+
+    /// Without a registered client, world time follows real time.
+    pub(crate) fn follow_real_time(&self, real_now: Timestamp) -> Result<(), LogError> {
+        let target = {
+            let mut clients = self.clients();
+            if !clients.known.is_empty() {
+                return Ok(());
+            }
+            let world_now = self.world.now();
+            let (real, world) = *clients.anchor.get_or_insert((real_now, world_now));
+            let passed = real_now.duration_since(real).as_millis();
+            let passed =
+                i64::try_from(passed).unwrap_or_default().saturating_mul(i64::from(self.speed));
+            world.saturating_add(SignedDuration::from_millis(passed)).unwrap_or(world)
+        };
+        // Steps of a second: time that nobody can tell apart need not be written down.
+        if target.duration_since(self.world.now()) >= SignedDuration::from_secs(1) {
+            self.world.advance(target)?;
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Jumps when everybody waits.
+    fn turn(&self) -> Result<(), LogError> {
+        let target = {
+            let clients = self.clients();
+            if clients.serving > 0 || clients.known.is_empty() {
+                return Ok(());
+            }
+            let mut earliest: Option<Timestamp> = None;
+            for activity in clients.known.values() {
+                match activity {
+                    Activity::Busy => return Ok(()),
+                    Activity::Until(at) => {
+                        earliest = Some(earliest.map_or(*at, |one| one.min(*at)))
+                    }
+                    Activity::Elsewhere => {}
+                }
+            }
+            earliest
+        };
+        if let Some(target) = target.filter(|target| *target > self.world.now()) {
+            self.world.advance(target)?;
+        }
+        self.changed.notify_waiters();
+        Ok(())
+    }
+}
+
+/// Makes a client busy again, also when it gives up waiting.
+struct BusyAgain<'a> {
+    clockwork: &'a Clockwork,
+    id: ClientId,
+}
+
+impl Drop for BusyAgain<'_> {
+    fn drop(&mut self) {
+        self.clockwork.busy(self.id);
+    }
+}
