@@ -1,1 +1,20 @@
 //! Instance catalogue, price book, Fargate sizing and Karpenter packing: pure functions over data.
+//!
+//! Nothing here knows a cloud client, a clock or a file. [`catalogue`] and [`prices`] are embedded
+//! tables; [`allocatable`] says what a node of a type offers; [`fargate`] what size a pod gets there
+//! and what that costs; [`launch`] which machine Karpenter would start for some pods.
+//!
+//! Money and resources are integers ([`money`], [`quantity`]); an unknown price is
+//! [`money::Unpriced`] with its reason, never zero.
+
+pub mod allocatable;
+pub mod catalogue;
+mod embedded;
+pub mod fargate;
+pub mod launch;
+pub mod money;
+pub mod node_requirement;
+pub mod pod_resources;
+pub mod prices;
+pub mod quantity;
+pub mod region;
