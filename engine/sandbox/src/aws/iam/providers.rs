@@ -1,0 +1,78 @@
+//! OIDC providers.
+
+use serde_json::{Value, json};
+
+use super::{PROVIDERS, exists, missing, page, tag_list};
+use crate::aws::tags::{self, Tags};
+use crate::aws::{AwsError, Input};
+use crate::store::Transaction;
+use crate::world::Context;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Provider {
+    url: String,
+    clients: Vec<String>,
+    thumbprints: Vec<String>,
+    created: String,
+    tags: Tags,
+}
+
+pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Option<Result<Value, AwsError>> {
+    Some(match name {
+        "CreateOpenIDConnectProvider" => create(context, transaction, input),
+        "ListOpenIDConnectProviders" => {
+            let all: Vec<Value> = transaction.list(PROVIDERS).iter().map(|(arn, _)| json!({"Arn": &**arn})).collect();
+            Ok(json!({"OpenIDConnectProviderList": all}))
+        }
+        "GetOpenIDConnectProvider" | "DeleteOpenIDConnectProvider" | "TagOpenIDConnectProvider" | "UntagOpenIDConnectProvider"
+        | "ListOpenIDConnectProviderTags" | "AddClientIDToOpenIDConnectProvider" | "UpdateOpenIDConnectProviderThumbprint" => on_provider(transaction, name, input),
+        _ => return None,
+    })
+}
+
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+    let url = input.required("Url")?;
+    let bare = url.strip_prefix("https://").ok_or_else(|| AwsError::bad("InvalidInput", "OpenID Connect Provider URLs must begin with https://"))?;
+    let arn = format!("arn:aws:iam::{}:oidc-provider/{bare}", context.account);
+    if transaction.get(PROVIDERS, &arn).is_some() {
+        return Err(exists(format!("Provider with url {url} already exists.")));
+    }
+    let provider = Provider {
+        url: bare.to_owned(),
+        clients: input.list("ClientIDList.member"),
+        thumbprints: input.list("ThumbprintList.member"),
+        created: transaction.now().to_string(),
+        tags: tag_list(input),
+    };
+    transaction.put_as(PROVIDERS, &arn, &provider);
+    Ok(json!({"OpenIDConnectProviderArn": arn, "Tags": tags::to_list(&provider.tags)}))
+}
+
+fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
+    let arn = input.required("OpenIDConnectProviderArn")?.to_owned();
+    let mut provider: Provider = transaction.get_as(PROVIDERS, &arn).ok_or_else(|| missing(&format!("OpenIDConnect Provider not found for arn {arn}")))?;
+    match operation {
+        "GetOpenIDConnectProvider" => {
+            return Ok(json!({
+                "Url": provider.url, "ClientIDList": provider.clients, "ThumbprintList": provider.thumbprints,
+                "CreateDate": provider.created, "Tags": tags::to_list(&provider.tags),
+            }));
+        }
+        "ListOpenIDConnectProviderTags" => return Ok(page(input, "Tags", tags::to_list(&provider.tags).as_array().cloned().unwrap_or_default())),
+        "DeleteOpenIDConnectProvider" => {
+            transaction.delete(PROVIDERS, &arn);
+            return Ok(json!({}));
+        }
+        "TagOpenIDConnectProvider" => provider.tags.extend(tag_list(input)),
+        "UntagOpenIDConnectProvider" => input.list("TagKeys.member").iter().for_each(|key| drop(provider.tags.remove(key))),
+        "AddClientIDToOpenIDConnectProvider" => {
+            let client = input.required("ClientID")?.to_owned();
+            if !provider.clients.contains(&client) {
+                provider.clients.push(client);
+            }
+        }
+        _ => provider.thumbprints = input.list("ThumbprintList.member"),
+    }
+    transaction.put_as(PROVIDERS, &arn, &provider);
+    Ok(json!({}))
+}

@@ -1,0 +1,150 @@
+//! Roles.
+
+use serde_json::{Value, json};
+
+use super::{POLICIES, ROLES, Role, check_document, encoded, exists, missing, page, tag_list};
+use crate::aws::tags;
+use crate::aws::{AwsError, Input};
+use crate::store::Transaction;
+use crate::world::{Context, ids};
+
+pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Option<Result<Value, AwsError>> {
+    Some(match name {
+        "CreateRole" => create(context, transaction, input),
+        "CreateServiceLinkedRole" => create_linked(context, transaction, input),
+        "ListRoles" => {
+            let prefix = input.text("PathPrefix").unwrap_or("/").to_owned();
+            let roles = transaction.list_as::<Role>(ROLES).into_iter().filter(|(_, role)| role.path.starts_with(&prefix));
+            Ok(page(input, "Roles", roles.map(|(name, role)| describe(&name, &role)).collect()))
+        }
+        "GetRole" | "UpdateAssumeRolePolicy" | "TagRole" | "UntagRole" | "ListRoleTags" | "AttachRolePolicy" | "DetachRolePolicy"
+        | "ListAttachedRolePolicies" | "PutRolePolicy" | "GetRolePolicy" | "DeleteRolePolicy" | "ListRolePolicies" | "DeleteRole"
+        | "ListInstanceProfilesForRole" => on_role(transaction, name, input),
+        _ => return None,
+    })
+}
+
+fn describe(name: &str, role: &Role) -> Value {
+    json!({
+        "Path": role.path, "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": role.created.to_string(),
+        "AssumeRolePolicyDocument": encoded(&role.trust), "Description": role.description, "MaxSessionDuration": 3600,
+        "Tags": tags::to_list(&role.tags),
+    })
+}
+
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+    let name = input.required("RoleName")?;
+    let trust = input.required("AssumeRolePolicyDocument")?;
+    if name.len() > 64 {
+        return Err(AwsError::bad("ValidationError", "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64"));
+    }
+    check_document(trust)?;
+    if transaction.get(ROLES, name).is_some() {
+        return Err(exists(format!("Role with name {name} already exists.")));
+    }
+    let path = input.text("Path").unwrap_or("/").to_owned();
+    let role = Role {
+        arn: format!("arn:aws:iam::{}:role{path}{name}", context.account),
+        path,
+        id: ids::iam(context, "AROA", name),
+        created: transaction.now(),
+        trust: trust.to_owned(),
+        description: input.text("Description").map(str::to_owned),
+        attached: Vec::new(),
+        inline: std::collections::BTreeMap::default(),
+        tags: tag_list(input),
+    };
+    transaction.put_as(ROLES, name, &role);
+    Ok(json!({"Role": describe(name, &role)}))
+}
+
+fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+    let service = input.required("AWSServiceName")?;
+    let name = match service {
+        "spot.amazonaws.com" => "AWSServiceRoleForEC2Spot",
+        "eks.amazonaws.com" => "AWSServiceRoleForAmazonEKS",
+        "eks-fargate.amazonaws.com" => "AWSServiceRoleForAmazonEKSForFargate",
+        other => return Err(AwsError::bad("InvalidInput", format!("{other} does not have a service-linked role in the sandbox"))),
+    };
+    if transaction.get(ROLES, name).is_some() {
+        return Err(AwsError::bad("InvalidInput", format!("Service role name {name} has been taken in this account, please try a different suffix.")));
+    }
+    let path = format!("/aws-service-role/{service}/");
+    let role = Role {
+        arn: format!("arn:aws:iam::{}:role{path}{name}", context.account),
+        path,
+        id: ids::iam(context, "AROA", name),
+        created: transaction.now(),
+        trust: json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}).to_string(),
+        description: None,
+        attached: Vec::new(),
+        inline: std::collections::BTreeMap::default(),
+        tags: tags::Tags::new(),
+    };
+    transaction.put_as(ROLES, name, &role);
+    Ok(json!({"Role": describe(name, &role)}))
+}
+
+fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
+    let name = input.required("RoleName")?.to_owned();
+    let mut role: Role = transaction.get_as(ROLES, &name).ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))?;
+    match operation {
+        "GetRole" => return Ok(json!({"Role": describe(&name, &role)})),
+        "ListRoleTags" => return Ok(page(input, "Tags", tags::to_list(&role.tags).as_array().cloned().unwrap_or_default())),
+        "ListAttachedRolePolicies" => {
+            let attached = role.attached.iter().map(|arn| json!({"PolicyArn": arn, "PolicyName": arn.rsplit('/').next()})).collect();
+            return Ok(page(input, "AttachedPolicies", attached));
+        }
+        "ListRolePolicies" => return Ok(page(input, "PolicyNames", role.inline.keys().map(|name| json!(name)).collect())),
+        "ListInstanceProfilesForRole" => return Ok(page(input, "InstanceProfiles", Vec::new())),
+        "GetRolePolicy" => {
+            let policy = input.required("PolicyName")?;
+            let document = role.inline.get(policy).ok_or_else(|| missing(&format!("The role policy with name {policy} cannot be found.")))?;
+            return Ok(json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": encoded(document)}));
+        }
+        "UpdateAssumeRolePolicy" => {
+            let document = input.required("PolicyDocument")?;
+            check_document(document)?;
+            document.clone_into(&mut role.trust);
+        }
+        "TagRole" => role.tags.extend(tag_list(input)),
+        "UntagRole" => input.list("TagKeys.member").iter().for_each(|key| drop(role.tags.remove(key))),
+        "AttachRolePolicy" => {
+            let arn = input.required("PolicyArn")?.to_owned();
+            if transaction.get(POLICIES, &arn).is_none() {
+                return Err(missing(&format!("Policy {arn} does not exist or is not attachable.")));
+            }
+            if !role.attached.contains(&arn) {
+                role.attached.push(arn);
+            }
+        }
+        "DetachRolePolicy" => {
+            let arn = input.required("PolicyArn")?;
+            if !role.attached.iter().any(|one| one == arn) {
+                return Err(missing(&format!("Policy {arn} was not found.")));
+            }
+            role.attached.retain(|one| one != arn);
+        }
+        "PutRolePolicy" => {
+            let document = input.required("PolicyDocument")?;
+            check_document(document)?;
+            role.inline.insert(input.required("PolicyName")?.to_owned(), document.to_owned());
+        }
+        "DeleteRolePolicy" => {
+            let policy = input.required("PolicyName")?;
+            role.inline.remove(policy).ok_or_else(|| missing(&format!("The role policy with name {policy} cannot be found.")))?;
+        }
+        _ => {
+            if !role.attached.is_empty() {
+                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete entity, must detach all policies first."));
+            }
+            if !role.inline.is_empty() {
+                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete entity, must delete policies first."));
+            }
+            transaction.delete(ROLES, &name);
+            return Ok(json!({}));
+        }
+    }
+    transaction.put_as(ROLES, &name, &role);
+    Ok(json!({}))
+}
