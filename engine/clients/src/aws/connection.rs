@@ -25,7 +25,7 @@ use crate::retry::{Caller, Policy};
 /// How long the service may take to take the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to answer. IAM and EC2 take their time on large accounts.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a connection is opened with.
 #[derive(Debug, Clone, Default)]
@@ -269,7 +269,7 @@ impl Connection {
         eks, aws_sdk_eks, "eks"
     );
     service!(
-        /// EventBridge.
+        /// Events and their rules.
         events, aws_sdk_eventbridge, "events"
     );
     service!(

@@ -1,4 +1,4 @@
-//! EventBridge: rules of the default bus and their targets.
+//! `EventBridge`: rules of the default bus and their targets.
 //!
 //! Putting or removing targets answers 200 and says in its body which of them failed; those are
 //! rejected here, by name.
@@ -9,7 +9,7 @@ use super::Tags;
 use super::call::Calls;
 use crate::error::{Class, Error, Outcome, Said, Undone};
 
-/// Calls EventBridge.
+/// Calls `EventBridge`.
 #[derive(Clone)]
 pub struct Client {
     sdk: aws_sdk_eventbridge::Client,
@@ -46,7 +46,7 @@ pub struct PutRule {
     pub enabled: bool,
     /// What it is for.
     pub description: Option<String>,
-    /// Its tags. EventBridge takes them only when the rule is made, and ignores them after that.
+    /// Its tags. `EventBridge` takes them only when the rule is made, and ignores them after that.
     pub tags: Tags,
 }
 
@@ -200,7 +200,7 @@ impl Client {
         self.all_entries(NAME, ids.len(), output.failed_entry_count, failed)
     }
 
-    /// Deletes a rule. EventBridge refuses while it has targets.
+    /// Deletes a rule. `EventBridge` refuses while it has targets.
     pub async fn delete_rule(&self, name: &str) -> Outcome<()> {
         self.calls
             .write_once("DeleteRule", || self.sdk.delete_rule().name(name).send())

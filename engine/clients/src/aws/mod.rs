@@ -28,7 +28,7 @@ mod partition;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub use connection::{Connection, OpenError, Settings, StaticCredentials};
 pub(crate) use interceptor::RUN_HEADER;
@@ -48,14 +48,20 @@ pub struct HealthIssue {
     pub resources: Vec<String>,
 }
 
-#[expect(clippy::disallowed_types, reason = "the SDK's own type, turned into a sorted map at once")]
-fn sorted(map: Option<HashMap<String, String>>) -> Tags {
-    map.unwrap_or_default().into_iter().collect()
+/// The SDK's maps are unsorted; ours are not.
+fn sorted<M>(map: Option<M>) -> Tags
+where
+    M: IntoIterator<Item = (String, String)>,
+{
+    map.into_iter().flatten().collect()
 }
 
-#[expect(clippy::disallowed_types, reason = "the SDK asks for its own type")]
-fn unsorted(map: &Tags) -> HashMap<String, String> {
-    map.clone().into_iter().collect()
+/// Whatever map the SDK asks for.
+fn unsorted<M>(tags: &Tags) -> M
+where
+    M: FromIterator<(String, String)>,
+{
+    tags.clone().into_iter().collect()
 }
 
 fn timestamp(time: Option<&aws_smithy_types::DateTime>) -> Option<jiff::Timestamp> {

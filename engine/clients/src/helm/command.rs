@@ -190,7 +190,7 @@ impl Helm {
 
     /// Its version, for example `4.3.1`; an error when it is too old.
     pub async fn version(&self) -> Result<String, Error> {
-        let home = self.home("version")?;
+        let home = Self::home("version")?;
         let output =
             self.run("version", &home, &["version".to_owned()], Duration::from_secs(30)).await?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -213,12 +213,12 @@ impl Helm {
         access: &Access,
     ) -> Result<Value, Error> {
         let command = format!("upgrade {}", installation.release);
-        let home = self.home(&command)?;
+        let home = Self::home(&command)?;
         let values = home.path().join("values.json");
         private_file(&values, &installation.values)
-            .map_err(|error| self.not_started(&command, &error))?;
+            .map_err(|error| Self::not_started(&command, &error))?;
         let mut arguments = upgrade_arguments(installation, &values);
-        arguments.extend(self.reach(&command, &home, access)?);
+        arguments.extend(Self::reach(&command, &home, access)?);
         let output = self.run(&command, &home, &arguments, installation.timeout).await?;
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
     }
@@ -230,7 +230,7 @@ impl Helm {
         access: &Access,
     ) -> Result<(), Error> {
         let command = format!("uninstall {}", uninstallation.release);
-        let home = self.home(&command)?;
+        let home = Self::home(&command)?;
         let mut arguments = vec![
             "uninstall".to_owned(),
             uninstallation.release.clone(),
@@ -240,21 +240,21 @@ impl Helm {
             "--timeout".to_owned(),
             seconds(uninstallation.timeout),
         ];
-        arguments.extend(self.reach(&command, &home, access)?);
+        arguments.extend(Self::reach(&command, &home, access)?);
         self.run(&command, &home, &arguments, uninstallation.timeout).await.map(drop)
     }
 
-    fn reach(&self, command: &str, home: &TempDir, access: &Access) -> Result<Vec<String>, Error> {
+    fn reach(command: &str, home: &TempDir, access: &Access) -> Result<Vec<String>, Error> {
         let path = home.path().join("kubeconfig");
         if let Access::Written { content } = access {
-            private_file(&path, content).map_err(|error| self.not_started(command, &error))?;
+            private_file(&path, content).map_err(|error| Self::not_started(command, &error))?;
         }
         Ok(access.arguments(&path))
     }
 
     /// A folder that only we can read, gone with the value.
-    fn home(&self, command: &str) -> Result<TempDir, Error> {
-        TempDir::with_prefix("runbook-helm-").map_err(|error| self.not_started(command, &error))
+    fn home(command: &str) -> Result<TempDir, Error> {
+        TempDir::with_prefix("runbook-helm-").map_err(|error| Self::not_started(command, &error))
     }
 
     async fn run(
@@ -273,7 +273,7 @@ impl Helm {
         for variable in FOREIGN_VARIABLES {
             process.env_remove(variable);
         }
-        process.envs(self.hermetic(home)).envs(self.environment.iter().cloned());
+        process.envs(Self::hermetic(home)).envs(self.environment.iter().cloned());
         if !arguments.iter().any(|argument| argument == "--kube-context") {
             process.env_remove("HELM_KUBECONTEXT");
         }
@@ -295,7 +295,7 @@ impl Helm {
         Err(Error::Failed { command, code: output.status.code(), stderr })
     }
 
-    fn hermetic(&self, home: &TempDir) -> Vec<(&'static str, PathBuf)> {
+    fn hermetic(home: &TempDir) -> Vec<(&'static str, PathBuf)> {
         let path = |name: &str| home.path().join(name);
         vec![
             ("HELM_CACHE_HOME", path("cache")),
@@ -310,7 +310,7 @@ impl Helm {
         self.executable.first().cloned().unwrap_or_else(|| "helm".to_owned())
     }
 
-    fn not_started(&self, command: &str, error: &std::io::Error) -> Error {
+    fn not_started(command: &str, error: &std::io::Error) -> Error {
         Error::NotStarted { command: format!("helm {command}"), problem: error.to_string() }
     }
 }

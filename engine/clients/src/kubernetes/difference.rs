@@ -196,14 +196,19 @@ fn enter<'a>(value: &'a Value, step: &Step, missing: Missing) -> Option<&'a Valu
     match step {
         Step::Field(name) => value.get(name).filter(|value| !value.is_null()),
         Step::Index(position) => value.get(position),
-        Step::Member(member) => value.as_array()?.iter().find(|one| one.to_string() == *member),
+        Step::Member(member) => value.as_array()?.iter().find(|one| json_text(one) == *member),
         Step::Keys(keys) => value.as_array()?.iter().find(|item| {
             keys.iter().all(|(name, value)| match item.get(name) {
-                Some(have) => have.to_string() == *value,
+                Some(have) => json_text(have) == *value,
                 None => missing == Missing::IsDefaulted,
             })
         }),
     }
+}
+
+/// A value as the steps of a path write it.
+fn json_text(value: &Value) -> String {
+    value.to_string()
 }
 
 /// Whether a live item is the declared one: every key that is declared is equal.

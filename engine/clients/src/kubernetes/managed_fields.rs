@@ -81,6 +81,7 @@ impl FieldSet {
     }
 
     /// Both together.
+    #[must_use]
     pub fn union(mut self, other: &Self) -> Self {
         self.itself |= other.itself;
         for (step, theirs) in &other.children {

@@ -16,6 +16,8 @@ use crate::request::RequestClass;
 const KIND_APPEARS_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks for it, or for an object that is going.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Where one asks what one may do.
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Which objects of a kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -223,7 +225,7 @@ impl Connection {
     /// Makes an object. One of that name is a conflict.
     pub async fn create(&self, manifest: &Value) -> Outcome<Value> {
         let (object, resource) = self.target(manifest).await?;
-        let namespace = self.namespace_of(&resource, &object);
+        let namespace = Self::namespace_of(&resource, &object);
         let request =
             request::create(&resource, namespace.as_deref(), manifest, RequestClass::Write);
         self.transport().write(&request).await
@@ -318,8 +320,7 @@ impl Connection {
                 "verb": verb, "group": group, "resource": plural, "namespace": namespace,
             }},
         });
-        const PATH: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = self.transport().read(&request::review(PATH, &review)).await?;
+        let answer = self.transport().read(&request::review(REVIEWS, &review)).await?;
         Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or_default())
     }
 
@@ -330,7 +331,7 @@ impl Connection {
         class: RequestClass,
     ) -> Result<Request, Error> {
         let (object, resource) = self.target(manifest).await?;
-        let namespace = self.namespace_of(&resource, &object);
+        let namespace = Self::namespace_of(&resource, &object);
         let body = (manifest, class);
         let kind = Patch::Apply(conflicts);
         Ok(request::patch(&resource, namespace.as_deref(), &object.name, kind, body))
@@ -344,7 +345,7 @@ impl Connection {
         class: RequestClass,
     ) -> Result<Request, Error> {
         let resource = self.resource_soon(&object.kind).await?;
-        let namespace = self.namespace_of(&resource, object);
+        let namespace = Self::namespace_of(&resource, object);
         let body = (body, class);
         Ok(request::patch(&resource, namespace.as_deref(), &object.name, kind, body))
     }
@@ -358,7 +359,7 @@ impl Connection {
         Ok((object, resource))
     }
 
-    fn namespace_of(&self, resource: &Resource, object: &Reference) -> Option<String> {
+    fn namespace_of(resource: &Resource, object: &Reference) -> Option<String> {
         let namespace = object.namespace.as_deref().unwrap_or("default");
         resource.namespaced.then(|| namespace.to_owned())
     }

@@ -1,6 +1,6 @@
 //! Opening a connection to a cluster.
 //!
-//! By an EKS cluster's name: DescribeCluster says where it is and what its certificate authority
+//! By an EKS cluster's name: `DescribeCluster` says where it is and what its certificate authority
 //! is, our own tokens say who we are. By a kubeconfig: whatever it says, credential plugins too.
 //! Either way `/version` is asked before the connection is handed out. A cluster that came up a
 //! moment ago may not be found by its name yet, and gets two minutes.
@@ -30,7 +30,7 @@ use crate::retry::{Caller, Policy};
 /// How long the API server may take to take the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// A cluster of that age or less may not be found by its name yet.
 const IS_NEW: Duration = Duration::from_mins(30);
 /// How long it then gets.
@@ -41,9 +41,9 @@ const NEW_CLUSTER_PATIENCE: Duration = Duration::from_mins(2);
 pub struct Eks {
     /// Its name.
     pub cluster: String,
-    /// Where its API server is, instead of what DescribeCluster says.
+    /// Where its API server is, instead of what `DescribeCluster` says.
     pub endpoint: Option<String>,
-    /// Its certificate authority (base64 of PEM), instead of what DescribeCluster says.
+    /// Its certificate authority (base64 of PEM), instead of what `DescribeCluster` says.
     pub certificate_authority: Option<String>,
 }
 

@@ -1,8 +1,8 @@
 //! Where pods run: the facts on which "it runs on Fargate" stands.
 //!
 //! A pod is on Fargate when its *node* says so by its label; the pod's own label, annotation or
-//! scheduler only say what was meant. Karpenter's nodes carry the name of their NodePool. Pods of
-//! DaemonSets are told apart: they belong to a node, not to a place.
+//! scheduler only say what was meant. Karpenter's nodes carry the name of their `NodePool`. Pods of
+//! `DaemonSets` are told apart: they belong to a node, not to a place.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub const FARGATE_SCHEDULER: &str = "fargate-scheduler";
 pub enum NodeKind {
     /// Fargate's.
     Fargate,
-    /// Karpenter's, of that NodePool.
+    /// Karpenter's, of that `NodePool`.
     Karpenter(String),
     /// Neither: a managed or self-managed node.
     Other,
@@ -86,7 +86,7 @@ impl Pod {
         self.node.as_ref().is_some_and(|node| node.kind == NodeKind::Fargate)
     }
 
-    /// The NodePool whose node it is on.
+    /// The `NodePool` whose node it is on.
     pub fn node_pool(&self) -> Option<&str> {
         match &self.node.as_ref()?.kind {
             NodeKind::Karpenter(pool) => Some(pool),
@@ -94,7 +94,7 @@ impl Pod {
         }
     }
 
-    /// Whether it belongs to a DaemonSet, or to the node itself.
+    /// Whether it belongs to a `DaemonSet`, or to the node itself.
     pub fn belongs_to_a_node(&self) -> bool {
         matches!(self.owner_kind.as_deref(), Some("DaemonSet" | "Node"))
     }

@@ -17,7 +17,7 @@ pub enum Rollout {
     Failed(String),
 }
 
-/// How far the rollout of a Deployment, DaemonSet or StatefulSet is. `generation`: of our own
+/// How far the rollout of a Deployment, `DaemonSet` or `StatefulSet` is. `generation`: of our own
 /// patch, when there was one.
 pub fn status(object: &Value, generation: Option<i64>) -> Rollout {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();

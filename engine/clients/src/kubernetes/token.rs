@@ -27,7 +27,7 @@ const USED_FOR: Duration = Duration::from_mins(10);
 /// So long the authenticator takes it.
 const VALID_FOR: Duration = Duration::from_mins(15);
 /// What the presigned question itself claims; the authenticator does not go by it.
-const PRESIGNED_FOR: Duration = Duration::from_secs(60);
+const PRESIGNED_FOR: Duration = Duration::from_mins(1);
 /// Everything but the unreserved characters of RFC 3986 is encoded in a query.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 

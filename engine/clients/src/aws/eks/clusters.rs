@@ -90,7 +90,7 @@ pub struct CreateCluster {
     pub authentication_mode: Option<String>,
     /// Whether its maker becomes its administrator.
     pub creator_is_admin: bool,
-    /// Whether EKS puts CoreDNS, kube-proxy and the VPC CNI into it without add-ons.
+    /// Whether EKS puts `CoreDNS`, kube-proxy and the VPC CNI into it without add-ons.
     pub bootstrap_self_managed_addons: bool,
     /// `STANDARD` or `EXTENDED`.
     pub support_type: Option<String>,
