@@ -147,7 +147,7 @@ impl InstanceType {
 }
 
 /// `u-6tb1` is category `u`, generation `1`; `mac2-m2pro` is `mac` and `2`.
-fn category_and_generation(family: &str) -> (&str, &str) {
+pub(crate) fn category_and_generation(family: &str) -> (&str, &str) {
     let letters = family.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(family.len());
     let (category, rest) = family.split_at(letters);
     let after_terabytes = rest

@@ -255,26 +255,37 @@ fn passes(
         .all(|one| labels.get(one.key.as_str()).is_none_or(|value| one.allows(value.as_deref())))
 }
 
+/// What a node of the type has besides CPU, memory, disk and pods.
+pub(crate) fn extended_resources(instance_type: &InstanceType) -> BTreeMap<String, i64> {
+    let gpus =
+        |maker: &str| if instance_type.gpu_manufacturer == maker { instance_type.gpus } else { 0 };
+    [
+        ("nvidia.com/gpu", gpus("NVIDIA")),
+        ("amd.com/gpu", gpus("AMD")),
+        ("aws.amazon.com/neuron", instance_type.neuron_devices),
+        ("vpc.amazonaws.com/pod-eni", instance_type.branch_enis.unwrap_or(0)),
+    ]
+    .into_iter()
+    .filter(|(_, amount)| *amount > 0)
+    .map(|(name, amount)| (name.to_owned(), i64::from(amount)))
+    .collect()
+}
+
 fn holds(
     instance_type: &InstanceType,
     offered: &Allocatable,
     requests: &Resources,
     pods: u32,
 ) -> bool {
-    let extended = |name: &str| match name {
-        "nvidia.com/gpu" if instance_type.gpu_manufacturer == "NVIDIA" => {
-            i64::from(instance_type.gpus)
-        }
-        "amd.com/gpu" if instance_type.gpu_manufacturer == "AMD" => i64::from(instance_type.gpus),
-        "aws.amazon.com/neuron" => i64::from(instance_type.neuron_devices),
-        "vpc.amazonaws.com/pod-eni" => i64::from(instance_type.branch_enis.unwrap_or(0)),
-        _ => 0,
-    };
+    let has = extended_resources(instance_type);
     requests.cpu.unwrap_or(Millicores::ZERO) <= offered.cpu
         && requests.memory.unwrap_or(Bytes::ZERO) <= offered.memory
         && requests.ephemeral_storage.unwrap_or(Bytes::ZERO) <= offered.storage
         && pods <= offered.pods
-        && requests.extended.iter().all(|(name, amount)| *amount <= extended(name))
+        && requests
+            .extended
+            .iter()
+            .all(|(name, amount)| *amount <= has.get(name).copied().unwrap_or(0))
 }
 
 #[cfg(test)]

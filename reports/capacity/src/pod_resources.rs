@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::quantity::{Bytes, Millicores, Quantity};
 
 /// Amounts by resource; absent means not mentioned, which is not the same as zero.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Resources {
     /// CPU.
     pub cpu: Option<Millicores>,
@@ -99,7 +99,7 @@ impl Resources {
 }
 
 /// A container's figures.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct ContainerResources {
     /// Its name.
     pub name: String,
@@ -119,7 +119,7 @@ impl ContainerResources {
 }
 
 /// A pod's figures.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct PodResources {
     /// Containers that run all the time.
     pub containers: Vec<ContainerResources>,

@@ -1,0 +1,320 @@
+//! What a packing answers, in the form that others read.
+
+use std::collections::BTreeSet;
+
+use serde::{Serialize, Serializer};
+
+use super::claim::{Claim, Refusal};
+use super::input::PackInput;
+use super::scheduler::{NotNew, Scheduler, Unplaced};
+use super::topology::GroupKind;
+use crate::money::{Price, Unit};
+use crate::prices::Coverage;
+
+/// How many types Karpenter hands to a launch at most.
+const MOST_TYPES: usize = 600;
+/// How far down the list of cheapest types a spot launch may land.
+const SPOT_DEPTH: usize = 15;
+
+/// A node to launch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackedNode {
+    /// Its pool.
+    pub node_pool: String,
+    /// The cheapest type left, of equal prices the lowest name.
+    pub instance_type: String,
+    /// The zones its claim still allows and the type is offered in.
+    pub zones: Vec<String>,
+    /// How it would be bought.
+    pub capacity_type: String,
+    /// What the cheapest type left costs.
+    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars")]
+    pub price: Price,
+    /// What it may cost if spot capacity is taken elsewhere: the fifteenth cheapest type.
+    #[serde(rename = "usd_per_hour_at_most", serialize_with = "crate::money::as_dollars")]
+    pub price_at_most: Price,
+    /// Its pods, by name, sorted.
+    pub pods: Vec<String>,
+    /// How many types are left.
+    pub candidates: usize,
+    /// The pods' positions in the question.
+    #[serde(skip)]
+    pub positions: Vec<usize>,
+}
+
+/// A node that is there and takes pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FilledNode {
+    /// Its name.
+    pub name: String,
+    /// Pods it takes, by name, sorted.
+    pub pods: Vec<String>,
+    /// The pods' positions in the question.
+    #[serde(skip)]
+    pub positions: Vec<usize>,
+}
+
+/// A pod without a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unschedulable {
+    /// Its name.
+    pub pod: String,
+    /// Why.
+    pub reason: String,
+    /// Its position in the question.
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackOutcome {
+    /// Nodes to launch.
+    pub nodes: Vec<PackedNode>,
+    /// Nodes that are there and take pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub existing: Vec<FilledNode>,
+    /// Pods without a place, by name.
+    pub unschedulable: Vec<Unschedulable>,
+    /// The sum of the prices, unrounded.
+    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars")]
+    pub price: Price,
+    /// What was asked for and is not simulated.
+    pub not_simulated: Vec<String>,
+    /// How much of what the pools allow had a price.
+    #[serde(serialize_with = "coverage")]
+    pub prices: Coverage,
+}
+
+fn coverage<S: Serializer>(prices: &Coverage, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        #[serde(flatten)]
+        prices: &'a Coverage,
+        restricted_to_priced_types: bool,
+    }
+    Written { prices, restricted_to_priced_types: prices.is_restricted() }.serialize(serializer)
+}
+
+pub(crate) fn outcome(
+    input: &PackInput,
+    mut scheduler: Scheduler,
+    unplaced: &Unplaced,
+    not_simulated: Vec<String>,
+) -> PackOutcome {
+    let mut unschedulable = unplaced_pods(input, &mut scheduler, unplaced);
+    let mut nodes = Vec::new();
+    for claim in &scheduler.claims {
+        match node(input, &scheduler, claim) {
+            Ok(node) => nodes.push(node),
+            Err(reason) => unschedulable.extend(claim.pods.iter().map(|position| Unschedulable {
+                pod: input.pods[*position].to_string(),
+                reason: reason.clone(),
+                position: *position,
+            })),
+        }
+    }
+    unschedulable.sort();
+    let total =
+        nodes.iter().map(|node| node.price.ten_billionths()).fold(0_i64, i64::saturating_add);
+    let existing =
+        scheduler.nodes.iter().filter(|node| !node.pods.is_empty()).map(|node| FilledNode {
+            name: node.name.clone(),
+            pods: names(input, &node.pods),
+            positions: node.pods.clone(),
+        });
+    PackOutcome {
+        existing: existing.collect(),
+        nodes,
+        unschedulable,
+        price: Price::new(total, Unit::Hour),
+        not_simulated,
+        prices: priced(input, &scheduler),
+    }
+}
+
+fn names(input: &PackInput, positions: &[usize]) -> Vec<String> {
+    let mut names: Vec<String> =
+        positions.iter().map(|position| input.pods[*position].to_string()).collect();
+    names.sort();
+    names
+}
+
+/// A node of a claim; or why its pods have none after all: cut to what a launch may list, too few
+/// values of a label are left.
+fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<PackedNode, String> {
+    let batch = &scheduler.batch;
+    let set = batch.sets.get(claim.set);
+    let mut priced: Vec<(i64, &str, usize)> = claim
+        .types
+        .iter()
+        .filter_map(|index| {
+            let row = &batch.types.rows[index];
+            row.cheapest(set, &batch.labels).map(|price| (price, row.name.as_str(), index))
+        })
+        .collect();
+    priced.sort_unstable();
+    let pool = &scheduler.templates[claim.template].pool.name;
+    if priced.len() > MOST_TYPES {
+        priced.truncate(MOST_TYPES);
+        let mut kept = batch.types.none();
+        priced.iter().for_each(|(_, _, index)| kept.insert(*index));
+        if let Some((key, values)) = batch.types.first_lacking_values(&kept, set) {
+            let label = batch.labels.key_name(key);
+            return Err(format!(
+                "pool `{pool}`: the {MOST_TYPES} cheapest types have only {values} values of `{label}`, fewer than its `minValues`"
+            ));
+        }
+    }
+    let Some((price, name, index)) = priced.first().copied() else {
+        return Err(format!("pool `{pool}`: no type is left"));
+    };
+    let row = &batch.types.rows[index];
+    let offerings: Vec<_> = row.compatible_offerings(set, &batch.labels).collect();
+    let zones: BTreeSet<&str> =
+        offerings.iter().map(|one| batch.labels.value_name(one.zone)).collect();
+    let capacity_type = offerings
+        .iter()
+        .find(|one| one.price == price)
+        .map_or("", |one| batch.labels.value_name(one.capacity_type));
+    let depth = if capacity_type == "spot" { SPOT_DEPTH } else { 1 };
+    let at_most = priced.iter().take(depth).last().map_or(price, |(price, _, _)| *price);
+    Ok(PackedNode {
+        node_pool: pool.clone(),
+        instance_type: name.to_owned(),
+        zones: zones.into_iter().map(str::to_owned).collect(),
+        capacity_type: capacity_type.to_owned(),
+        price: Price::new(price, Unit::Hour),
+        price_at_most: Price::new(at_most, Unit::Hour),
+        pods: names(input, &claim.pods),
+        candidates: priced.len(),
+        positions: claim.pods.clone(),
+    })
+}
+
+fn unplaced_pods(
+    input: &PackInput,
+    scheduler: &mut Scheduler,
+    unplaced: &Unplaced,
+) -> Vec<Unschedulable> {
+    let mut known: Vec<(usize, String)> = Vec::new();
+    let mut pods = Vec::new();
+    for (position, shape) in unplaced {
+        let reason = match known.iter().find(|(known, _)| known == shape) {
+            Some((_, reason)) => reason.clone(),
+            None => {
+                let reason = reason(scheduler, *shape);
+                known.push((*shape, reason.clone()));
+                reason
+            }
+        };
+        pods.push(Unschedulable {
+            pod: input.pods[*position].to_string(),
+            reason,
+            position: *position,
+        });
+    }
+    pods
+}
+
+fn reason(scheduler: &mut Scheduler, shape: usize) -> String {
+    if scheduler.shapes.all[shape].template.traits.has_resource_claims {
+        return "it asks for devices by resource claims, which Karpenter does not provision for"
+            .to_owned();
+    }
+    let refused = scheduler.why_not_new(shape);
+    let mut reasons: Vec<String> = refused
+        .iter()
+        .map(|(pool, why)| format!("pool `{pool}`: {}", describe(scheduler, shape, *why)))
+        .collect();
+    reasons
+        .extend(scheduler.closed_pools.iter().map(|(pool, why)| format!("pool `{pool}`: {why}")));
+    if reasons.is_empty() {
+        // A new claim would take it now: the loop ended because nothing else moved any more.
+        return "it found no place before the packing came to rest".to_owned();
+    }
+    reasons.join("; ")
+}
+
+fn describe(scheduler: &Scheduler, shape: usize, why: NotNew) -> String {
+    let batch = &scheduler.batch;
+    let shape = &scheduler.shapes.all[shape];
+    let label = |key| batch.labels.key_name(key).to_owned();
+    match why {
+        NotNew::Limits => "its limits leave no instance type".to_owned(),
+        NotNew::Refused(Refusal::Taint) => {
+            "it does not tolerate the taints of its nodes".to_owned()
+        }
+        NotNew::Refused(Refusal::Hostname) => "it wants a node of a certain name".to_owned(),
+        NotNew::Refused(Refusal::Conflict(key)) => {
+            let wanted = batch
+                .sets
+                .get(shape.set)
+                .get(key)
+                .map(|one| one.describe(&batch.labels))
+                .unwrap_or_default();
+            format!("it wants `{}` {wanted}, which its nodes do not have", label(key))
+        }
+        NotNew::Refused(Refusal::Undefined(key)) => {
+            format!("it wants a value of `{}`, and its nodes have none", label(key))
+        }
+        NotNew::Refused(Refusal::Topology(kind, key)) => {
+            let rule = match kind {
+                GroupKind::Spread => "topology spread",
+                GroupKind::Affinity => "pod affinity",
+                GroupKind::AntiAffinity => "pod anti-affinity",
+            };
+            format!("{rule} over `{}` leaves no domain", label(key))
+        }
+        NotNew::Refused(Refusal::HostPort) => "a daemonset takes a host port it wants".to_owned(),
+        NotNew::Refused(Refusal::Types) => {
+            let asked: Vec<String> = shape
+                .requests
+                .iter()
+                .enumerate()
+                .filter(|(_, amount)| **amount > 0)
+                .map(|(column, amount)| amount_text(batch.columns.name(column), *amount))
+                .collect();
+            format!(
+                "no instance type that meets the requirements has enough for {} and the daemonsets",
+                asked.join(", ")
+            )
+        }
+        NotNew::Refused(Refusal::MinValues(key)) => {
+            format!("too few values of `{}` would be left for its `minValues`", label(key))
+        }
+    }
+}
+
+fn amount_text(resource: &str, amount: i64) -> String {
+    match resource {
+        "cpu" => format!("cpu {}", crate::quantity::Millicores(amount)),
+        "memory" | "ephemeral-storage" => format!("{resource} {}", crate::quantity::Bytes(amount)),
+        other => format!("{other} {amount}"),
+    }
+}
+
+/// The types that some pool allows, and which of them have a price there.
+fn priced(input: &PackInput, scheduler: &Scheduler) -> Coverage {
+    let batch = &scheduler.batch;
+    let mut coverage = Coverage::default();
+    for (option, row) in input.instance_types.iter().zip(&batch.types.rows) {
+        let pools = scheduler.templates.iter().map(|template| batch.sets.get(template.set));
+        let allowing: Vec<_> = pools.filter(|set| row.is_compatible(set, &batch.labels)).collect();
+        if allowing.is_empty() {
+            continue;
+        }
+        coverage.offered += 1;
+        if !allowing.iter().any(|set| row.cheapest(set, &batch.labels).is_some()) {
+            continue;
+        }
+        coverage.priced += 1;
+        for day in
+            option.offerings.iter().filter(|one| one.price.is_some()).filter_map(|one| one.as_of)
+        {
+            coverage.oldest = Some(coverage.oldest.map_or(day, |oldest| oldest.min(day)));
+            coverage.newest = Some(coverage.newest.map_or(day, |newest| newest.max(day)));
+        }
+    }
+    coverage
+}

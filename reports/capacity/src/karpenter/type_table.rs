@@ -1,0 +1,239 @@
+//! The instance types of a batch, prepared for being asked many times.
+//!
+//! Which types hold a request is an intersection of precomputed sets: per resource, the types are
+//! ranked by what they offer, and for each rank there is the set of types with at least that much.
+//! Which types can satisfy a set of requirements with an offering of theirs is computed once per set.
+
+use super::amounts::{Amounts, Columns};
+use super::input::{InstanceOption, OfferingOption};
+use super::requirement::{Key, Labels, Requirement, Value};
+use super::requirement_sets::{RequirementSet, RequirementSets, SetId};
+use super::type_set::TypeSet;
+
+/// A type in a zone, bought one way.
+#[derive(Debug, Clone)]
+pub(crate) struct Offering {
+    pub(crate) zone: Value,
+    pub(crate) capacity_type: Value,
+    /// 10⁻¹⁰ $ per hour.
+    pub(crate) price: i64,
+    /// What a claim must allow to use it.
+    requirements: RequirementSet,
+}
+
+#[derive(Debug)]
+pub(crate) struct TypeRow {
+    pub(crate) name: String,
+    pub(crate) requirements: RequirementSet,
+    pub(crate) capacity: Amounts,
+    pub(crate) allocatable: Amounts,
+    /// Those with a price, and available.
+    pub(crate) offerings: Vec<Offering>,
+}
+
+/// Types ranked by one resource.
+#[derive(Debug)]
+struct Ranking {
+    /// Distinct amounts, ascending.
+    amounts: Vec<i64>,
+    /// For each of them the types that offer at least it.
+    at_least: Vec<TypeSet>,
+}
+
+/// All types of a batch.
+#[derive(Debug)]
+pub(crate) struct TypeTable {
+    pub(crate) rows: Vec<TypeRow>,
+    rankings: Vec<Ranking>,
+    /// Types that can hold something at all: nothing they offer is below zero.
+    usable: TypeSet,
+    none: TypeSet,
+    can_satisfy: Vec<Option<TypeSet>>,
+}
+
+impl TypeTable {
+    pub(crate) fn new(options: &[InstanceOption], columns: &Columns, labels: &mut Labels) -> Self {
+        let zone = labels.key("topology.kubernetes.io/zone");
+        let capacity_type = labels.key("karpenter.sh/capacity-type");
+        let rows: Vec<TypeRow> = options
+            .iter()
+            .map(|option| row(option, columns, labels, zone, capacity_type))
+            .collect();
+        let count = rows.len();
+        let mut usable = TypeSet::all(count);
+        for (index, row) in rows.iter().enumerate() {
+            if row.allocatable.iter().any(|amount| *amount < 0) {
+                usable.remove(index);
+            }
+        }
+        let rankings = (0..columns.len()).map(|column| rank(&rows, column)).collect();
+        Self { rows, rankings, usable, none: TypeSet::none(count), can_satisfy: Vec::new() }
+    }
+
+    /// The empty set over these types.
+    pub(crate) fn none(&self) -> TypeSet {
+        self.none.clone()
+    }
+
+    /// Keeps the types that hold the request.
+    pub(crate) fn keep_holding(&self, types: &mut TypeSet, request: &[i64]) {
+        types.keep(&self.usable);
+        for (ranking, amount) in self.rankings.iter().zip(request) {
+            if *amount <= 0 {
+                continue;
+            }
+            let rank = ranking.amounts.partition_point(|offered| offered < amount);
+            types.keep(ranking.at_least.get(rank).unwrap_or(&self.none));
+        }
+    }
+
+    /// The largest amount of each resource that any of the types offers.
+    pub(crate) fn largest(&self, types: &TypeSet, into: &mut Amounts) {
+        into.iter_mut().for_each(|amount| *amount = 0);
+        for index in types.iter() {
+            for (largest, amount) in into.iter_mut().zip(&self.rows[index].allocatable) {
+                *largest = (*largest).max(*amount);
+            }
+        }
+    }
+
+    /// The types that can satisfy the requirements with an offering of theirs.
+    pub(crate) fn satisfying(
+        &mut self,
+        id: SetId,
+        sets: &RequirementSets,
+        labels: &Labels,
+    ) -> &TypeSet {
+        let index = usize::try_from(id).unwrap_or(usize::MAX);
+        if self.can_satisfy.len() <= index {
+            self.can_satisfy.resize(sets.len().max(index + 1), None);
+        }
+        if self.can_satisfy[index].is_none() {
+            let set = sets.get(id);
+            let mut types = self.none.clone();
+            for (position, row) in self.rows.iter().enumerate() {
+                if row.is_compatible(set, labels)
+                    && row.compatible_offerings(set, labels).next().is_some()
+                {
+                    types.insert(position);
+                }
+            }
+            self.can_satisfy[index] = Some(types);
+        }
+        self.can_satisfy[index].as_ref().unwrap_or(&self.none)
+    }
+
+    /// Whether the types keep as many values of each label as a `minValues` asks; else the label, and
+    /// how many they keep.
+    pub(crate) fn first_lacking_values(
+        &self,
+        types: &TypeSet,
+        set: &RequirementSet,
+    ) -> Option<(Key, usize)> {
+        let asked = set
+            .iter()
+            .filter_map(|(key, requirement)| requirement.min_values.map(|least| (key, least)));
+        asked.into_iter().find_map(|(key, least)| {
+            let mut values: Vec<Value> = types
+                .iter()
+                .flat_map(|index| self.rows[index].named_values(key))
+                .copied()
+                .collect();
+            values.sort_unstable();
+            values.dedup();
+            (values.len() < usize::try_from(least).unwrap_or(usize::MAX))
+                .then_some((key, values.len()))
+        })
+    }
+}
+
+impl TypeRow {
+    /// Whether the type's labels go with the requirements.
+    pub(crate) fn is_compatible(&self, set: &RequirementSet, labels: &Labels) -> bool {
+        self.requirements.first_conflict(set, labels).is_none()
+    }
+
+    /// The offerings a claim with these requirements may use.
+    pub(crate) fn compatible_offerings<'a>(
+        &'a self,
+        set: &'a RequirementSet,
+        labels: &'a Labels,
+    ) -> impl Iterator<Item = &'a Offering> {
+        self.offerings
+            .iter()
+            .filter(move |offering| set.first_conflict(&offering.requirements, labels).is_none())
+    }
+
+    /// The cheapest of them.
+    pub(crate) fn cheapest(&self, set: &RequirementSet, labels: &Labels) -> Option<i64> {
+        self.compatible_offerings(set, labels).map(|offering| offering.price).min()
+    }
+
+    fn named_values(&self, key: Key) -> &[Value] {
+        self.requirements.get(key).map_or(&[], Requirement::named)
+    }
+}
+
+fn row(
+    option: &InstanceOption,
+    columns: &Columns,
+    labels: &mut Labels,
+    zone: Key,
+    capacity_type: Key,
+) -> TypeRow {
+    let mut requirements = RequirementSet::default();
+    for (key, values) in &option.labels {
+        let values = values.iter().map(|value| labels.value(value)).collect();
+        let key = labels.key(key);
+        requirements.add(key, Requirement::one_of(values), labels);
+    }
+    let offerings: Vec<Offering> = option
+        .offerings
+        .iter()
+        .filter_map(|one| offering(one, labels, zone, capacity_type))
+        .collect();
+    // The labels name every zone and capacity type it is offered in, priced or not.
+    let zones = option.offerings.iter().map(|one| labels.value(&one.zone)).collect();
+    requirements.add(zone, Requirement::one_of(zones), labels);
+    let capacity_types =
+        option.offerings.iter().map(|one| labels.value(one.capacity_type.label())).collect();
+    requirements.add(capacity_type, Requirement::one_of(capacity_types), labels);
+    TypeRow {
+        name: option.name.clone(),
+        requirements,
+        capacity: columns.row(&option.capacity, i64::from(option.pods)),
+        allocatable: columns.row(&option.allocatable, i64::from(option.pods)),
+        offerings,
+    }
+}
+
+fn offering(
+    option: &OfferingOption,
+    labels: &mut Labels,
+    zone: Key,
+    capacity_type: Key,
+) -> Option<Offering> {
+    let price = option.price?.ten_billionths();
+    let (zone_value, capacity_value) =
+        (labels.value(&option.zone), labels.value(option.capacity_type.label()));
+    let mut requirements = RequirementSet::default();
+    requirements.add(zone, Requirement::one_of(vec![zone_value]), labels);
+    requirements.add(capacity_type, Requirement::one_of(vec![capacity_value]), labels);
+    Some(Offering { zone: zone_value, capacity_type: capacity_value, price, requirements })
+}
+
+fn rank(rows: &[TypeRow], column: usize) -> Ranking {
+    let mut amounts: Vec<i64> = rows.iter().map(|row| row.allocatable[column]).collect();
+    amounts.sort_unstable();
+    amounts.dedup();
+    let mut at_least = vec![TypeSet::none(rows.len()); amounts.len()];
+    for (index, row) in rows.iter().enumerate() {
+        let rank = amounts.partition_point(|amount| *amount < row.allocatable[column]);
+        at_least[rank].insert(index);
+    }
+    for rank in (1..at_least.len()).rev() {
+        let (lower, higher) = at_least.split_at_mut(rank);
+        lower[rank - 1].add(&higher[0]);
+    }
+    Ranking { amounts, at_least }
+}
