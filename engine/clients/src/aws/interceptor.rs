@@ -37,9 +37,11 @@ impl Intercept for Gatekeeper {
         "RunbookGatekeeper"
     }
 
-    fn read_before_execution(
+    // Not `read_before_execution`: the operation has no name yet there.
+    fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
         configuration: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // Without a name nothing is known of the request, so it is not known to read.

@@ -1,1 +1,280 @@
+use std::sync::Arc;
 
+use super::eks::{CreateCluster, CreateFargateProfile};
+use super::events::Target;
+use super::iam::CreateRole;
+use super::*;
+use crate::scripted::{Answer, Peer, StillClock, Tries};
+use crate::{Access, Class, Clock, Observer, Undone};
+
+const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+    <GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/runbook</Arn>\
+    <UserId>AIDAEXAMPLE</UserId><Account>111122223333</Account></GetCallerIdentityResult>\
+    <ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
+
+struct World {
+    peer: Peer,
+    clock: Arc<StillClock>,
+    tries: Arc<Tries>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let peer = Peer::start([Answer::xml(200, IDENTITY)]).await;
+        Self { peer, clock: StillClock::new(), tries: Arc::default() }
+    }
+
+    async fn open(&self, access: Access, account: Option<&str>) -> Result<Connection, OpenError> {
+        let settings = Settings {
+            region: Some("ap-northeast-2".to_owned()),
+            expected_account: account.map(str::to_owned),
+            endpoint_url: Some(self.peer.url.clone()),
+            credentials: Some(StaticCredentials {
+                access_key_id: "AKIDEXAMPLE".to_owned(),
+                secret_access_key: "secret".to_owned(),
+                session_token: None,
+            }),
+            run_id: Some("7k3f".to_owned()),
+            ..Settings::default()
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Connection::open(settings, access, clock, Arc::clone(&self.tries) as Arc<dyn Observer>)
+            .await
+    }
+
+    /// An open connection; what was asked to open it is forgotten.
+    async fn connection(&self, access: Access) -> Connection {
+        let connection = self.open(access, Some("111122223333")).await.unwrap();
+        self.peer.forget();
+        connection
+    }
+}
+
+fn role() -> CreateRole {
+    CreateRole { name: "r".to_owned(), trust: "{}".to_owned(), ..CreateRole::default() }
+}
+
+const ROLE: &str = "<CreateRoleResponse><CreateRoleResult><Role><Path>/</Path>\
+    <RoleName>r</RoleName><RoleId>AROA</RoleId><Arn>arn:aws:iam::111122223333:role/r</Arn>\
+    <CreateDate>2026-11-24T10:00:00Z</CreateDate>\
+    <AssumeRolePolicyDocument>%7B%22Statement%22%3A%5B%5D%7D</AssumeRolePolicyDocument></Role>\
+    </CreateRoleResult></CreateRoleResponse>";
+
+const THROTTLED: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code>\
+    <Message>Rate exceeded</Message></Error><RequestId>r-2</RequestId></ErrorResponse>";
+
+#[tokio::test]
+async fn opening_asks_who_is_there_and_refuses_the_wrong_account() {
+    let world = World::new().await;
+    let connection = world.open(Access::Read, Some("111122223333")).await.unwrap();
+    assert_eq!(
+        (connection.account(), connection.region(), connection.partition().as_str()),
+        ("111122223333", "ap-northeast-2", "aws")
+    );
+    assert_eq!(world.peer.asked()[0].header("x-runbook-run"), Some("7k3f"));
+    assert!(world.peer.asked()[0].header("user-agent").unwrap().contains("app/runbook"));
+
+    let world = World::new().await;
+    let error = world.open(Access::Read, Some("999999999999")).await.err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "the account behind this connection is `111122223333` \
+         (arn:aws:iam::111122223333:user/runbook), not `999999999999`"
+    );
+}
+
+#[tokio::test]
+async fn a_reading_connection_sends_no_write() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    let refused = connection.iam().create_role(&role()).await.unwrap_err();
+    let Undone::Rejected(error) = refused else { panic!("{refused}") };
+    assert_eq!(error.class(), Class::Refused);
+    assert_eq!(
+        error.to_string(),
+        "`iam:CreateRole` failed: this connection only reads, and `CreateRole` writes; \
+         nothing was sent"
+    );
+    assert!(world.peer.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_whose_reply_was_lost_is_ambiguous_and_sent_once() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    world.peer.then([Answer::LoseTheReply, Answer::xml(200, ROLE)]);
+    let lost = connection.iam().create_role(&role()).await.unwrap_err();
+    assert!(matches!(&lost, Undone::Ambiguous(_)), "{lost:?}");
+    assert_eq!(world.peer.asked().len(), 1);
+    assert!(world.clock.slept().is_empty());
+}
+
+#[tokio::test]
+async fn a_throttled_write_was_not_processed_and_is_sent_again() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    world.peer.then([Answer::xml(400, THROTTLED), Answer::xml(200, ROLE)]);
+    let role = connection.iam().create_role(&role()).await.unwrap();
+    assert_eq!(role.trust, r#"{"Statement":[]}"#);
+    assert_eq!(
+        world.tries.seen()[1..],
+        ["iam:CreateRole write 1 Throttling", "iam:CreateRole write 2 ok"]
+    );
+}
+
+#[tokio::test]
+async fn a_write_with_our_token_is_sent_again_with_the_same_token() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let created = r#"{"cluster":{"name":"myeks","status":"CREATING"}}"#;
+    world.peer.then([Answer::LoseTheReply, Answer::json(200, created)]);
+    let cluster = CreateCluster {
+        name: "myeks".to_owned(),
+        version: "1.34".to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/r".to_owned(),
+        subnet_ids: vec!["subnet-1".to_owned()],
+        token: "7k3f-cluster-1".to_owned(),
+        ..CreateCluster::default()
+    };
+    let made = connection.eks().create_cluster(&cluster).await.unwrap();
+    assert_eq!(made.status, "CREATING");
+    let asked = world.peer.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0].body, asked[1].body);
+    assert!(asked[0].body.contains(r#""clientRequestToken":"7k3f-cluster-1""#));
+}
+
+#[tokio::test]
+async fn reads_survive_resets_cut_answers_and_server_errors() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    world.peer.then([
+        Answer::LoseTheReply,
+        Answer::BreakOff,
+        Answer::refuse(500, "ServerException", "oops"),
+        Answer::json(200, r#"{"cluster":{"name":"myeks","status":"ACTIVE"}}"#),
+    ]);
+    let cluster = connection.eks().cluster("myeks").await.unwrap().unwrap();
+    assert_eq!(cluster.status, "ACTIVE");
+    let tries: Vec<String> = world.tries.seen()[1..].to_vec();
+    assert_eq!(tries.len(), 4, "{tries:?}");
+    assert_eq!(tries[2], "eks:DescribeCluster read 3 ServerException");
+    assert_eq!(world.clock.slept().len(), 3);
+}
+
+#[tokio::test]
+async fn absence_is_what_the_service_says_and_not_a_404() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    world.peer.then([
+        Answer::refuse(404, "ResourceNotFoundException", "No cluster found for name: x."),
+        Answer::Say(404, "text/html", "<html>Not Found</html>".to_owned(), Vec::new()),
+    ]);
+    assert_eq!(connection.eks().cluster("x").await.unwrap(), None);
+    let error = connection.eks().cluster("x").await.unwrap_err();
+    assert_eq!((error.class(), error.code(), error.status()), (Class::Unreadable, None, Some(404)));
+}
+
+#[tokio::test]
+async fn an_error_that_the_operation_does_not_model_is_known_by_its_code() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let busy = "Cannot create Fargate Profile karpenter because cluster myeks currently has \
+                Fargate profile kube-system in status CREATING";
+    world.peer.then([
+        Answer::refuse(409, "ResourceInUseException", busy),
+        Answer::refuse(
+            409,
+            "ResourceInUseException",
+            "A Fargate Profile already exists with this name in this cluster.",
+        ),
+        Answer::refuse(
+            400,
+            "InvalidParameterException",
+            "Misconfigured PodExecutionRole Trust Policy; Please add the eks-fargate-pods.amazonaws.com Service Principal",
+        ),
+    ]);
+    let profile = CreateFargateProfile {
+        cluster: "myeks".to_owned(),
+        name: "karpenter".to_owned(),
+        pod_execution_role_arn: "arn".to_owned(),
+        token: "t".to_owned(),
+        ..CreateFargateProfile::default()
+    };
+    let eks = connection.eks();
+    let errors: Vec<crate::Error> = [
+        eks.create_fargate_profile(&profile).await,
+        eks.create_fargate_profile(&profile).await,
+        eks.create_fargate_profile(&profile).await,
+    ]
+    .into_iter()
+    .map(|outcome| match outcome {
+        Err(Undone::Rejected(error)) => error,
+        other => panic!("{other:?}"),
+    })
+    .collect();
+    let facts = |error: &crate::Error| {
+        (error.in_progress(), error.already_exists(), error.iam_propagation())
+    };
+    assert_eq!(facts(&errors[0]), (true, false, false));
+    assert_eq!(facts(&errors[1]), (false, true, false));
+    assert_eq!(facts(&errors[2]), (false, false, true));
+    assert_eq!(world.peer.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_target_that_failed_inside_a_success_is_a_failure() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let body = r#"{"FailedEntryCount":1,"FailedEntries":[{"TargetId":"queue",
+        "ErrorCode":"ConcurrentModificationException","ErrorMessage":"try again"}]}"#;
+    world.peer.then([Answer::json(200, body)]);
+    let target = Target { id: "queue".to_owned(), arn: "arn".to_owned(), ..Target::default() };
+    let failed = connection.events().put_targets("rule", &[target]).await.unwrap_err();
+    let Undone::Rejected(error) = failed else { panic!("{failed}") };
+    assert_eq!(
+        error.to_string(),
+        "`events:PutTargets` failed with ConcurrentModificationException: 1 of 1 targets failed: \
+         target `queue`: ConcurrentModificationException try again"
+    );
+    assert!(error.in_progress() && error.is_conflict());
+}
+
+#[tokio::test]
+async fn pages_are_followed_to_the_end() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    world.peer.then([
+        Answer::json(200, r#"{"fargateProfileNames":["a","b"],"nextToken":"n+1"}"#),
+        Answer::json(200, r#"{"fargateProfileNames":["c"]}"#),
+    ]);
+    let names = connection.eks().fargate_profiles("myeks").await.unwrap();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert!(world.peer.asked()[1].line.contains("nextToken=n%2B1"));
+}
+
+#[tokio::test]
+async fn nobody_at_home_is_known_not_to_have_happened() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let settings = Settings {
+        region: Some("ap-northeast-2".to_owned()),
+        endpoint_url: Some(format!("http://{address}")),
+        credentials: Some(StaticCredentials {
+            access_key_id: "a".to_owned(),
+            secret_access_key: "b".to_owned(),
+            session_token: None,
+        }),
+        ..Settings::default()
+    };
+    let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+    let opened = Connection::open(settings, Access::Read, clock, Arc::new(crate::SilentObserver));
+    let error = opened.await.err().unwrap();
+    let error = error.error().unwrap();
+    assert_eq!((error.class(), error.may_have_happened()), (Class::Unavailable, false));
+    assert_eq!(world.clock.slept().len(), 6);
+    drop(connection);
+}

@@ -159,11 +159,8 @@ mod tests {
     /// The signature that botocore makes of the same input.
     #[test]
     fn the_signature_is_the_one_that_aws_makes() {
-        let credentials = Credentials::from_keys(
-            "AKIDEXAMPLE",
-            "SECRETEXAMPLE",
-            Some("TOKENEXAMPLE/+=".to_owned()),
-        );
+        let token = Some("TOKENEXAMPLE/+=".to_owned());
+        let credentials = Credentials::new("AKIDEXAMPLE", "SECRETEXAMPLE", token, None, "test");
         let at = Timestamp::from_second(1_795_414_854).unwrap();
         let host = "sts.ap-northeast-2.amazonaws.com";
         let token = presign(&credentials, "ap-northeast-2", host, "myeks", at).unwrap();
