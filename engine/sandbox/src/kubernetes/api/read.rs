@@ -1,0 +1,137 @@
+//! Getting and listing, as objects or as Tables.
+
+use serde_json::{Value, json};
+
+use super::super::kinds::Kind;
+use super::super::{selector, table};
+use super::{Answer, Request, Status, Target};
+use crate::world::World;
+
+/// How an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Plain,
+    Table,
+    /// Metadata only.
+    Partial,
+}
+
+/// What `Accept` asks for.
+pub(super) fn shape(accept: &str) -> Shape {
+    let first = accept.split(',').map(str::trim).find(|one| one.starts_with("application/json") || *one == "*/*").unwrap_or_default();
+    if first.contains("as=Table") {
+        Shape::Table
+    } else if first.contains("as=PartialObjectMetadata") {
+        Shape::Partial
+    } else {
+        Shape::Plain
+    }
+}
+
+/// Writes the revision into an object's answer.
+pub(super) fn with_revision(value: &Value, revision: u64) -> Value {
+    let mut value = value.clone();
+    value["metadata"]["resourceVersion"] = json!(revision.to_string());
+    value
+}
+
+/// Metadata only.
+pub(super) fn partial(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// Whether an object is what a list or a watch asks for.
+pub(super) fn selected(object: &Value, target: &Target, request: &Request) -> Result<bool, Status> {
+    if target.namespace.as_deref().is_some_and(|namespace| object["metadata"]["namespace"] != namespace) {
+        return Ok(false);
+    }
+    if target.name.as_deref().is_some_and(|name| object["metadata"]["name"] != name) {
+        return Ok(false);
+    }
+    if request.get("labelSelector").is_some_and(|selector| !selector::labels(object, selector)) {
+        return Ok(false);
+    }
+    match request.get("fieldSelector") {
+        Some(selector) => selector::fields(object, selector).map_err(Status::bad_request),
+        None => Ok(true),
+    }
+}
+
+pub(super) fn read(world: &World, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Answer {
+    let collection = kind.collection(cluster);
+    let now = world.now();
+    world.store.read(|state| {
+        if let Some(name) = &target.name {
+            let key = target.namespace.as_ref().map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
+            let Some(found) = state.get(&collection, &key) else { return Status::not_found(kind, name).into() };
+            let object = with_revision(&found.value, found.revision);
+            return match (shape(&request.accept), target.subresource.as_deref()) {
+                (_, Some("scale")) => Answer::ok(scale(&object)),
+                (Shape::Table, _) => Answer::ok(table::of(kind, std::slice::from_ref(&object), now, state.revision(), request.get("includeObject"))),
+                (Shape::Partial, _) => Answer::ok(partial(&object)),
+                _ => Answer::ok(object),
+            };
+        }
+        let start = request.get("continue").and_then(|token| token.split_once('/')).map(|(_, name)| name.to_owned());
+        let limit = request.get("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|limit| *limit > 0);
+        let mut items = Vec::new();
+        let mut next = None;
+        for (name, found) in state.list(&collection) {
+            if start.as_deref().is_some_and(|start| &**name <= start) {
+                continue;
+            }
+            match selected(&found.value, target, request) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(status) => return status.into(),
+            }
+            if limit.is_some_and(|limit| items.len() == limit) {
+                next = items.last().map(super::super::object::key);
+                break;
+            }
+            items.push(with_revision(&found.value, found.revision));
+        }
+        let mut metadata = json!({"resourceVersion": state.revision().to_string()});
+        if let Some(next) = next {
+            metadata["continue"] = json!(format!("{}/{next}", state.revision()));
+        }
+        list_answer(kind, items, &metadata, now, request)
+    })
+}
+
+fn list_answer(kind: &Kind, mut items: Vec<Value>, metadata: &Value, now: jiff::Timestamp, request: &Request) -> Answer {
+    match shape(&request.accept) {
+        Shape::Table => {
+            let revision = metadata["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
+            let mut body = table::of(kind, &items, now, revision, request.get("includeObject"));
+            body["metadata"] = metadata.clone();
+            Answer::ok(body)
+        }
+        Shape::Partial => {
+            let items: Vec<Value> = items.iter().map(partial).collect();
+            Answer::ok(json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}))
+        }
+        Shape::Plain => {
+            for item in &mut items {
+                if let Some(entries) = item.as_object_mut().filter(|_| kind.definition.is_none()) {
+                    entries.remove("apiVersion");
+                    entries.remove("kind");
+                }
+            }
+            Answer::ok(json!({"kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(), "metadata": metadata, "items": items}))
+        }
+    }
+}
+
+/// The scale of a workload.
+pub(super) fn scale(object: &Value) -> Value {
+    let labels = object["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let meta = &object["metadata"];
+    json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1",
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "creationTimestamp": meta["creationTimestamp"]},
+        "spec": {"replicas": object["spec"]["replicas"].as_i64().unwrap_or(0)},
+        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or(0), "selector": pairs.join(",")},
+    })
+}

@@ -1,0 +1,95 @@
+//! Refusals, in the words of the apiserver.
+
+use serde_json::{Value, json};
+
+use super::super::kinds::Kind;
+
+/// A `Status` that is a failure.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Status {
+    pub(crate) code: u16,
+    reason: &'static str,
+    message: String,
+    details: Value,
+}
+
+impl Status {
+    pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: Value::Null }
+    }
+
+    pub(super) fn no_path() -> Self {
+        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
+        status.details = json!({});
+        status
+    }
+
+    fn of(code: u16, reason: &'static str, kind: &Kind, name: &str, message: String) -> Self {
+        let mut status = Self::new(code, reason, message);
+        status.details = json!({"name": name, "group": kind.group, "kind": kind.plural});
+        if kind.group.is_empty() {
+            status.details = json!({"name": name, "kind": kind.plural});
+        }
+        status
+    }
+
+    pub(super) fn not_found(kind: &Kind, name: &str) -> Self {
+        Self::of(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
+    }
+
+    pub(super) fn already_exists(kind: &Kind, name: &str) -> Self {
+        Self::of(409, "AlreadyExists", kind, name, format!("{} \"{name}\" already exists", kind.qualified()))
+    }
+
+    pub(super) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
+        Self::of(409, "Conflict", kind, name, format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified()))
+    }
+
+    pub(super) fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
+        Self::of(403, "Forbidden", kind, name, format!("{} \"{name}\" is forbidden: {why}", kind.qualified()))
+    }
+
+    /// Invalid fields: (field, what is wrong).
+    pub(super) fn invalid(kind: &Kind, name: &str, causes: &[(String, String, &str)]) -> Self {
+        let texts: Vec<String> = causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
+        let listed = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+        let full = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+        let mut status = Self::new(422, "Invalid", format!("{full} \"{name}\" is invalid: {listed}"));
+        let causes: Vec<Value> = causes.iter().map(|(field, message, reason)| json!({"reason": reason, "message": message, "field": field})).collect();
+        status.details = json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
+        status
+    }
+
+    /// Fields that other managers own.
+    pub(super) fn apply_conflict(kind: &Kind, name: &str, conflicts: &[(String, String)]) -> Self {
+        let listed: Vec<String> = conflicts.iter().map(|(manager, field)| format!("conflict with \"{manager}\": {field}")).collect();
+        let noun = if conflicts.len() == 1 { "1 conflict".to_owned() } else { format!("{} conflicts", conflicts.len()) };
+        let mut message = format!("Apply failed with {noun}: {}", listed.join("\n"));
+        if conflicts.len() > 1 {
+            message = format!("Apply failed with {noun}: conflicts with \"{}\":\n{}", conflicts[0].0, conflicts.iter().map(|(_, field)| format!("- {field}")).collect::<Vec<_>>().join("\n"));
+        }
+        let mut status = Self::new(409, "Conflict", message);
+        let causes: Vec<Value> = conflicts
+            .iter()
+            .map(|(manager, field)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with \"{manager}\""), "field": field}))
+            .collect();
+        let _ = (kind, name);
+        status.details = json!({"causes": causes});
+        status
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// As the wire has it.
+    pub(crate) fn body(&self) -> Value {
+        let mut body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message, "reason": self.reason, "code": self.code,
+        });
+        if !self.details.is_null() {
+            body["details"] = self.details.clone();
+        }
+        body
+    }
+}

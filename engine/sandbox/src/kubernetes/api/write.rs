@@ -1,0 +1,392 @@
+//! Creating, replacing, patching, applying, deleting.
+
+use serde_json::{Value, json};
+
+use super::super::kinds::Kind;
+use super::super::schema::{self, Place};
+use super::super::{defaults, managed_fields, object, patch};
+use super::read::{self, Shape, partial, shape, with_revision};
+use super::{Answer, Request, Status, Target};
+use crate::store::Transaction;
+use crate::world::{Context, LogError, World, ids};
+
+/// The answer of a write, and warnings of it.
+type Written = Result<(u16, Value, Vec<String>), Status>;
+
+pub(super) fn write(world: &World, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Result<Answer, LogError> {
+    let next = world.store.read(crate::store::State::revision) + 1;
+    let body = |transaction: &mut Transaction<'_>| carry_out(&world.context, transaction, cluster, kind, target, request);
+    let written = if request.is_dry_run() { world.rehearse(body) } else { world.transact(body)? };
+    let (status, value, warnings) = match written {
+        Ok(written) => written,
+        Err(status) => return Ok(status.into()),
+    };
+    // The object's own revision, when it was committed; else the next there could be.
+    let revision = if request.is_dry_run() {
+        next
+    } else {
+        let key = object::key(&value);
+        world.store.read(|state| state.get(&kind.collection(cluster), &key).map_or(next, |found| found.revision))
+    };
+    let body = if value["kind"] == "Status" || value["kind"] == "Scale" { value } else { with_revision(&value, revision) };
+    let body = match shape(&request.accept) {
+        Shape::Partial if body["kind"] != "Status" => partial(&body),
+        Shape::Table if body["kind"] != "Status" => super::super::table::of(kind, std::slice::from_ref(&body), world.now(), revision, request.get("includeObject")),
+        _ => body,
+    };
+    Ok(Answer::Json { status, content_type: "application/json".to_owned(), body, warnings })
+}
+
+fn carry_out(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+    match (request.method.as_str(), &target.name, target.subresource.as_deref()) {
+        ("POST", None, _) => create(context, transaction, cluster, kind, target, request),
+        ("POST", Some(name), Some("eviction")) => delete_one(context, transaction, cluster, kind, &key_of(target, name), request),
+        ("POST", Some(name), Some("token")) => Ok((201, token(transaction, name, target), Vec::new())),
+        ("PUT", Some(name), _) => replace(context, transaction, cluster, kind, target, name, request),
+        ("PATCH", Some(name), _) => patch_one(context, transaction, cluster, kind, target, name, request),
+        ("DELETE", Some(name), _) => delete_one(context, transaction, cluster, kind, &key_of(target, name), request),
+        ("DELETE", None, _) => delete_all(context, transaction, cluster, kind, target, request),
+        _ => Err(Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")),
+    }
+}
+
+fn key_of(target: &Target, name: &str) -> String {
+    target.namespace.as_ref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+}
+
+fn parse(request: &Request) -> Result<Value, Status> {
+    if request.content_type.contains("protobuf") || request.content_type.contains("cbor") {
+        return Err(Status::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (found {})", request.content_type)));
+    }
+    let text = std::str::from_utf8(&request.body).map_err(|_| Status::bad_request("the body is not UTF-8"))?;
+    if text.trim().is_empty() {
+        return Ok(json!({}));
+    }
+    if text.trim_start().starts_with(['{', '[']) {
+        return serde_json::from_str(text).map_err(|error| Status::bad_request(format!("error decoding: {error}")));
+    }
+    serde_saphyr::from_str(text).map_err(|error| Status::bad_request(format!("error decoding: {error}")))
+}
+
+/// A token of a service account: opaque, and good for nothing here.
+fn token(transaction: &Transaction<'_>, name: &str, target: &Target) -> Value {
+    let account = format!("{}:{name}", target.namespace.as_deref().unwrap_or_default());
+    json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {"name": name}, "spec": {},
+        "status": {"token": format!("sandbox.{account}"), "expirationTimestamp": object::timestamp(transaction)}})
+}
+
+fn create(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+    let mut wanted = parse(request)?;
+    if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
+        return Ok((201, review(kind, wanted, request), Vec::new()));
+    }
+    if let Some(given) = wanted["kind"].as_str().filter(|given| *given != kind.kind) {
+        return Err(Status::bad_request(format!("{given} in version \"{}\" cannot be handled as a {}: no kind \"{given}\" is registered", kind.version, kind.kind)));
+    }
+    wanted["apiVersion"] = json!(kind.api_version());
+    wanted["kind"] = json!(kind.kind);
+    if let Some(namespace) = target.namespace.as_deref().filter(|_| kind.namespaced) {
+        wanted["metadata"]["namespace"] = json!(namespace);
+        if transaction.get(&super::super::collection(cluster, "", "namespaces"), namespace).is_none() {
+            return Err(Status::new(404, "NotFound", format!("namespaces \"{namespace}\" not found")));
+        }
+    } else if kind.namespaced {
+        return Err(Status::bad_request("an empty namespace may not be set during creation"));
+    }
+    if wanted["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
+        let Some(prefix) = wanted["metadata"]["generateName"].as_str().map(str::to_owned) else {
+            return Err(Status::invalid(kind, "", &[("metadata.name".to_owned(), "Required value: name or generateName is required".to_owned(), "FieldValueRequired")]));
+        };
+        let revision = transaction.next_revision().to_string();
+        wanted["metadata"]["name"] = json!(format!("{prefix}{}", ids::suffix(context, &[cluster, &prefix, &revision], 5)));
+    }
+    let key = object::key(&wanted);
+    let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    if transaction.get(&kind.collection(cluster), &key).is_some() {
+        return Err(Status::already_exists(kind, &name));
+    }
+    let warnings = check_fields(kind, &mut wanted, request)?;
+    store(context, transaction, cluster, kind, wanted, None, request, target)?;
+    Ok((201, stored(transaction, cluster, kind, &key), warnings))
+}
+
+fn stored(transaction: &Transaction<'_>, cluster: &str, kind: &Kind, key: &str) -> Value {
+    transaction.get(&kind.collection(cluster), key).map(|value| (*value).clone()).unwrap_or_default()
+}
+
+fn review(kind: &Kind, mut wanted: Value, request: &Request) -> Value {
+    wanted["apiVersion"] = json!(kind.api_version());
+    wanted["kind"] = json!(kind.kind);
+    wanted["status"] = match kind.kind.as_str() {
+        "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview" => json!({"allowed": true}),
+        "SelfSubjectReview" => json!({"userInfo": {"username": request.user, "groups": ["system:authenticated"]}}),
+        "SelfSubjectRulesReview" => json!({"resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], "nonResourceRules": [], "incomplete": false}),
+        _ => json!({"authenticated": false}),
+    };
+    wanted
+}
+
+/// Unknown fields: refused when strict, pruned from custom resources, warned of otherwise.
+fn check_fields(kind: &Kind, wanted: &mut Value, request: &Request) -> Result<Vec<String>, Status> {
+    let mut unknown = Vec::new();
+    find_unknown(wanted, &schema::root(kind), "", kind.definition.is_some(), &mut unknown);
+    if unknown.is_empty() {
+        return Ok(Vec::new());
+    }
+    let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    match request.get("fieldValidation") {
+        Some("Strict") => {
+            let full = format!("strict decoding error: {}", texts.join(", "));
+            let message = if kind.definition.is_some() { full } else { format!("{} in version \"{}\" cannot be handled as a {}: {full}", kind.kind, kind.version, kind.kind) };
+            Err(Status::bad_request(message))
+        }
+        Some("Ignore") => Ok(Vec::new()),
+        _ => Ok(texts),
+    }
+}
+
+fn find_unknown(value: &mut Value, place: &Place, path: &str, prune: bool, unknown: &mut Vec<String>) {
+    let Some(entries) = value.as_object_mut() else { return };
+    let mut gone = Vec::new();
+    for (name, inner) in entries.iter_mut() {
+        let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        if path.is_empty() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+            continue;
+        }
+        if place.knows(name) == Some(false) {
+            unknown.push(full);
+            gone.push(name.clone());
+            continue;
+        }
+        match inner {
+            Value::Object(_) => find_unknown(inner, &place.field(name), &full, prune, unknown),
+            Value::Array(items) => {
+                let items_place = place.list(name).1;
+                for (index, item) in items.iter_mut().enumerate() {
+                    find_unknown(item, &items_place, &format!("{full}[{index}]"), prune, unknown);
+                }
+            }
+            _ => {}
+        }
+    }
+    for name in gone {
+        entries.remove(&name);
+    }
+    let _ = prune;
+}
+
+/// Defaults, validates, tracks managers and stores.
+#[expect(clippy::too_many_arguments, reason = "everything a write depends on; grouping would only rename the list")]
+fn store(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    mut wanted: Value,
+    before: Option<&Value>,
+    request: &Request,
+    target: &Target,
+) -> Result<(), Status> {
+    let key = object::key(&wanted);
+    let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let sub = target.subresource.as_deref().unwrap_or_default();
+    keep_apart(kind, &mut wanted, before, sub);
+    if !request.content_type.contains("apply-patch") {
+        let time = object::timestamp(transaction);
+        managed_fields::track_update(before, &mut wanted, &schema::root(kind), &request.manager(), sub, &time);
+    }
+    defaults::apply(context, transaction, cluster, kind, &mut wanted, before);
+    let causes = defaults::problems(kind, &wanted, before);
+    if !causes.is_empty() {
+        return Err(Status::invalid(kind, &name, &causes));
+    }
+    let collection = kind.collection(cluster);
+    object::complete(context, transaction, &collection, &mut wanted, before);
+    // The last finalizer of what is being deleted lets it go.
+    let free = wanted["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
+    if object::is_deleting(&wanted) && free && wanted["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0 {
+        transaction.delete(&collection, &key);
+        return Ok(());
+    }
+    transaction.put(&collection, &key, wanted);
+    Ok(())
+}
+
+/// Spec and status are written through their own endpoints where a kind has a status endpoint.
+fn keep_apart(kind: &Kind, wanted: &mut Value, before: Option<&Value>, sub: &str) {
+    let has_status = kind.subresources.iter().any(|one| one == "status");
+    if sub == "status" {
+        if let Some(before) = before {
+            let mut kept = before.clone();
+            kept["status"] = wanted["status"].clone();
+            kept["metadata"]["managedFields"] = wanted["metadata"]["managedFields"].clone();
+            *wanted = kept;
+        }
+    } else if has_status {
+        match before.map(|before| before["status"].clone()).filter(|status| !status.is_null()) {
+            Some(status) => wanted["status"] = status,
+            None => {
+                if let Some(entries) = wanted.as_object_mut() {
+                    entries.remove("status");
+                }
+            }
+        }
+    }
+}
+
+fn replace(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+    let key = key_of(target, name);
+    let mut wanted = parse(request)?;
+    let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
+        return Err(Status::not_found(kind, name));
+    };
+    check_revision(transaction, cluster, kind, &key, name, &wanted)?;
+    if target.subresource.as_deref() == Some("scale") {
+        return scale(context, transaction, cluster, kind, &before, &wanted, request, target);
+    }
+    wanted["apiVersion"] = json!(kind.api_version());
+    wanted["kind"] = json!(kind.kind);
+    let warnings = check_fields(kind, &mut wanted, request)?;
+    store(context, transaction, cluster, kind, wanted, Some(&before), request, target)?;
+    Ok((200, stored(transaction, cluster, kind, &key), warnings))
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything a write depends on; grouping would only rename the list")]
+fn scale(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    before: &Value,
+    wanted: &Value,
+    request: &Request,
+    target: &Target,
+) -> Written {
+    let mut after = before.clone();
+    after["spec"]["replicas"] = json!(wanted["spec"]["replicas"].as_i64().unwrap_or(0));
+    let whole = Target { subresource: None, ..target.clone() };
+    store(context, transaction, cluster, kind, after, Some(before), request, &whole)?;
+    Ok((200, read::scale(&stored(transaction, cluster, kind, &object::key(before))), Vec::new()))
+}
+
+/// A version that was given must be the current one.
+fn check_revision(transaction: &Transaction<'_>, cluster: &str, kind: &Kind, key: &str, name: &str, wanted: &Value) -> Result<(), Status> {
+    let Some(given) = wanted["metadata"]["resourceVersion"].as_str().filter(|given| !given.is_empty()) else { return Ok(()) };
+    let current = transaction.committed(&kind.collection(cluster), key).map(|found| found.revision.to_string());
+    if current.as_deref().is_some_and(|current| current != given) {
+        return Err(Status::conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again"));
+    }
+    Ok(())
+}
+
+fn patch_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+    let key = key_of(target, name);
+    let collection = kind.collection(cluster);
+    let before = transaction.get(&collection, &key);
+    let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    if patch_type == "application/apply-patch+yaml" {
+        return apply(context, transaction, cluster, kind, target, name, request);
+    }
+    let Some(before) = before else { return Err(Status::not_found(kind, name)) };
+    let body = parse(request)?;
+    let is_scale = target.subresource.as_deref() == Some("scale");
+    let mut after = if is_scale { read::scale(&before) } else { (*before).clone() };
+    match patch_type {
+        "application/merge-patch+json" => patch::merge(&mut after, &body),
+        "application/strategic-merge-patch+json" if kind.definition.is_some() => {
+            return Err(Status::new(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"));
+        }
+        "application/strategic-merge-patch+json" => patch::strategic(&mut after, &body, &schema::root(kind)),
+        "application/json-patch+json" => patch::json_patch(&mut after, &body).map_err(|why| Status::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}")))?,
+        other => return Err(Status::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (found {other})"))),
+    }
+    check_revision(transaction, cluster, kind, &key, name, &body)?;
+    if is_scale {
+        return scale(context, transaction, cluster, kind, &before, &after, request, target);
+    }
+    let warnings = check_fields(kind, &mut after, request)?;
+    store(context, transaction, cluster, kind, after, Some(&before), request, target)?;
+    Ok((200, stored(transaction, cluster, kind, &key), warnings))
+}
+
+fn apply(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+    let mut declared = parse(request)?;
+    let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
+        return Err(Status::new(422, "Invalid", "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+    };
+    if !declared["metadata"]["managedFields"].is_null() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    declared["apiVersion"] = json!(kind.api_version());
+    declared["kind"] = json!(kind.kind);
+    declared["metadata"]["name"] = json!(name);
+    if let Some(namespace) = target.namespace.as_deref().filter(|_| kind.namespaced) {
+        declared["metadata"]["namespace"] = json!(namespace);
+        if transaction.get(&super::super::collection(cluster, "", "namespaces"), namespace).is_none() {
+            return Err(Status::new(404, "NotFound", format!("namespaces \"{namespace}\" not found")));
+        }
+    }
+    let warnings = check_fields(kind, &mut declared, request)?;
+    let key = key_of(target, name);
+    let before = transaction.get(&kind.collection(cluster), &key);
+    let time = object::timestamp(transaction);
+    let merged = managed_fields::apply(before.as_deref(), &declared, &schema::root(kind), &manager, request.is("force"), &time);
+    let mut merged = merged.map_err(|conflicts| {
+        let pairs: Vec<(String, String)> = conflicts.into_iter().map(|one| (one.manager, one.field)).collect();
+        Status::apply_conflict(kind, name, &pairs)
+    })?;
+    // An application that changes nothing keeps its time, and so the object's version.
+    if let Some(before) = &before {
+        let same = |value: &Value| {
+            let mut bare = value.clone();
+            for entry in bare["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
+                entry["time"] = Value::Null;
+            }
+            bare
+        };
+        if same(&merged) == same(before) {
+            merged = (**before).clone();
+        }
+    }
+    store(context, transaction, cluster, kind, merged, before.as_deref(), request, target)?;
+    let status = if before.is_some() { 200 } else { 201 };
+    Ok((status, stored(transaction, cluster, kind, &key), warnings))
+}
+
+fn options(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+fn delete_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, key: &str, request: &Request) -> Written {
+    let collection = kind.collection(cluster);
+    let name = key.rsplit('/').next().unwrap_or(key).to_owned();
+    let Some(found) = transaction.get(&collection, key) else { return Err(Status::not_found(kind, &name)) };
+    let options = options(request);
+    if let Some(uid) = options["preconditions"]["uid"].as_str() {
+        if found["metadata"]["uid"] != uid {
+            return Err(Status::conflict(kind, &name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", found["metadata"]["uid"].as_str().unwrap_or_default())));
+        }
+    }
+    if kind.plural == "namespaces" && matches!(name.as_str(), "default" | "kube-system" | "kube-public") {
+        return Err(Status::forbidden(kind, &name, "this namespace may not be deleted"));
+    }
+    let policy = request.get("propagationPolicy").map(str::to_owned).or_else(|| options["propagationPolicy"].as_str().map(str::to_owned));
+    super::super::controllers::delete(context, transaction, cluster, kind.group.as_str(), &kind.plural, key, policy.as_deref());
+    let after = transaction.get(&collection, key);
+    match after {
+        Some(still) => Ok((200, (*still).clone(), Vec::new())),
+        None => Ok((200, json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+            "details": {"name": name, "group": kind.group, "kind": kind.plural, "uid": found["metadata"]["uid"]},
+        }), Vec::new())),
+    }
+}
+
+fn delete_all(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+    for (key, value) in transaction.list(&kind.collection(cluster)) {
+        if read::selected(&value, target, request)? {
+            super::super::controllers::delete(context, transaction, cluster, kind.group.as_str(), &kind.plural, &key, None);
+        }
+    }
+    Ok((200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"group": kind.group, "kind": kind.plural}}), Vec::new()))
+}

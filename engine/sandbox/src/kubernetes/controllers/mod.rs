@@ -1,0 +1,147 @@
+//! Controllers: what follows from a change of a cluster.
+//!
+//! They run inside the transaction that changed something, in a fixed order, until nothing follows
+//! any more. What takes time (a pod starting, a machine registering) is a timer.
+
+mod fargate;
+mod karpenter;
+mod lifecycle;
+mod network;
+mod pods;
+mod scheduler;
+mod workloads;
+
+use serde_json::{Value, json};
+
+use super::object;
+use crate::store::Transaction;
+use crate::world::{Context, Reactor, Timer, ids};
+
+pub(super) use fargate::admit as admit_pod;
+pub(crate) use lifecycle::delete;
+
+/// All controllers of all clusters.
+pub(crate) struct Controllers;
+
+/// One cluster, for its controllers.
+pub(super) struct Cluster<'a> {
+    pub(super) context: &'a Context,
+    pub(super) name: &'a str,
+}
+
+impl Reactor for Controllers {
+    fn react(&self, context: &Context, transaction: &mut Transaction<'_>) {
+        for (name, cluster) in transaction.list("eks/cluster") {
+            if cluster["status"] == "CREATING" {
+                continue;
+            }
+            let cluster = Cluster { context, name: &name };
+            lifecycle::definitions(&cluster, transaction);
+            workloads::react(&cluster, transaction);
+            fargate::react(&cluster, transaction);
+            karpenter::react(&cluster, transaction);
+            scheduler::react(&cluster, transaction);
+            pods::react(&cluster, transaction);
+            network::react(&cluster, transaction);
+        }
+    }
+}
+
+/// A timer of a cluster is due; subjects are `cluster|key`.
+pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {
+    let Some((name, key)) = timer.subject.split_once('|') else { return };
+    let cluster = Cluster { context, name };
+    match timer.kind.as_str() {
+        "kubernetes.definition" => lifecycle::establish(&cluster, transaction, key),
+        "kubernetes.pod" => pods::start(&cluster, transaction, key),
+        "kubernetes.gone" => pods::gone(&cluster, transaction, key),
+        "kubernetes.job" => workloads::finish(&cluster, transaction, key),
+        "fargate.pod" => fargate::schedule(&cluster, transaction, key),
+        "karpenter.batch" => karpenter::batch(&cluster, transaction, key),
+        "karpenter.launched" => karpenter::launched(&cluster, transaction, key),
+        "karpenter.registered" => karpenter::registered(&cluster, transaction, key),
+        "karpenter.initialized" => karpenter::initialized(&cluster, transaction, key),
+        "karpenter.empty" => karpenter::empty(&cluster, transaction, key),
+        _ => {}
+    }
+}
+
+impl Cluster<'_> {
+    pub(super) fn put(&self, transaction: &mut Transaction<'_>, group: &str, plural: &str, object: Value) {
+        super::put(self.context, transaction, self.name, group, plural, object);
+    }
+
+    pub(super) fn get(&self, transaction: &Transaction<'_>, group: &str, plural: &str, key: &str) -> Option<Value> {
+        super::get(transaction, self.name, group, plural, key)
+    }
+
+    pub(super) fn list(&self, transaction: &Transaction<'_>, group: &str, plural: &str) -> Vec<Value> {
+        super::list(transaction, self.name, group, plural)
+    }
+
+    pub(super) fn remove(&self, transaction: &mut Transaction<'_>, group: &str, plural: &str, key: &str) {
+        transaction.delete(&super::collection(self.name, group, plural), key);
+    }
+
+    pub(super) fn schedule(&self, transaction: &mut Transaction<'_>, seconds: i64, kind: &str, key: &str) {
+        transaction.schedule_in(seconds, kind, &format!("{}|{key}", self.name), Value::Null);
+    }
+
+    /// A number of seconds, spread by name.
+    pub(super) fn seconds(&self, kind: &str, key: &str, least: i64, spread: u64) -> i64 {
+        least + i64::try_from(ids::below(self.context, &[kind, self.name, key], spread)).unwrap_or_default()
+    }
+
+    /// Writes an event about an object; the same one again counts up.
+    pub(super) fn event(&self, transaction: &mut Transaction<'_>, about: &Value, kind: &str, reason: &str, message: &str, source: &str) {
+        let meta = &about["metadata"];
+        let name = meta["name"].as_str().unwrap_or_default();
+        let namespace = meta["namespace"].as_str().unwrap_or("default");
+        let id = ids::hex(self.context, &["event", self.name, name, reason, message], 16);
+        let now = object::timestamp(transaction);
+        let key = format!("{namespace}/{name}.{id}");
+        if let Some(mut there) = self.get(transaction, "", "events", &key) {
+            if there["lastTimestamp"] != now {
+                there["count"] = json!(there["count"].as_i64().unwrap_or(1) + 1);
+                there["lastTimestamp"] = now;
+                self.put(transaction, "", "events", there);
+            }
+            return;
+        }
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{name}.{id}"), "namespace": namespace},
+            "involvedObject": {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": meta["namespace"], "uid": meta["uid"]},
+            "type": kind, "reason": reason, "message": message, "source": {"component": source}, "reportingComponent": source,
+            "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+        });
+        self.put(transaction, "", "events", event);
+    }
+}
+
+/// Sets a condition; its time changes with its status only. Whether anything changed.
+pub(super) fn set_condition(status: &mut Value, kind: &str, value: bool, reason: &str, message: &str, now: &Value) -> bool {
+    let text = if value { "True" } else { "False" };
+    if !status["conditions"].is_array() {
+        status["conditions"] = json!([]);
+    }
+    let Some(conditions) = status["conditions"].as_array_mut() else { return false };
+    if let Some(one) = conditions.iter_mut().find(|one| one["type"] == kind) {
+        if one["status"] == text && one["reason"] == reason && one["message"] == message {
+            return false;
+        }
+        if one["status"] != text {
+            one["lastTransitionTime"] = now.clone();
+        }
+        one["status"] = json!(text);
+        one["reason"] = json!(reason);
+        one["message"] = json!(message);
+        return true;
+    }
+    conditions.push(json!({"type": kind, "status": text, "reason": reason, "message": message, "lastTransitionTime": now}));
+    true
+}
+
+/// Whether a condition is true.
+pub(super) fn is_true(object: &Value, kind: &str) -> bool {
+    object["status"]["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == kind && one["status"] == "True")
+}

@@ -1,0 +1,285 @@
+//! Deployments, replica sets, daemon sets, jobs.
+
+use serde_json::{Value, json};
+
+use super::super::object;
+use super::{Cluster, lifecycle, scheduler, set_condition};
+use crate::store::Transaction;
+use crate::world::ids;
+
+pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
+    for deployment in cluster.list(transaction, "apps", "deployments") {
+        if !object::is_deleting(&deployment) {
+            reconcile_deployment(cluster, transaction, deployment);
+        }
+    }
+    for set in cluster.list(transaction, "apps", "replicasets") {
+        if !object::is_deleting(&set) {
+            reconcile_set(cluster, transaction, set);
+        }
+    }
+    for set in cluster.list(transaction, "apps", "daemonsets") {
+        if !object::is_deleting(&set) {
+            reconcile_daemons(cluster, transaction, set);
+        }
+    }
+    for job in cluster.list(transaction, "batch", "jobs") {
+        reconcile_job(cluster, transaction, job);
+    }
+}
+
+/// Pods that an object owns and that are not on their way out.
+fn pods_of(cluster: &Cluster<'_>, transaction: &Transaction<'_>, owner: &Value) -> Vec<Value> {
+    let uid = &owner["metadata"]["uid"];
+    let owned = |pod: &Value| pod["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|one| one["uid"] == *uid);
+    cluster.list(transaction, "", "pods").into_iter().filter(|pod| owned(pod) && !object::is_deleting(pod)).collect()
+}
+
+pub(super) fn is_ready(pod: &Value) -> bool {
+    super::is_true(pod, "Ready")
+}
+
+fn hash(cluster: &Cluster<'_>, template: &Value) -> String {
+    ids::suffix(cluster.context, &["template", &template.to_string()], 10)
+}
+
+/// A share such as `25%` of some replicas.
+fn share(value: &Value, of: i64, up: bool) -> i64 {
+    match value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok()) {
+        Some(percent) if up => (of * percent + 99) / 100,
+        Some(percent) => of * percent / 100,
+        None => value.as_i64().unwrap_or(0),
+    }
+}
+
+fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut deployment: Value) {
+    let spec = deployment["spec"].clone();
+    let wanted = spec["replicas"].as_i64().unwrap_or(1);
+    let hash = hash(cluster, &spec["template"]);
+    let name = deployment["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let namespace = deployment["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+    let current = format!("{name}-{hash}");
+    let uid = deployment["metadata"]["uid"].clone();
+    let owned = |set: &Value| set["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|one| one["uid"] == uid);
+    let sets: Vec<Value> = cluster.list(transaction, "apps", "replicasets").into_iter().filter(owned).collect();
+    let revision = |set: &Value| set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let last = sets.iter().map(revision).max().unwrap_or(0);
+    let new = sets.iter().find(|set| set["metadata"]["name"] == current);
+    let number = match new {
+        Some(set) if revision(set) == last => last,
+        _ => last + 1,
+    };
+    let old: Vec<&Value> = sets.iter().filter(|set| set["metadata"]["name"] != current).collect();
+    let old_pods: Vec<Value> = old.iter().flat_map(|set| pods_of(cluster, transaction, set)).collect();
+    let new_pods = new.map(|set| pods_of(cluster, transaction, set)).unwrap_or_default();
+    let ready = |pods: &[Value]| i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0);
+    let count = |pods: &[Value]| i64::try_from(pods.len()).unwrap_or(0);
+    let surge = share(&spec["strategy"]["rollingUpdate"]["maxSurge"], wanted, true).max(1);
+    let unavailable = share(&spec["strategy"]["rollingUpdate"]["maxUnavailable"], wanted, false);
+    if spec["paused"] != true {
+        let room = wanted + surge - count(&old_pods);
+        let target = if old_pods.is_empty() { wanted } else { room.clamp(count(&new_pods).min(wanted), wanted) };
+        ensure_set(cluster, transaction, &deployment, &namespace, &current, &hash, number, target);
+        // Old pods go as new ones become ready; those that never were go first.
+        let mut keep = (wanted - unavailable - ready(&new_pods)).clamp(0, ready(&old_pods));
+        for set in old {
+            let have = ready(&pods_of(cluster, transaction, set));
+            let stays = have.min(keep);
+            keep -= stays;
+            if set["spec"]["replicas"] != json!(stays) {
+                let mut smaller = set.clone();
+                smaller["spec"]["replicas"] = json!(stays);
+                cluster.put(transaction, "apps", "replicasets", smaller);
+            }
+        }
+    }
+    let total = count(&old_pods) + count(&new_pods);
+    let available = ready(&old_pods) + ready(&new_pods);
+    let updated = count(&new_pods);
+    let now = object::timestamp(transaction);
+    let mut status = deployment["status"].clone();
+    if !status.is_object() {
+        status = json!({});
+    }
+    status["observedGeneration"] = deployment["metadata"]["generation"].clone();
+    let mut put = |field: &str, value: i64| {
+        if value > 0 {
+            status[field] = json!(value);
+        } else if let Some(entries) = status.as_object_mut() {
+            entries.remove(field);
+        }
+    };
+    put("replicas", total);
+    put("updatedReplicas", updated);
+    put("readyReplicas", available);
+    put("availableReplicas", available);
+    put("unavailableReplicas", (wanted.max(total) - available).max(0));
+    let enough = available >= wanted - unavailable;
+    let (reason, message) = if enough { ("MinimumReplicasAvailable", "Deployment has minimum availability.") } else { ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.") };
+    set_condition(&mut status, "Available", enough, reason, message, &now);
+    let complete = updated == wanted && available >= wanted && total == wanted;
+    let (reason, message) = if complete {
+        ("NewReplicaSetAvailable", format!("ReplicaSet \"{current}\" has successfully progressed."))
+    } else {
+        ("ReplicaSetUpdated", format!("ReplicaSet \"{current}\" is progressing."))
+    };
+    set_condition(&mut status, "Progressing", true, reason, &message, &now);
+    let annotated = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == json!(number.to_string());
+    if deployment["status"] != status || !annotated {
+        deployment["status"] = status;
+        deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(number.to_string());
+        cluster.put(transaction, "apps", "deployments", deployment);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the identity of a replica set; grouping would only rename the list")]
+fn ensure_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, deployment: &Value, namespace: &str, name: &str, hash: &str, revision: i64, replicas: i64) {
+    let key = format!("{namespace}/{name}");
+    if let Some(mut set) = cluster.get(transaction, "apps", "replicasets", &key) {
+        let numbered = json!(revision.to_string());
+        if set["spec"]["replicas"] != json!(replicas) || set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] != numbered {
+            set["spec"]["replicas"] = json!(replicas);
+            set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = numbered;
+            cluster.put(transaction, "apps", "replicasets", set);
+        }
+        return;
+    }
+    let mut template = deployment["spec"]["template"].clone();
+    template["metadata"]["labels"]["pod-template-hash"] = json!(hash);
+    let mut selector = deployment["spec"]["selector"].clone();
+    selector["matchLabels"]["pod-template-hash"] = json!(hash);
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {
+            "name": name, "namespace": namespace, "labels": template["metadata"]["labels"], "ownerReferences": [object::reference(deployment)],
+            "annotations": {"deployment.kubernetes.io/revision": revision.to_string(), "deployment.kubernetes.io/desired-replicas": replicas.to_string()},
+        },
+        "spec": {"replicas": replicas, "selector": selector, "template": template},
+        "status": {"replicas": 0},
+    });
+    cluster.put(transaction, "apps", "replicasets", set);
+    cluster.event(transaction, deployment, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {name} to {replicas}"), "deployment-controller");
+}
+
+/// Makes a pod from a template.
+pub(super) fn make_pod(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, owner: &Value, template: &Value, name: &str) {
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending", "qosClass": "Burstable"}});
+    if !pod["metadata"].is_object() {
+        pod["metadata"] = json!({});
+    }
+    pod["metadata"]["name"] = json!(name);
+    pod["metadata"]["generateName"] = json!(format!("{}-", owner["metadata"]["name"].as_str().unwrap_or_default()));
+    pod["metadata"]["namespace"] = owner["metadata"]["namespace"].clone();
+    pod["metadata"]["ownerReferences"] = json!([object::reference(owner)]);
+    super::fargate::admit(transaction, cluster.name, &mut pod);
+    cluster.put(transaction, "", "pods", pod);
+}
+
+fn reconcile_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut set: Value) {
+    let wanted = usize::try_from(set["spec"]["replicas"].as_i64().unwrap_or(0)).unwrap_or(0);
+    let name = set["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+    let mut pods = pods_of(cluster, transaction, &set);
+    let mut ordinal = 0_u32;
+    while pods.len() < wanted {
+        let made = transaction.now().to_string();
+        let pod = format!("{name}-{}", ids::suffix(cluster.context, &["pod", cluster.name, &namespace, &name, &made, &ordinal.to_string()], 5));
+        ordinal += 1;
+        if cluster.get(transaction, "", "pods", &format!("{namespace}/{pod}")).is_none() {
+            make_pod(cluster, transaction, &set, &set["spec"]["template"], &pod);
+            pods = pods_of(cluster, transaction, &set);
+        }
+    }
+    if pods.len() > wanted {
+        // Those that are not ready go first, then the youngest.
+        pods.sort_by_key(|pod| (is_ready(pod), std::cmp::Reverse(pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned())));
+        for pod in pods.iter().take(pods.len() - wanted) {
+            lifecycle::delete(cluster.context, transaction, cluster.name, "", "pods", &object::key(pod), None);
+        }
+        pods = pods_of(cluster, transaction, &set);
+    }
+    let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+    let status = json!({
+        "replicas": pods.len(), "fullyLabeledReplicas": pods.len(), "readyReplicas": ready, "availableReplicas": ready,
+        "observedGeneration": set["metadata"]["generation"],
+    });
+    if set["status"] != status {
+        set["status"] = status;
+        cluster.put(transaction, "apps", "replicasets", set);
+    }
+}
+
+fn reconcile_daemons(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut set: Value) {
+    let template = set["spec"]["template"].clone();
+    let name = set["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let pods = pods_of(cluster, transaction, &set);
+    let mut wanted = 0;
+    let mut probe = json!({"spec": template["spec"]});
+    // The controller adds what lets daemons run on nodes under pressure; that is of no weight here.
+    probe["metadata"] = template["metadata"].clone();
+    for node in cluster.list(transaction, "", "nodes") {
+        let node_name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if !scheduler::tolerates(&probe, &node) || !scheduler::selects(&probe, &node) {
+            continue;
+        }
+        wanted += 1;
+        if !pods.iter().any(|pod| pod["spec"]["nodeName"] == json!(node_name)) {
+            let pod = format!("{name}-{}", ids::suffix(cluster.context, &["daemon", cluster.name, &name, &node_name], 5));
+            let mut bound = template.clone();
+            bound["spec"]["nodeName"] = json!(node_name);
+            make_pod(cluster, transaction, &set, &bound, &pod);
+        }
+    }
+    let pods = pods_of(cluster, transaction, &set);
+    let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+    let status = json!({
+        "desiredNumberScheduled": wanted, "currentNumberScheduled": pods.len(), "updatedNumberScheduled": pods.len(),
+        "numberReady": ready, "numberAvailable": ready, "numberMisscheduled": 0, "observedGeneration": set["metadata"]["generation"],
+    });
+    if set["status"] != status {
+        set["status"] = status;
+        cluster.put(transaction, "apps", "daemonsets", set);
+    }
+}
+
+fn reconcile_job(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut job: Value) {
+    if super::is_true(&job, "Complete") || object::is_deleting(&job) || job["spec"]["suspend"] == true {
+        return;
+    }
+    let pods = pods_of(cluster, transaction, &job);
+    let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    if pods.is_empty() {
+        let pod = format!("{name}-{}", ids::suffix(cluster.context, &["job", cluster.name, &name, &transaction.now().to_string()], 5));
+        make_pod(cluster, transaction, &job, &job["spec"]["template"], &pod);
+        job["status"] = json!({"active": 1, "startTime": object::timestamp(transaction)});
+        cluster.put(transaction, "batch", "jobs", job);
+        return;
+    }
+    let running = pods.iter().find(|pod| pod["status"]["phase"] == "Running");
+    if running.is_some() && job["metadata"]["annotations"]["sandbox/ends"].is_null() {
+        job["metadata"]["annotations"]["sandbox/ends"] = json!("soon");
+        let key = object::key(&job);
+        cluster.put(transaction, "batch", "jobs", job);
+        cluster.schedule(transaction, 10, "kubernetes.job", &key);
+    }
+}
+
+/// The pods of a job have done their work.
+pub(super) fn finish(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
+    let Some(mut job) = cluster.get(transaction, "batch", "jobs", key) else { return };
+    let now = object::timestamp(transaction);
+    for mut pod in pods_of(cluster, transaction, &job) {
+        pod["status"]["phase"] = json!("Succeeded");
+        for container in pod["status"]["containerStatuses"].as_array_mut().into_iter().flatten() {
+            container["ready"] = json!(false);
+            container["state"] = json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now}});
+        }
+        set_condition(&mut pod["status"], "Ready", false, "PodCompleted", "", &now);
+        cluster.put(transaction, "", "pods", pod);
+    }
+    job["status"]["active"] = Value::Null;
+    job["status"]["succeeded"] = json!(1);
+    job["status"]["completionTime"] = now.clone();
+    set_condition(&mut job["status"], "Complete", true, "CompletionsReached", "Reached expected number of succeeded pods", &now);
+    cluster.put(transaction, "batch", "jobs", job);
+}

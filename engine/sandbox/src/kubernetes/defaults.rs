@@ -1,0 +1,283 @@
+//! Defaulting, admission and validation of the kinds that are served.
+
+use serde_json::{Value, json};
+
+use super::kinds::Kind;
+use super::object;
+use crate::store::Transaction;
+use crate::world::{Context, ids};
+
+/// Sets a field when it is absent.
+fn or(target: &mut Value, field: &str, value: Value) {
+    if target[field].is_null() {
+        target[field] = value;
+    }
+}
+
+/// Completes an object as the apiserver does.
+pub(super) fn apply(context: &Context, transaction: &Transaction<'_>, cluster: &str, kind: &Kind, wanted: &mut Value, before: Option<&Value>) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => {
+            pod_spec(&mut wanted["spec"]);
+            if before.is_none() {
+                super::controllers::admit_pod(transaction, cluster, wanted);
+                or(&mut wanted["status"], "phase", json!("Pending"));
+                or(&mut wanted["status"], "qosClass", json!("Burstable"));
+            }
+        }
+        ("apps", "deployments") => {
+            let spec = &mut wanted["spec"];
+            or(spec, "replicas", json!(1));
+            or(spec, "revisionHistoryLimit", json!(10));
+            or(spec, "progressDeadlineSeconds", json!(600));
+            or(spec, "strategy", json!({"type": "RollingUpdate"}));
+            or(&mut spec["strategy"], "type", json!("RollingUpdate"));
+            if spec["strategy"]["type"] == "RollingUpdate" {
+                or(&mut spec["strategy"], "rollingUpdate", json!({}));
+                or(&mut spec["strategy"]["rollingUpdate"], "maxSurge", json!("25%"));
+                or(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", json!("25%"));
+            }
+            pod_spec(&mut spec["template"]["spec"]);
+        }
+        ("apps", "replicasets") => {
+            or(&mut wanted["spec"], "replicas", json!(1));
+            pod_spec(&mut wanted["spec"]["template"]["spec"]);
+        }
+        ("apps", "daemonsets") => {
+            let spec = &mut wanted["spec"];
+            or(spec, "revisionHistoryLimit", json!(10));
+            or(spec, "updateStrategy", json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}));
+            pod_spec(&mut spec["template"]["spec"]);
+        }
+        ("batch", "jobs") => job(context, wanted),
+        ("", "services") => service(context, cluster, wanted),
+        ("", "namespaces") => {
+            or(&mut wanted["spec"], "finalizers", json!(["kubernetes"]));
+            or(&mut wanted["status"], "phase", json!("Active"));
+            let name = wanted["metadata"]["name"].clone();
+            wanted["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+        }
+        ("", "secrets") => {
+            or(wanted, "type", json!("Opaque"));
+            if let Some(texts) = wanted["stringData"].as_object().cloned() {
+                use base64::Engine as _;
+                for (key, text) in texts {
+                    let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or_default());
+                    wanted["data"][key] = json!(encoded);
+                }
+                if let Some(entries) = wanted.as_object_mut() {
+                    entries.remove("stringData");
+                }
+            }
+        }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => definition(wanted),
+        _ => {
+            if let Some(definition) = &kind.definition {
+                structural(wanted, &definition["schema"]["openAPIV3Schema"]);
+            }
+        }
+    }
+}
+
+/// Defaults of a structural schema.
+fn structural(value: &mut Value, schema: &Value) {
+    let Some(properties) = schema["properties"].as_object() else { return };
+    for (name, inner) in properties {
+        if value[name].is_null() && !inner["default"].is_null() && value.is_object() {
+            value[name] = inner["default"].clone();
+        }
+        match &mut value[name] {
+            Value::Null => {
+                if let Some(entries) = value.as_object_mut() {
+                    entries.remove(name);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| structural(item, &inner["items"])),
+            child => structural(child, inner),
+        }
+    }
+}
+
+fn pod_spec(spec: &mut Value) {
+    if !spec.is_object() {
+        return;
+    }
+    or(spec, "restartPolicy", json!("Always"));
+    or(spec, "dnsPolicy", json!("ClusterFirst"));
+    or(spec, "schedulerName", json!("default-scheduler"));
+    or(spec, "securityContext", json!({}));
+    or(spec, "terminationGracePeriodSeconds", json!(30));
+    if let Some(account) = spec["serviceAccountName"].as_str().map(str::to_owned) {
+        or(spec, "serviceAccount", json!(account));
+    }
+    for list in ["containers", "initContainers"] {
+        for container in spec[list].as_array_mut().into_iter().flatten() {
+            let latest = container["image"].as_str().is_some_and(|image| image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains(':'));
+            or(container, "imagePullPolicy", json!(if latest { "Always" } else { "IfNotPresent" }));
+            or(container, "resources", json!({}));
+            or(container, "terminationMessagePath", json!("/dev/termination-log"));
+            or(container, "terminationMessagePolicy", json!("File"));
+            for port in container["ports"].as_array_mut().into_iter().flatten() {
+                or(port, "protocol", json!("TCP"));
+            }
+            if let Some(limits) = container["resources"]["limits"].as_object().cloned() {
+                for (name, limit) in limits {
+                    or(&mut container["resources"]["requests"], &name, limit);
+                }
+            }
+            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+                if container[probe].is_object() {
+                    for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+                        or(&mut container[probe], field, json!(value));
+                    }
+                    if container[probe]["httpGet"].is_object() {
+                        or(&mut container[probe]["httpGet"], "scheme", json!("HTTP"));
+                        or(&mut container[probe]["httpGet"], "path", json!("/"));
+                    }
+                }
+            }
+            for variable in container["env"].as_array_mut().into_iter().flatten() {
+                if variable["valueFrom"]["fieldRef"].is_object() {
+                    or(&mut variable["valueFrom"]["fieldRef"], "apiVersion", json!("v1"));
+                }
+            }
+        }
+    }
+    for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
+        for source in ["configMap", "secret", "projected"] {
+            if volume[source].is_object() {
+                or(&mut volume[source], "defaultMode", json!(420));
+            }
+        }
+    }
+}
+
+fn job(context: &Context, wanted: &mut Value) {
+    let uid = ids::uuid(context, &["job", &object::key(wanted)]);
+    let name = wanted["metadata"]["name"].clone();
+    let spec = &mut wanted["spec"];
+    for (field, value) in [("backoffLimit", json!(6)), ("completions", json!(1)), ("parallelism", json!(1)), ("suspend", json!(false)), ("completionMode", json!("NonIndexed"))] {
+        or(spec, field, value);
+    }
+    if spec["selector"].is_null() {
+        spec["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+        spec["template"]["metadata"]["labels"]["batch.kubernetes.io/controller-uid"] = json!(uid);
+        spec["template"]["metadata"]["labels"]["batch.kubernetes.io/job-name"] = name;
+    }
+    pod_spec(&mut spec["template"]["spec"]);
+}
+
+fn service(context: &Context, cluster: &str, wanted: &mut Value) {
+    let key = object::key(wanted);
+    let spec = &mut wanted["spec"];
+    or(spec, "type", json!("ClusterIP"));
+    or(spec, "sessionAffinity", json!("None"));
+    or(spec, "internalTrafficPolicy", json!("Cluster"));
+    or(spec, "ipFamilyPolicy", json!("SingleStack"));
+    or(spec, "ipFamilies", json!(["IPv4"]));
+    if spec["clusterIP"].is_null() {
+        let number = ids::below(context, &["service", cluster, &key], 60_000) + 20;
+        spec["clusterIP"] = json!(format!("10.100.{}.{}", number / 250, number % 250 + 2));
+    }
+    or(spec, "clusterIPs", json!([spec["clusterIP"]]));
+    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+        or(port, "protocol", json!("TCP"));
+        let same = port["port"].clone();
+        or(port, "targetPort", same);
+    }
+    or(&mut wanted["status"], "loadBalancer", json!({}));
+}
+
+fn definition(wanted: &mut Value) {
+    let spec = &mut wanted["spec"];
+    let kind = spec["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    or(&mut spec["names"], "singular", json!(kind.to_lowercase()));
+    or(&mut spec["names"], "listKind", json!(format!("{kind}List")));
+    or(spec, "conversion", json!({"strategy": "None"}));
+}
+
+/// What is wrong with an object: (field, message, reason).
+pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> Vec<(String, String, &'static str)> {
+    let mut found = Vec::new();
+    let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
+    let dns = |text: &str| !text.is_empty() && text.len() <= 253 && text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || matches!(one, '-' | '.')) && !text.starts_with(['-', '.']) && !text.ends_with(['-', '.']);
+    if !dns(name) && kind.group != "rbac.authorization.k8s.io" {
+        found.push(("metadata.name".to_owned(), format!("Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"), "FieldValueInvalid"));
+    }
+    let workload = matches!(kind.plural.as_str(), "deployments" | "replicasets" | "daemonsets" | "statefulsets") && kind.group == "apps";
+    if workload {
+        let spec = &wanted["spec"];
+        if !spec["selector"].is_object() {
+            found.push(("spec.selector".to_owned(), "Required value".to_owned(), "FieldValueRequired"));
+        } else if !super::selector::matches(&spec["template"], &spec["selector"]) {
+            found.push(("spec.template.metadata.labels".to_owned(), format!("Invalid value: {}: `selector` does not match template `labels`", spec["template"]["metadata"]["labels"]), "FieldValueInvalid"));
+        }
+        if let Some(before) = before.filter(|before| before["spec"]["selector"] != spec["selector"]) {
+            let _ = before;
+            found.push(("spec.selector".to_owned(), format!("Invalid value: {}: field is immutable", spec["selector"]), "FieldValueInvalid"));
+        }
+        containers(&spec["template"]["spec"], "spec.template.spec", &mut found);
+    }
+    if kind.plural == "pods" && kind.group.is_empty() {
+        containers(&wanted["spec"], "spec", &mut found);
+    }
+    if let Some(definition) = &kind.definition {
+        custom(wanted, &definition["schema"]["openAPIV3Schema"], "", &mut found);
+    }
+    found
+}
+
+fn containers(spec: &Value, path: &str, found: &mut Vec<(String, String, &'static str)>) {
+    let list = spec["containers"].as_array().cloned().unwrap_or_default();
+    if list.is_empty() {
+        found.push((format!("{path}.containers"), "Required value".to_owned(), "FieldValueRequired"));
+    }
+    for (index, container) in list.iter().enumerate() {
+        for field in ["name", "image"] {
+            if container[field].as_str().unwrap_or_default().is_empty() {
+                found.push((format!("{path}.containers[{index}].{field}"), "Required value".to_owned(), "FieldValueRequired"));
+            }
+        }
+    }
+}
+
+/// Validation by a structural schema: types, required, enum, bounds.
+fn custom(value: &Value, schema: &Value, path: &str, found: &mut Vec<(String, String, &'static str)>) {
+    let shown = if path.is_empty() { "<nil>" } else { path };
+    let right = match schema["type"].as_str() {
+        _ if schema["x-kubernetes-int-or-string"] == true => value.is_string() || value.is_i64(),
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64(),
+        Some("number") => value.is_number(),
+        Some("boolean") => value.is_boolean(),
+        _ => true,
+    };
+    if !right {
+        let wanted = schema["type"].as_str().unwrap_or_default();
+        found.push((shown.to_owned(), format!("Invalid value: {value}: {shown} in body must be of type {wanted}"), "FieldValueTypeInvalid"));
+        return;
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        if !allowed.contains(value) {
+            let listed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+            found.push((shown.to_owned(), format!("Unsupported value: {value}: supported values: {}", listed.join(", ")), "FieldValueNotSupported"));
+        }
+    }
+    for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value[required].is_null() {
+            let inner = if path.is_empty() { required.to_owned() } else { format!("{path}.{required}") };
+            found.push((inner, "Required value".to_owned(), "FieldValueRequired"));
+        }
+    }
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        if !value[name].is_null() && !(path.is_empty() && name == "metadata") {
+            let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            custom(&value[name], inner, &inner_path, found);
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        custom(item, &schema["items"], &format!("{path}[{index}]"), found);
+    }
+}
