@@ -76,7 +76,7 @@ pub enum Body {
     },
     /// A request was tried.
     Tried(Try),
-    /// A for_each was expanded or a condition decided after its inputs became known.
+    /// A `for_each` was expanded or a condition decided after its inputs became known.
     Decided {
         /// For example `3 instances` or `when is false`.
         what: String,

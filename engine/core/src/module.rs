@@ -48,6 +48,7 @@ pub enum Nature {
 }
 
 /// One argument of a module.
+#[expect(clippy::struct_excessive_bools, reason = "independent declarations, written by name")]
 #[derive(Debug, Clone)]
 pub struct Argument {
     /// The key in `with`.

@@ -324,11 +324,10 @@ impl Type {
             }
             (Self::Nullable(inner), value) => inner.accepts(value),
             (Self::String, Value::String(_))
-            | (Self::Integer, Value::Integer(_))
-            | (Self::Number, Value::Integer(_) | Value::Number(_))
+            | (Self::Integer | Self::Number | Self::Bytes, Value::Integer(_))
+            | (Self::Number, Value::Number(_))
             | (Self::Boolean, Value::Boolean(_)) => Ok(()),
             (Self::Duration, Value::String(text)) if duration(text).is_some() => Ok(()),
-            (Self::Bytes, Value::Integer(_)) => Ok(()),
             (Self::Bytes, Value::String(text)) if bytes(text).is_some() => Ok(()),
             (Self::List(kind), Value::List(items)) => {
                 items.iter().enumerate().try_for_each(|(index, item)| {
@@ -364,7 +363,7 @@ fn object(
     for (name, field) in fields {
         match entries.get(name) {
             Some(value) => {
-                field.r#type.accepts(value).map_err(|wrong| format!(".{name} {wrong}"))?
+                field.r#type.accepts(value).map_err(|wrong| format!(".{name} {wrong}"))?;
             }
             None if field.required => return Err(format!("an object without `{name}`")),
             None => {}
@@ -391,9 +390,9 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
         let unit = match rest.get(..unit_length)? {
             "ms" => std::time::Duration::from_millis(1),
             "s" => std::time::Duration::from_secs(1),
-            "m" => std::time::Duration::from_secs(60),
-            "h" => std::time::Duration::from_secs(3600),
-            "d" => std::time::Duration::from_secs(86_400),
+            "m" => std::time::Duration::from_mins(1),
+            "h" => std::time::Duration::from_hours(1),
+            "d" => std::time::Duration::from_hours(24),
             _ => return None,
         };
         total = total.checked_add(unit.checked_mul(u32::try_from(number).ok()?)?)?;

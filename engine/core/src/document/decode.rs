@@ -38,14 +38,14 @@ pub fn decode(file: FileId, root: &Node, problems: &mut Vec<Diagnostic>) -> Opti
             "description" => document.description = text(node),
             "requires" => requires(node, problems),
             "inputs" => {
-                document.inputs = map(node).iter().filter_map(|one| input(one, problems)).collect()
+                document.inputs = map(node).iter().filter_map(|one| input(one, problems)).collect();
             }
             "connections" => {
                 document.connections =
-                    map(node).iter().filter_map(|one| connection(one, problems)).collect()
+                    map(node).iter().filter_map(|one| connection(one, problems)).collect();
             }
             "tasks" => {
-                document.tasks = list(node).iter().filter_map(|one| task(one, problems)).collect()
+                document.tasks = list(node).iter().filter_map(|one| task(one, problems)).collect();
             }
             "outputs" => {
                 document.outputs = map(node)
@@ -173,10 +173,7 @@ fn task(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<TaskDeclaration> 
     let mut task = TaskDeclaration {
         id: text(id),
         id_span: id.span,
-        uses: if text(uses).ends_with(".yaml")
-            || text(uses).ends_with(".yml")
-            || text(uses).starts_with('.')
-        {
+        uses: if is_file(&text(uses)) {
             Uses::Runbook(text(uses))
         } else {
             Uses::Module(text(uses))
@@ -272,7 +269,7 @@ fn retry(task: &mut TaskDeclaration, node: &Node, problems: &mut Vec<Diagnostic>
             "max_attempts" => task.retry.max_attempts = count(value).unwrap_or(1),
             "delay" => task.retry.delay = duration(&text(value)).unwrap_or(task.retry.delay),
             "max_delay" => {
-                task.retry.max_delay = duration(&text(value)).unwrap_or(task.retry.max_delay)
+                task.retry.max_delay = duration(&text(value)).unwrap_or(task.retry.max_delay);
             }
             "backoff" => task.retry.backoff_thousandths = thousandths(value),
             "jitter" => task.retry.jitter_thousandths = thousandths(value).min(1000),
@@ -320,4 +317,10 @@ fn duplicates(document: &Document, problems: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// Whether `uses` names a file: by its ending, or as a path.
+fn is_file(uses: &str) -> bool {
+    let ending = std::path::Path::new(uses).extension();
+    uses.starts_with('.') || ending.is_some_and(|ending| ending == "yaml" || ending == "yml")
 }

@@ -45,16 +45,13 @@ pub(super) fn input(entry: &Entry, problems: &mut Vec<Diagnostic>) -> Option<Inp
     for (key, entry) in found {
         set(&mut input, key.name, &entry.value, problems);
     }
-    if let (Some(default), Some(node)) = (&input.default, entry.value.get("default")) {
-        if let Err(wrong) = input.check(default) {
-            problems.push(
-                Diagnostic::error(
-                    Code("RB0111"),
-                    format!("the default of `{}` {wrong}", input.name),
-                )
+    if let (Some(default), Some(node)) = (&input.default, entry.value.get("default"))
+        && let Err(wrong) = input.check(default)
+    {
+        problems.push(
+            Diagnostic::error(Code("RB0111"), format!("the default of `{}` {wrong}", input.name))
                 .at(node.value.span, "this value"),
-            );
-        }
+        );
     }
     Some(input)
 }
@@ -63,7 +60,7 @@ fn set(input: &mut InputDeclaration, key: &str, node: &Node, problems: &mut Vec<
     let value = plain(node);
     match (key, &value) {
         ("default", _) => input.default = Some(value),
-        ("enum", Value::List(values)) => input.allowed = (**values).clone(),
+        ("enum", Value::List(values)) => input.allowed.clone_from(values),
         ("min", _) => input.min = value.as_f64(),
         ("max", _) => input.max = value.as_f64(),
         ("sensitive", Value::Boolean(yes)) => input.sensitive = *yes,
@@ -179,19 +176,18 @@ impl InputDeclaration {
             let names: Vec<String> = self.allowed.iter().map(ToString::to_string).collect();
             return Err(format!("is not one of {}", names.join(", ")));
         }
-        if let (Some(pattern), Value::String(text)) = (&self.pattern, value) {
-            if !pattern.is_match(text) {
-                return Err(format!("does not match `{pattern}`"));
-            }
+        if let (Some(pattern), Value::String(text)) = (&self.pattern, value)
+            && !pattern.is_match(text)
+        {
+            return Err(format!("does not match `{pattern}`"));
         }
         let size = value.as_f64().or_else(|| value.size());
-        if let Some(size) = size {
-            if self.min.is_some_and(|min| size < min) || self.max.is_some_and(|max| size > max) {
-                let bound = |bound: Option<f64>| {
-                    bound.map_or_else(|| "…".to_owned(), |one| one.to_string())
-                };
-                return Err(format!("is not between {} and {}", bound(self.min), bound(self.max)));
-            }
+        if let Some(size) = size
+            && (self.min.is_some_and(|min| size < min) || self.max.is_some_and(|max| size > max))
+        {
+            let bound =
+                |bound: Option<f64>| bound.map_or_else(|| "…".to_owned(), |one| one.to_string());
+            return Err(format!("is not between {} and {}", bound(self.min), bound(self.max)));
         }
         Ok(())
     }

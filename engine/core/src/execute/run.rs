@@ -265,7 +265,7 @@ impl Driver {
                 effects.extend(self.take(message, &mut holds));
             }
             effects = self.expand(effects);
-            if self.must_commit(&effects) || self.state.is_over() {
+            if Self::must_commit(&effects) || self.state.is_over() {
                 self.commit().await?;
             }
             for effect in effects.drain(..) {
@@ -382,7 +382,7 @@ impl Driver {
     }
 
     /// A write may start only when its `intended` is durable.
-    fn must_commit(&self, effects: &[Effect]) -> bool {
+    fn must_commit(effects: &[Effect]) -> bool {
         effects.iter().any(|effect| matches!(effect, Effect::Write(_)))
     }
 

@@ -648,7 +648,12 @@ impl State {
                 self.again(key, &failure, pause, out);
             }
             Verified::Dropped => {
-                self.end(key, TaskState::Interrupted, Some("the run was cancelled".to_owned()), out)
+                self.end(
+                    key,
+                    TaskState::Interrupted,
+                    Some("the run was cancelled".to_owned()),
+                    out,
+                );
             }
         }
     }

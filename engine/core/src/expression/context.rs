@@ -154,12 +154,11 @@ impl Object for Container {
             }
             Value::Map(entries) => {
                 let name = key.as_str()?;
-                match entries.get(name) {
-                    Some(value) => Some(hand_out(value, &self.origin.inside(name), &self.recorder)),
-                    None => {
-                        self.record_whole(); // that the key is absent was read
-                        None
-                    }
+                if let Some(value) = entries.get(name) {
+                    Some(hand_out(value, &self.origin.inside(name), &self.recorder))
+                } else {
+                    self.record_whole(); // that the key is absent was read
+                    None
                 }
             }
             _ => None,

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Rest, Value as Jinja, ValueKind};
+use minijinja::value::{Kwargs, Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 
 use super::context::{Origin, hand_out, take_back};
@@ -212,7 +212,7 @@ fn root(state: &State<'_, '_>) -> Result<Arc<Root>, Error> {
 fn secret(state: &State<'_, '_>, reference: &str) -> Result<Jinja, Error> {
     let root = root(state)?;
     let value = root.secret(reference).map_err(|failure| invalid(failure.message))?;
-    Ok(hand_out(&value, &root.secret_origin(), root.recorder()))
+    Ok(hand_out(&value, &Root::secret_origin(), root.recorder()))
 }
 
 fn file(state: &State<'_, '_>, path: &str) -> Result<String, Error> {
@@ -224,11 +224,18 @@ fn glob(state: &State<'_, '_>, pattern: &str) -> Result<Vec<String>, Error> {
 }
 
 /// `template(path, name=value …)`: Jinja with only the named values.
-fn template(state: &State<'_, '_>, path: &str, given: Rest<Jinja>) -> Result<String, Error> {
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
+fn template(state: &State<'_, '_>, path: &str, given: Kwargs) -> Result<String, Error> {
     let root = root(state)?;
     let text = root.read(path).map_err(&invalid)?;
-    let values = given.0.last().cloned().unwrap_or_else(|| Jinja::from(()));
-    touch(&values);
+    let mut named = std::collections::BTreeMap::new();
+    for name in given.args() {
+        let value: Jinja = given.get(name)?;
+        touch(&value);
+        named.insert(name.to_owned(), value);
+    }
+    given.assert_all_used()?;
+    let values = Jinja::from(named);
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));

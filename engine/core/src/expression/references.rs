@@ -191,10 +191,11 @@ fn walk_filter(filter: &ast::Filter<'_>, at: (usize, usize), found: &mut Referen
     if let Some(inner) = &filter.expr {
         operand = path(inner);
         walk(inner, found);
-        if matches!(filter.name, "default" | "d") && operand.is_some() {
-            if let Some(path) = found.paths.last_mut() {
-                path.defaulted = true;
-            }
+        if matches!(filter.name, "default" | "d")
+            && operand.is_some()
+            && let Some(path) = found.paths.last_mut()
+        {
+            path.defaulted = true;
         }
     }
     push_use(UseKind::Filter, filter.name, at, &filter.args, operand, found);

@@ -61,7 +61,7 @@ impl Root {
         &self.recorder
     }
 
-    pub(super) fn secret_origin(&self) -> Origin {
+    pub(super) fn secret_origin() -> Origin {
         Origin { secret: true, ..Origin::default() }
     }
 

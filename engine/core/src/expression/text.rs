@@ -51,7 +51,6 @@ fn end_of(text: &str) -> Option<usize> {
         match (quote, bytes[at]) {
             (Some(_), b'\\') => at += 1,
             (Some(open), byte) if byte == open => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(bytes[at]),
             (None, b'{') => depth += 1,
             (None, b'}') if depth > 0 => depth -= 1,

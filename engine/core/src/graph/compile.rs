@@ -81,10 +81,10 @@ pub fn compile(input: &CompileInput<'_>) -> Result<(Graph, Vec<Diagnostic>), Box
     if !graph.scopes.is_empty() {
         super::resolve::resolve(&graph, &mut problems);
         super::edges::connect(&mut graph, &mut problems);
-        if problems.iter().all(|problem| problem.severity == Severity::Warning) {
-            if let Err(ring) = graph.order() {
-                problems.push(*ring);
-            }
+        if problems.iter().all(|problem| problem.severity == Severity::Warning)
+            && let Err(ring) = graph.order()
+        {
+            problems.push(*ring);
         }
     }
     problems.sort_by_key(|problem| {
@@ -322,17 +322,14 @@ impl<'a> Compiler<'a> {
         let ours = self.graph.scope(scope).connections.clone();
         let mut handed = ours.clone();
         for (theirs, named) in &task.connections {
-            match ours.get(&named.text) {
-                Some(id) => {
-                    handed.insert(theirs.clone(), *id);
-                }
-                None => {
-                    let problem = Diagnostic::error(
-                        Code("RB0124"),
-                        format!("there is no connection `{}`", named.text),
-                    );
-                    self.problems.push(problem.at(named.span, "not declared"));
-                }
+            if let Some(id) = ours.get(&named.text) {
+                handed.insert(theirs.clone(), *id);
+            } else {
+                let problem = Diagnostic::error(
+                    Code("RB0124"),
+                    format!("there is no connection `{}`", named.text),
+                );
+                self.problems.push(problem.at(named.span, "not declared"));
             }
         }
         handed
@@ -371,17 +368,17 @@ impl<'a> Compiler<'a> {
                 (Some(entry), _) => {
                     let template =
                         self.template(&entry.value, scope, Sees { each, ..Sees::default() });
-                    if let Part::Literal(value) = &self.graph.templates[template.0 as usize].root {
-                        if let Err(wrong) = declaration.check(value) {
-                            let message = format!(
-                                "the input `{}` of `{}` {wrong}",
-                                declaration.name, document.name
-                            );
-                            self.problems.push(
-                                Diagnostic::error(Code("RB0109"), message)
-                                    .at(entry.value.span, "given here"),
-                            );
-                        }
+                    if let Part::Literal(value) = &self.graph.templates[template.0 as usize].root
+                        && let Err(wrong) = declaration.check(value)
+                    {
+                        let message = format!(
+                            "the input `{}` of `{}` {wrong}",
+                            declaration.name, document.name
+                        );
+                        self.problems.push(
+                            Diagnostic::error(Code("RB0109"), message)
+                                .at(entry.value.span, "given here"),
+                        );
                     }
                     BoundTo::Argument(template)
                 }

@@ -66,8 +66,8 @@ fn template(graph: &Graph, id: TemplateId) -> Json {
     part(graph, &graph.templates[id.0 as usize].root)
 }
 
-fn part(graph: &Graph, part_: &Part) -> Json {
-    match part_ {
+fn part(graph: &Graph, tree: &Part) -> Json {
+    match tree {
         Part::Literal(value) => value.to_json_with(&|_| "(secret)".into()),
         Part::Expression(id) => json!({"${{}}": graph.program(*id).text.trim()}),
         Part::Text(parts) => parts

@@ -2,7 +2,7 @@
 //!
 //! A run is its events; everything else is a fold of them ([`crate::execute::state`]). The store is
 //! a small trait ([`Store`]), so that runs in pods can keep theirs in an object store with
-//! conditional writes; on one machine it is SQLite ([`sqlite`]), which does durability, torn pages
+//! conditional writes; on one machine it is `SQLite` ([`sqlite`]), which does durability, torn pages
 //! and queries across runs better than files of our own would.
 //!
 //! What is large (plans, changes, outputs) lives in a content-addressed, compressed blob table and
@@ -90,7 +90,7 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// What `SQLite` says.
         source: rusqlite::Error,
     },
     /// Somebody else appended to this run.
@@ -120,7 +120,7 @@ pub enum Error {
     Stopped,
 }
 
-/// The store of runs. SQLite implements it by primary key; an object store can by conditional
+/// The store of runs. `SQLite` implements it by primary key; an object store can by conditional
 /// writes.
 pub trait Store: Send + Sync {
     /// Appends a batch; when the returned future is ready, it is durable. An event whose position

@@ -1,4 +1,4 @@
-//! The journal in SQLite: WAL, `synchronous=FULL`, one writer thread.
+//! The journal in `SQLite`: WAL, `synchronous=FULL`, one writer thread.
 //!
 //! The writer takes everything that has queued while it was writing and commits it in one
 //! transaction, so many tasks share one flush to the disk. Whoever appended waits for the commit
@@ -195,10 +195,14 @@ fn shorten(json: &mut serde_json::Value, most: usize) {
         }
         serde_json::Value::Array(items) => {
             items.truncate(10);
-            items.iter_mut().for_each(|item| shorten(item, most));
+            for item in items {
+                shorten(item, most);
+            }
         }
         serde_json::Value::Object(entries) => {
-            entries.values_mut().for_each(|value| shorten(value, most))
+            for value in entries.values_mut() {
+                shorten(value, most);
+            }
         }
         _ => {}
     }

@@ -61,14 +61,13 @@ impl Connections {
             let name = (*id, format!("{settings:?}"));
             // Held while connecting: a second task that wants the same connection waits for it.
             let mut open = self.open.lock().await;
-            let connection = match open.get(&name) {
-                Some(connection) => connection.clone(),
-                None => {
-                    let connection =
-                        self.connector.connect(*kind, settings, last.as_ref(), self.access).await?;
-                    open.insert(name, connection.clone());
-                    connection
-                }
+            let connection = if let Some(connection) = open.get(&name) {
+                connection.clone()
+            } else {
+                let connection =
+                    self.connector.connect(*kind, settings, last.as_ref(), self.access).await?;
+                open.insert(name, connection.clone());
+                connection
             };
             last = Some(connection);
         }

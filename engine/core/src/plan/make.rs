@@ -221,7 +221,9 @@ impl Maker {
         let task = match look {
             Err(LookError::Problems(problems)) => {
                 self.broken.insert(id);
-                problems.into_iter().for_each(|problem| self.push_problem(*problem));
+                for problem in problems {
+                    self.push_problem(*problem);
+                }
                 return;
             }
             Err(LookError::Failure(failure)) => {
@@ -448,7 +450,9 @@ impl Maker {
             }
         }
         let mut facts: Vec<Fact> = self.facts.into_values().collect();
-        facts.iter_mut().for_each(|fact| fact.read_by.sort());
+        for fact in &mut facts {
+            fact.read_by.sort();
+        }
         let mut plan = Plan {
             format: super::store::FORMAT,
             made_by: env!("CARGO_PKG_VERSION").to_owned(),

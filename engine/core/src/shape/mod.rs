@@ -85,7 +85,7 @@ pub fn check<'n>(
         match shape.iter().find(|key| key.name == entry.key) {
             None => problems.push(unknown(entry, shape, what)),
             Some(key) if key.support == Support::NotYet => {
-                problems.push(not_yet(&entry.key, entry.key_span))
+                problems.push(not_yet(&entry.key, entry.key_span));
             }
             Some(key) => {
                 if holds(&entry.value, key, problems) {
@@ -138,7 +138,7 @@ fn unknown(entry: &Entry, shape: Shape, what: &str) -> Diagnostic {
 pub fn suggest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len().max(wrong.len()) / 4)
+        .filter(|(distance, name)| *distance <= name.len().max(wrong.len()) / 3)
         .min()
         .map(|(_, name)| name.to_owned())
 }

@@ -106,7 +106,7 @@ pub fn arguments(
                 problem(format!("`{text}`, not one of {}", declared.allowed.join(", ")));
             }
             Value::Secret(_) if declared.identity => {
-                problem("secret, and names an object".to_owned())
+                problem("secret, and names an object".to_owned());
             }
             _ => {}
         }

@@ -33,8 +33,8 @@ pub fn knowledge_writes(known: Option<bool>) -> Writes {
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
     outputs: BTreeMap<InstanceKey, TaskOutputs>,
-    vertex_keys: BTreeMap<(VertexId, Vec<String>), Vec<(String, Value)>>,
-    call_keys: BTreeMap<(ScopeId, Vec<String>), Vec<(String, Value)>>,
+    vertex_keys: BTreeMap<(VertexId, Vec<String>), Keys>,
+    call_keys: BTreeMap<(ScopeId, Vec<String>), Keys>,
     writes: BTreeMap<VertexId, Writes>,
     /// `run.id`, once there is one.
     pub run_id: Option<String>,

@@ -304,6 +304,6 @@ fn style(style: ScalarStyle) -> Style {
         ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
         ScalarStyle::Literal => Style::Literal,
         ScalarStyle::Folded => Style::Folded,
-        _ => Style::Plain,
+        ScalarStyle::Plain => Style::Plain,
     }
 }

@@ -4,6 +4,12 @@
 //! some world time to converge. `fake.lookup` is pure. Faults are scripted by name. The clock is
 //! simulated as the sandbox's is: it jumps when everything waits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
