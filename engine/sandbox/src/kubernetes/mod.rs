@@ -15,9 +15,11 @@ mod object;
 mod patch;
 mod schema;
 mod selector;
+mod serve;
 mod table;
 
 pub(crate) use controllers::{Controllers, due};
+pub(crate) use serve::serve;
 
 use serde_json::{Value, json};
 

@@ -140,7 +140,7 @@ fn general(world: &World, cluster: &str, request: &Request) -> Option<Answer> {
 }
 
 fn target(path: &str) -> Option<Target> {
-    let parts: Vec<String> = crate::aws::protocol::segments(path);
+    let parts = segments(path);
     let texts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let (group, version, rest) = match texts.as_slice() {
         ["api", version, rest @ ..] => ("", *version, rest),
@@ -160,4 +160,10 @@ fn target(path: &str) -> Option<Target> {
         name: text(1),
         subresource: text(2),
     })
+}
+
+/// Parts of a path, decoded.
+fn segments(path: &str) -> Vec<String> {
+    let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+    path.split('/').filter(|part| !part.is_empty()).map(decoded).collect()
 }
