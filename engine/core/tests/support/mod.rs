@@ -24,7 +24,7 @@ use runbook_core::change::Action;
 use runbook_core::clock::{Clock, Delegation, Hold};
 use runbook_core::connection::{Access, Connection, Connector, Kind};
 use runbook_core::event::{Body, Event, Step};
-use runbook_core::execute::{Cancel, RunInput, RunReport, resume, run};
+use runbook_core::execute::{Cancel, RunError, RunInput, RunReport, resume, run};
 use runbook_core::expression::scope::Files;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::graph::{
@@ -587,14 +587,28 @@ impl Workshop {
         cancel: Cancel,
         resumed: Option<resume::Resumed>,
     ) -> (RunReport, Vec<Event>) {
-        let journal = Arc::new(Journal::open(self.state.path()).unwrap());
+        let journal: Arc<dyn Store> = Arc::new(Journal::open(self.state.path()).unwrap());
+        let report = self.run_with(journal.clone(), plan, run_id, cancel, resumed).await.unwrap();
+        let events = journal.read(run_id).unwrap();
+        (report, events)
+    }
+
+    /// Runs with a journal of the test's own.
+    pub(crate) async fn run_with(
+        &self,
+        journal: Arc<dyn Store>,
+        plan: Plan,
+        run_id: &str,
+        cancel: Cancel,
+        resumed: Option<resume::Resumed>,
+    ) -> Result<RunReport, RunError> {
         let graph =
             Arc::new(self.compile().unwrap_or_else(|refused| panic!("{:#?}", refused.problems)));
-        let report = run(RunInput {
+        run(RunInput {
             looker: self.looker(graph),
             knowledge: Knowledge::default(),
             plan,
-            journal: journal.clone(),
+            journal,
             observer: Arc::new(|_| {}),
             cancel,
             run: run_id.to_owned(),
@@ -604,9 +618,6 @@ impl Workshop {
             resumed,
         })
         .await
-        .unwrap();
-        let events = journal.read(run_id).unwrap();
-        (report, events)
     }
 
     pub(crate) async fn plan_and_apply(&self) -> (RunReport, Vec<Event>) {

@@ -1,0 +1,129 @@
+//! Crashes: the journal stops taking events at every possible point, and resuming reaches the same
+//! world with nothing made twice.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
+use proptest::prelude::*;
+use runbook_core::event::{Event, Outcome};
+use runbook_core::execute::{Cancel, RunError, resume};
+use runbook_core::journal::{Batch, Error, Journal, RunSummary, Store};
+use support::{Fault, Workshop};
+
+/// A journal that takes so many batches and then stops, as a killed process does.
+struct Dying {
+    inner: Journal,
+    left: AtomicUsize,
+}
+
+impl Store for Dying {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
+        let alive = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok();
+        if alive { self.inner.append(batch) } else { Box::pin(async { Err(Error::Stopped) }) }
+    }
+
+    fn read(&self, run: &str) -> Result<Vec<Event>, Error> {
+        self.inner.read(run)
+    }
+
+    fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.inner.blob(digest)
+    }
+
+    fn runs(&self) -> Result<Vec<RunSummary>, Error> {
+        self.inner.runs()
+    }
+}
+
+const WORK: &str = r#"
+apiVersion: runbook/v1
+name: work
+tasks:
+  - id: one
+    uses: fake.thing
+    with: {name: a, takes: 2m}
+  - id: many
+    uses: fake.thing
+    for_each: [x, y, z]
+    with: {name: "${{ each.key }}", takes: 30s, lock: only-one, uses: "${{ tasks.one.outputs.id }}"}
+  - id: last
+    uses: fake.thing
+    with: {name: "last", size: "${{ tasks.many | outputs('id') | length }}"}
+"#;
+
+/// Runs until the journal dies, then resumes until the end; how often each thing was created.
+async fn survive(points: &[usize], faults: &[(&str, Fault)]) -> Workshop {
+    let workshop = Workshop::new(WORK);
+    for (name, fault) in faults {
+        workshop.world.faults.lock().unwrap().entry((*name).to_owned()).or_default().push(*fault);
+    }
+    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+    for point in points {
+        let journal = Dying {
+            inner: Journal::open(workshop.state.path()).unwrap(),
+            left: AtomicUsize::new(*point),
+        };
+        let journal: Arc<dyn Store> = Arc::new(journal);
+        let (plan, resumed) = match resume::prepare(journal.as_ref(), "r1") {
+            Ok((plan, resumed)) => (plan, Some(resumed)),
+            Err(Error::NoRun { .. }) => (plan.clone(), None),
+            Err(error) => panic!("{error}"),
+        };
+        match workshop.run_with(journal, plan, "r1", Cancel::default(), resumed).await {
+            Ok(report) => {
+                assert_eq!(report.outcome, Outcome::Succeeded, "{:#?}", report.tasks);
+                return workshop;
+            }
+            Err(RunError::Journal { .. }) => {}
+        }
+    }
+    let journal: Arc<dyn Store> = Arc::new(Journal::open(workshop.state.path()).unwrap());
+    let (plan, resumed) = match resume::prepare(journal.as_ref(), "r1") {
+        Ok((plan, resumed)) => (plan, Some(resumed)),
+        Err(Error::NoRun { .. }) => (plan, None),
+        Err(error) => panic!("{error}"),
+    };
+    let report = workshop.run_with(journal, plan, "r1", Cancel::default(), resumed).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Succeeded, "{:#?}", report.tasks);
+    workshop
+}
+
+fn check(workshop: &Workshop) {
+    let mut writes = workshop.writes();
+    writes.sort();
+    assert_eq!(writes, ["create a", "create last", "create x", "create y", "create z"]);
+    assert_eq!(workshop.world.things.lock().unwrap()["last"].size, 3);
+}
+
+#[tokio::test]
+async fn killed_at_every_commit_and_resumed() {
+    for point in 0..40 {
+        check(&survive(&[point], &[]).await);
+    }
+}
+
+#[tokio::test]
+async fn killed_at_every_commit_while_replies_are_lost() {
+    for point in 0..40 {
+        check(
+            &survive(&[point], &[("a", Fault::Lost), ("y", Fault::Lost), ("z", Fault::Passing)])
+                .await,
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn killed_again_and_again(points in proptest::collection::vec(0_usize..9, 1..8)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { check(&survive(&points, &[("x", Fault::Lost)]).await) });
+    }
+}
