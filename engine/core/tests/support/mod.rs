@@ -502,6 +502,7 @@ pub(crate) struct Workshop {
     pub(crate) files: MemoryLoader,
     pub(crate) given: GivenInputs,
     pub(crate) state: tempfile::TempDir,
+    pub(crate) parallelism: usize,
 }
 
 impl Workshop {
@@ -514,7 +515,13 @@ impl Workshop {
             files,
             given: GivenInputs::default(),
             state: tempfile::tempdir().unwrap(),
+            parallelism: 8,
         }
+    }
+
+    pub(crate) fn parallelism(mut self, parallelism: usize) -> Self {
+        self.parallelism = parallelism;
+        self
     }
 
     pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
@@ -613,7 +620,7 @@ impl Workshop {
             cancel,
             run: run_id.to_owned(),
             secret_key: SecretKey::new([7; 32]),
-            parallelism: 8,
+            parallelism: self.parallelism,
             fail_fast: false,
             resumed,
         })
