@@ -318,15 +318,17 @@ impl Type {
     pub fn accepts(&self, value: &Value) -> Result<(), String> {
         let wrong = || Err(format!("{}, expected {self}", value.kind()));
         match (self, value) {
-            (_, Value::Unknown(_)) | (Self::Any, _) | (Self::Nullable(_), Value::Null) => Ok(()),
+            (_, Value::Unknown(_))
+            | (Self::Any, _)
+            | (Self::Nullable(_), Value::Null)
+            | (Self::String, Value::String(_))
+            | (Self::Integer | Self::Number | Self::Bytes, Value::Integer(_))
+            | (Self::Number, Value::Number(_))
+            | (Self::Boolean, Value::Boolean(_)) => Ok(()),
             (_, Value::Secret(secret)) => {
                 self.accepts(secret.expose()).map_err(|_| format!("secret, expected {self}"))
             }
             (Self::Nullable(inner), value) => inner.accepts(value),
-            (Self::String, Value::String(_))
-            | (Self::Integer | Self::Number | Self::Bytes, Value::Integer(_))
-            | (Self::Number, Value::Number(_))
-            | (Self::Boolean, Value::Boolean(_)) => Ok(()),
             (Self::Duration, Value::String(text)) if duration(text).is_some() => Ok(()),
             (Self::Bytes, Value::String(text)) if bytes(text).is_some() => Ok(()),
             (Self::List(kind), Value::List(items)) => {

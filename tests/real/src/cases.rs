@@ -17,8 +17,21 @@ pub const COUNT: usize = 375;
 
 /// What a case is about.
 pub const KINDS: [&str; 15] = [
-    "generic", "architectures", "zone-spread", "hostname-spread", "affinity", "anti-affinity", "taints",
-    "preferences", "daemonsets", "host-ports", "pools", "limits", "min-values", "spot", "mix",
+    "generic",
+    "architectures",
+    "zone-spread",
+    "hostname-spread",
+    "affinity",
+    "anti-affinity",
+    "taints",
+    "preferences",
+    "daemonsets",
+    "host-ports",
+    "pools",
+    "limits",
+    "min-values",
+    "spot",
+    "mix",
 ];
 
 /// A question, as the files that `runbook capacity pack` and the judge read.
@@ -28,7 +41,7 @@ pub struct Case {
     pub name: String,
     /// A Kubernetes list of pods, as JSON.
     pub pods: String,
-    /// One NodePool per file.
+    /// One `NodePool` per file.
     pub node_pools: Vec<String>,
     /// Daemonsets, as a list.
     pub daemonsets: Option<String>,
@@ -40,7 +53,11 @@ impl Case {
     /// What the record of an answer is bound to.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        for part in [&self.pods, &self.instance_types].into_iter().chain(&self.node_pools).chain(&self.daemonsets) {
+        for part in [&self.pods, &self.instance_types]
+            .into_iter()
+            .chain(&self.node_pools)
+            .chain(&self.daemonsets)
+        {
             hasher.update(part.as_bytes());
             hasher.update(&[0]);
         }
@@ -55,7 +72,8 @@ pub fn case(number: usize) -> Case {
     let mut random = Random::new(0x5eed_0000 + u64::try_from(number).unwrap_or(0));
     let count = pod_count(round, &mut random);
     let mut constrain = Constrain::new(kind, &mut random);
-    let pods: Vec<Value> = (0..count).map(|index| pod(index, &mut constrain, &mut random)).collect();
+    let pods: Vec<Value> =
+        (0..count).map(|index| pod(index, &mut constrain, &mut random)).collect();
     let node_pools = constraints::node_pools(kind, &mut random);
     let daemonsets = constraints::daemonsets(kind, &mut random);
     Case {
@@ -82,8 +100,11 @@ fn pod_count(round: usize, random: &mut Random) -> usize {
 
 /// CPU in millicores and memory in MiB, as teams write them.
 fn size(random: &mut Random) -> (usize, usize) {
-    let cpu = *random.one(&[50, 100, 100, 200, 250, 250, 400, 500, 500, 750, 1000, 1000, 1500, 2000, 3000, 4000]);
-    let memory = *random.one(&[64, 128, 128, 256, 256, 512, 512, 1024, 1024, 1536, 2048, 4096, 6144, 8192]);
+    let cpu = *random.one(&[
+        50, 100, 100, 200, 250, 250, 400, 500, 500, 750, 1000, 1000, 1500, 2000, 3000, 4000,
+    ]);
+    let memory =
+        *random.one(&[64, 128, 128, 256, 256, 512, 512, 1024, 1024, 1536, 2048, 4096, 6144, 8192]);
     (cpu, memory)
 }
 

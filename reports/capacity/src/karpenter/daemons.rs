@@ -108,9 +108,9 @@ pub(crate) fn groups(
         let mut types = batch.types.none();
         types.insert(index);
         let mut overhead = vec![0; batch.columns.len()];
-        running
-            .iter()
-            .for_each(|position| amounts::add(&mut overhead, &daemons[*position].requests));
+        for position in &running {
+            amounts::add(&mut overhead, &daemons[*position].requests);
+        }
         let host_ports =
             running.iter().flat_map(|position| daemons[*position].host_ports.clone()).collect();
         groups.push((running, DaemonGroup { types, overhead, host_ports }));
@@ -145,6 +145,8 @@ pub(crate) fn remaining_on(
             *left = left.saturating_sub(amount);
         }
     }
-    requests.iter_mut().for_each(|amount| *amount = (*amount).max(0));
+    for amount in &mut requests {
+        *amount = (*amount).max(0);
+    }
     requests
 }

@@ -63,7 +63,9 @@ impl Remaining {
                 .iter()
                 .filter(|index| batch.types.rows[*index].capacity[*column] > *left)
                 .collect();
-            over.into_iter().for_each(|index| types.remove(index));
+            for index in over {
+                types.remove(index);
+            }
         }
     }
 

@@ -158,7 +158,9 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
     if priced.len() > MOST_TYPES {
         priced.truncate(MOST_TYPES);
         let mut kept = batch.types.none();
-        priced.iter().for_each(|(_, _, index)| kept.insert(*index));
+        for (_, _, index) in &priced {
+            kept.insert(*index);
+        }
         if let Some((key, values)) = batch.types.first_lacking_values(&kept, set) {
             let label = batch.labels.key_name(key);
             return Err(format!(
@@ -178,7 +180,7 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
         .find(|one| one.price == price)
         .map_or("", |one| batch.labels.value_name(one.capacity_type));
     let depth = if capacity_type == "spot" { SPOT_DEPTH } else { 1 };
-    let at_most = priced.iter().take(depth).last().map_or(price, |(price, _, _)| *price);
+    let at_most = priced.iter().take(depth).next_back().map_or(price, |(price, _, _)| *price);
     Ok(PackedNode {
         node_pool: pool.clone(),
         instance_type: name.to_owned(),
@@ -200,13 +202,12 @@ fn unplaced_pods(
     let mut known: Vec<(usize, String)> = Vec::new();
     let mut pods = Vec::new();
     for (position, shape) in unplaced {
-        let reason = match known.iter().find(|(known, _)| known == shape) {
-            Some((_, reason)) => reason.clone(),
-            None => {
-                let reason = reason(scheduler, *shape);
-                known.push((*shape, reason.clone()));
-                reason
-            }
+        let reason = if let Some((_, reason)) = known.iter().find(|(known, _)| known == shape) {
+            reason.clone()
+        } else {
+            let reason = reason(scheduler, *shape);
+            known.push((*shape, reason.clone()));
+            reason
         };
         pods.push(Unschedulable {
             pod: input.pods[*position].to_string(),

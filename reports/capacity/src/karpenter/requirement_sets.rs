@@ -190,7 +190,7 @@ mod tests {
     fn sets_go_together_or_say_on_which_label_they_do_not() {
         let mut labels = Labels::default();
         let mut sets = RequirementSets::default();
-        let mut set = |written: &[(&str, Operator, &[&str])], labels: &mut Labels| {
+        let set = |written: &[(&str, Operator, &[&str])], labels: &mut Labels| {
             let mut set = RequirementSet::default();
             for (key, operator, values) in written {
                 let (key, requirement) =

@@ -42,7 +42,16 @@ pub(crate) struct Shape {
     /// may be others tomorrow.
     pub(crate) is_steady: bool,
     refused: Vec<u64>,
-    relaxed: Option<Option<ShapeId>>,
+    relaxed: Relaxed,
+}
+
+/// What is known of a shape with its first preference given up.
+#[derive(Debug, Clone, Copy)]
+enum Relaxed {
+    NotAsked,
+    /// Nothing is left to give up.
+    Never,
+    To(ShapeId),
 }
 
 impl Shape {
@@ -92,14 +101,16 @@ impl Shapes {
         topology: &mut Topology,
         batch: &mut Batch,
     ) -> Option<ShapeId> {
-        if let Some(known) = self.all[shape].relaxed {
-            return known;
+        match self.all[shape].relaxed {
+            Relaxed::NotAsked => {}
+            Relaxed::Never => return None,
+            Relaxed::To(known) => return Some(known),
         }
         let template = relax(&self.all[shape].template, self.a_pool_prefers);
         let namespace = Arc::clone(&self.all[shape].namespace);
         let relaxed =
             template.map(|template| self.intern(&namespace, &Arc::new(template), topology, batch));
-        self.all[shape].relaxed = Some(relaxed);
+        self.all[shape].relaxed = relaxed.map_or(Relaxed::Never, Relaxed::To);
         relaxed
     }
 
@@ -164,7 +175,7 @@ impl Shapes {
             host_ports: template.host_ports.clone(),
             is_steady,
             refused: Vec::new(),
-            relaxed: None,
+            relaxed: Relaxed::NotAsked,
         }
     }
 }

@@ -31,8 +31,10 @@ fn is_ephemeral(taint: &Taint) -> bool {
     matches!(
         (taint.key.as_str(), taint.effect),
         ("node.kubernetes.io/not-ready", Effect::NoSchedule | Effect::NoExecute)
-            | ("node.kubernetes.io/unreachable", Effect::NoSchedule)
-            | ("node.cloudprovider.kubernetes.io/uninitialized", Effect::NoSchedule)
+            | (
+                "node.kubernetes.io/unreachable" | "node.cloudprovider.kubernetes.io/uninitialized",
+                Effect::NoSchedule
+            )
             | ("karpenter.sh/unregistered", Effect::NoExecute)
     ) || taint.key.starts_with("readiness.k8s.io/")
 }

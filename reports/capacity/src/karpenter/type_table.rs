@@ -89,7 +89,7 @@ impl TypeTable {
 
     /// The largest amount of each resource that any of the types offers.
     pub(crate) fn largest(&self, types: &TypeSet, into: &mut Amounts) {
-        into.iter_mut().for_each(|amount| *amount = 0);
+        into.fill(0);
         for index in types.iter() {
             for (largest, amount) in into.iter_mut().zip(&self.rows[index].allocatable) {
                 *largest = (*largest).max(*amount);

@@ -22,7 +22,7 @@ impl Object {
         self.text("/kind").unwrap_or_default()
     }
 
-    /// `Deployment `web/api``, or where it stands when it has no name.
+    /// ``Deployment `web/api` ``, or where it stands when it has no name.
     pub(crate) fn label(&self) -> String {
         let kind = if self.kind().is_empty() { "object" } else { self.kind() };
         match (self.text("/metadata/namespace"), self.text("/metadata/name")) {

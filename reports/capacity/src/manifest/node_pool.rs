@@ -1,4 +1,4 @@
-//! Karpenter's NodePools.
+//! Karpenter's `NodePools`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::node_requirement::{NodeRequirement, Operator};
 use crate::pod::Taint;
 use crate::quantity::Quantity;
 
-/// What of a NodePool decides about nodes.
+/// What of a `NodePool` decides about nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodePool {
     /// Its name.
@@ -29,7 +29,7 @@ pub struct NodePool {
     pub limits: BTreeMap<String, Quantity>,
     /// When and how its nodes may be disrupted.
     pub disruption: Disruption,
-    /// The EC2NodeClass: group, kind and name.
+    /// The `EC2NodeClass`: group, kind and name.
     pub node_class: (String, String, String),
     /// A static pool has a fixed number of nodes and takes no part in packing.
     pub replicas: Option<u32>,
@@ -170,7 +170,7 @@ struct RawBudget {
 
 const API_VERSION: &str = "karpenter.sh/v1";
 
-/// Reads the NodePools of a text in their order; other objects are passed over. A pool of another
+/// Reads the `NodePools` of a text in their order; other objects are passed over. A pool of another
 /// version of the API is refused, for its fields mean something else.
 pub fn read_node_pools(source_name: &str, text: &str) -> Result<Vec<NodePool>, Vec<Problem>> {
     let objects = objects(source_name, text).map_err(|problem| vec![problem])?;
@@ -183,7 +183,7 @@ pub fn read_node_pools(source_name: &str, text: &str) -> Result<Vec<NodePool>, V
         match node_pool(object) {
             Ok(pool) => pools.push(pool),
             Err(message) => {
-                problems.push(Problem::of_object(source_name, &object.label(), message))
+                problems.push(Problem::of_object(source_name, &object.label(), message));
             }
         }
     }

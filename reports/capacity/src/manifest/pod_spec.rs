@@ -124,11 +124,14 @@ struct RawCsi {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct RawAffinity {
-    node_affinity: RawNodeAffinity,
-    pod_affinity: RawPodAffinity,
-    pod_anti_affinity: RawPodAffinity,
+    #[serde(rename = "nodeAffinity")]
+    node: RawNodeAffinity,
+    #[serde(rename = "podAffinity")]
+    pod: RawPodAffinity,
+    #[serde(rename = "podAntiAffinity")]
+    pod_anti: RawPodAffinity,
 }
 
 #[derive(Deserialize, Default)]
@@ -224,14 +227,14 @@ pub(super) fn template(object: &Object, at: &str) -> Result<PodTemplate, String>
     let host_ports = host_ports(&spec.containers)?;
     let tolerations = spec.tolerations.iter().map(toleration).collect::<Result<_, _>>()?;
     let traits = traits(&spec);
-    let RawAffinity { node_affinity, pod_affinity, pod_anti_affinity } = spec.affinity;
-    let required: Vec<Vec<NodeRequirement>> = node_affinity
+    let RawAffinity { node, pod, pod_anti } = spec.affinity;
+    let required: Vec<Vec<NodeRequirement>> = node
         .required
         .node_selector_terms
         .into_iter()
         .map(|term| term.match_expressions)
         .collect();
-    let preferred: Vec<(i32, Vec<NodeRequirement>)> = node_affinity
+    let preferred: Vec<(i32, Vec<NodeRequirement>)> = node
         .preferred
         .into_iter()
         .map(|term| (term.weight, term.preference.match_expressions))
@@ -245,10 +248,10 @@ pub(super) fn template(object: &Object, at: &str) -> Result<PodTemplate, String>
         node_selector: spec.node_selector,
         node_affinity: required,
         preferred_node_affinity: preferred,
-        affinity: pod_affinity.required.into_iter().map(pod_term).collect(),
-        preferred_affinity: weighted(pod_affinity.preferred),
-        anti_affinity: pod_anti_affinity.required.into_iter().map(pod_term).collect(),
-        preferred_anti_affinity: weighted(pod_anti_affinity.preferred),
+        affinity: pod.required.into_iter().map(pod_term).collect(),
+        preferred_affinity: weighted(pod.preferred),
+        anti_affinity: pod_anti.required.into_iter().map(pod_term).collect(),
+        preferred_anti_affinity: weighted(pod_anti.preferred),
         spread: spec.topology_spread_constraints.into_iter().map(spread).collect(),
         tolerations,
         host_ports,

@@ -16,9 +16,9 @@ pub enum WorkloadKind {
     Pod,
     /// Deployment.
     Deployment,
-    /// ReplicaSet or ReplicationController by itself.
+    /// `ReplicaSet` or `ReplicationController` by itself.
     ReplicaSet,
-    /// StatefulSet.
+    /// `StatefulSet`.
     StatefulSet,
     /// One pod per node.
     DaemonSet,
@@ -39,11 +39,11 @@ pub struct Workload {
     pub namespace: Arc<str>,
     /// Its name.
     pub name: String,
-    /// How many pods it runs at a time; a DaemonSet counts as one.
+    /// How many pods it runs at a time; a `DaemonSet` counts as one.
     pub replicas: u32,
     /// How many hours a month it runs, where it says so.
     pub hours: Option<u32>,
-    /// The schedule of a CronJob.
+    /// The schedule of a `CronJob`.
     pub schedule: Option<String>,
     /// The pod, when it is one by itself.
     pub pod: Option<Pod>,
@@ -52,7 +52,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Its pods. Replicas are named `name-0`, `name-1`; a single row or DaemonSet keeps its name.
+    /// Its pods. Replicas are named `name-0`, `name-1`; a single row or `DaemonSet` keeps its name.
     pub fn pods(&self) -> Vec<Pod> {
         if let Some(pod) = &self.pod {
             return vec![pod.clone()];
@@ -80,7 +80,7 @@ impl Workload {
 pub struct Manifests {
     /// What stands for pods, in the order of the file.
     pub workloads: Vec<Workload>,
-    /// Objects that do not, as `Kind `name``.
+    /// Objects that do not, as ``Kind `name` ``.
     pub passed_over: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ pub fn read(source_name: &str, text: &str) -> Result<Manifests, Vec<Problem>> {
             Ok(Some(workload)) => manifests.workloads.push(workload),
             Ok(None) => manifests.passed_over.push(object.label()),
             Err(message) => {
-                problems.push(Problem::of_object(source_name, &object.label(), message))
+                problems.push(Problem::of_object(source_name, &object.label(), message));
             }
         }
     }
@@ -112,11 +112,12 @@ fn workload(object: &Object) -> Result<Option<Workload>, String> {
     let (kind, at) = match object.kind() {
         "Pod" => return standing_pod(object).map(Some),
         "Deployment" => (WorkloadKind::Deployment, "/spec/template"),
-        "ReplicaSet" | "ReplicationController" if has_controller(object) => return Ok(None),
+        "ReplicaSet" | "ReplicationController" | "Job" if has_controller(object) => {
+            return Ok(None);
+        }
         "ReplicaSet" | "ReplicationController" => (WorkloadKind::ReplicaSet, "/spec/template"),
         "StatefulSet" => (WorkloadKind::StatefulSet, "/spec/template"),
         "DaemonSet" => (WorkloadKind::DaemonSet, "/spec/template"),
-        "Job" if has_controller(object) => return Ok(None),
         "Job" => (WorkloadKind::Job, "/spec/template"),
         "CronJob" => (WorkloadKind::CronJob, "/spec/jobTemplate/spec/template"),
         "" => return Err("it has no kind".to_owned()),
@@ -147,7 +148,7 @@ fn job_pods(object: &Object, at: &str) -> Result<u32, String> {
     Ok(completions.map_or(parallelism, |completions| parallelism.min(completions)))
 }
 
-/// A ReplicaSet of a Deployment, a Job of a CronJob: its owner already stands for the pods.
+/// A `ReplicaSet` of a Deployment, a Job of a `CronJob`: its owner already stands for the pods.
 fn has_controller(object: &Object) -> bool {
     let owners = object.fields.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     owners.is_some_and(|owners| {

@@ -26,7 +26,13 @@ impl Constrain {
         let app = format!("app-{}", random.below(self.apps));
         pod["metadata"]["labels"]["app"] = json!(app);
         let kind = match self.kind {
-            "mix" => *random.one(&["generic", "zone-spread", "hostname-spread", "affinity", "anti-affinity"]),
+            "mix" => *random.one(&[
+                "generic",
+                "zone-spread",
+                "hostname-spread",
+                "affinity",
+                "anti-affinity",
+            ]),
             other => other,
         };
         match kind {
@@ -94,7 +100,9 @@ fn anti_affinity(pod: &mut Value, app: &str, index: usize, random: &mut Random) 
 
 fn tolerate(pod: &mut Value, random: &mut Random) {
     match random.below(4) {
-        0 => pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Equal", "value": "data", "effect": "NoSchedule"}]),
+        0 => {
+            pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Equal", "value": "data", "effect": "NoSchedule"}])
+        }
         1 => pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Exists"}]),
         2 => {
             pod["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
@@ -106,18 +114,24 @@ fn tolerate(pod: &mut Value, random: &mut Random) {
 
 fn prefer(pod: &mut Value, app: &str, random: &mut Random) {
     match random.below(5) {
-        0 => pod["spec"]["affinity"] = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-            {"weight": 10, "preference": {"matchExpressions": [{"key": ARCH, "operator": "In", "values": ["arm64"]}]}},
-            {"weight": 1, "preference": {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["zone-nowhere"]}]}},
-        ]}}),
-        1 => pod["spec"]["affinity"] = json!({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-            {"weight": 5, "podAffinityTerm": {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": app}}}}
-        ]}}),
+        0 => {
+            pod["spec"]["affinity"] = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 10, "preference": {"matchExpressions": [{"key": ARCH, "operator": "In", "values": ["arm64"]}]}},
+                {"weight": 1, "preference": {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["zone-nowhere"]}]}},
+            ]}})
+        }
+        1 => {
+            pod["spec"]["affinity"] = json!({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 5, "podAffinityTerm": {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": app}}}}
+            ]}})
+        }
         2 => spread(pod, ZONE, app, "ScheduleAnyway", random),
-        3 => pod["spec"]["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-            {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["x9"]}]},
-            {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["m5", "m6i"]}]},
-        ]}}}),
+        3 => {
+            pod["spec"]["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["x9"]}]},
+                {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["m5", "m6i"]}]},
+            ]}}})
+        }
         _ => {}
     }
 }
@@ -160,34 +174,48 @@ pub(super) fn node_pools(kind: &str, random: &mut Random) -> Vec<Value> {
         "taints" => tainted(random),
         "pools" => weighted(random),
         "limits" => limited(random),
-        "min-values" => vec![pool("flexible", vec![
-            on_demand(),
-            json!({"key": "node.kubernetes.io/instance-type", "operator": "Exists", "minValues": random.between(2, 12)}),
-            json!({"key": FAMILY, "operator": "Exists", "minValues": random.between(1, 4)}),
-        ])],
-        "spot" => vec![pool("spot", vec![
-            json!({"key": CAPACITY, "operator": "In", "values": ["spot", "on-demand"]}),
-            json!({"key": CATEGORY, "operator": "In", "values": ["c", "m", "r"]}),
-        ])],
+        "min-values" => vec![pool(
+            "flexible",
+            vec![
+                on_demand(),
+                json!({"key": "node.kubernetes.io/instance-type", "operator": "Exists", "minValues": random.between(2, 12)}),
+                json!({"key": FAMILY, "operator": "Exists", "minValues": random.between(1, 4)}),
+            ],
+        )],
+        "spot" => vec![pool(
+            "spot",
+            vec![
+                json!({"key": CAPACITY, "operator": "In", "values": ["spot", "on-demand"]}),
+                json!({"key": CATEGORY, "operator": "In", "values": ["c", "m", "r"]}),
+            ],
+        )],
         _ => Vec::new(),
     }
 }
 
 fn tainted(random: &mut Random) -> Vec<Value> {
-    let mut data = pool("data", vec![on_demand(), json!({"key": CATEGORY, "operator": "In", "values": ["r", "m"]})]);
+    let mut data = pool(
+        "data",
+        vec![on_demand(), json!({"key": CATEGORY, "operator": "In", "values": ["r", "m"]})],
+    );
     data["spec"]["template"]["metadata"] = json!({"labels": {"team": "data"}});
-    data["spec"]["template"]["spec"]["taints"] = json!([{"key": "team", "value": "data", "effect": "NoSchedule"}]);
+    data["spec"]["template"]["spec"]["taints"] =
+        json!([{"key": "team", "value": "data", "effect": "NoSchedule"}]);
     data["spec"]["weight"] = json!(random.between(1, 20));
     vec![data, pool("open", vec![on_demand()])]
 }
 
 fn weighted(random: &mut Random) -> Vec<Value> {
-    let mut arm = pool("arm", vec![on_demand(), json!({"key": ARCH, "operator": "In", "values": ["arm64"]})]);
+    let mut arm =
+        pool("arm", vec![on_demand(), json!({"key": ARCH, "operator": "In", "values": ["arm64"]})]);
     arm["spec"]["weight"] = json!(random.between(1, 3));
-    let mut small = pool("small", vec![
-        on_demand(),
-        json!({"key": "karpenter.k8s.aws/instance-size", "operator": "In", "values": ["large", "xlarge", "2xlarge"]}),
-    ]);
+    let mut small = pool(
+        "small",
+        vec![
+            on_demand(),
+            json!({"key": "karpenter.k8s.aws/instance-size", "operator": "In", "values": ["large", "xlarge", "2xlarge"]}),
+        ],
+    );
     small["spec"]["weight"] = json!(random.between(1, 3));
     vec![arm, small, pool("rest", vec![on_demand()])]
 }
@@ -199,7 +227,10 @@ fn limited(random: &mut Random) -> Vec<Value> {
     if random.once_in(3) {
         return vec![first];
     }
-    let mut second = pool("overflow", vec![on_demand(), json!({"key": CATEGORY, "operator": "In", "values": ["c"]})]);
+    let mut second = pool(
+        "overflow",
+        vec![on_demand(), json!({"key": CATEGORY, "operator": "In", "values": ["c"]})],
+    );
     second["spec"]["limits"] = json!({"memory": format!("{}Gi", random.between(64, 512))});
     vec![first, second]
 }

@@ -6,8 +6,15 @@ use std::fmt::Write as _;
 use crate::random::Random;
 
 const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
-const SIZES: [(&str, usize); 7] =
-    [("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32), ("12xlarge", 48), ("16xlarge", 64)];
+const SIZES: [(&str, usize); 7] = [
+    ("large", 2),
+    ("xlarge", 4),
+    ("2xlarge", 8),
+    ("4xlarge", 16),
+    ("8xlarge", 32),
+    ("12xlarge", 48),
+    ("16xlarge", 64),
+];
 /// Family, MiB per vCPU, price per vCPU in 10⁻⁵ $ per hour, architecture.
 const FAMILIES: [(&str, usize, usize, &str); 10] = [
     ("c5", 2048, 4800, "amd64"),
@@ -26,7 +33,9 @@ const FAMILIES: [(&str, usize, usize, &str); 10] = [
 pub(super) fn table(kind: &str, random: &mut Random) -> String {
     let largest = random.between(2, SIZES.len());
     let spot = matches!(kind, "spot" | "mix");
-    let mut text = String::from("instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones,capacity_type\n");
+    let mut text = String::from(
+        "instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones,capacity_type\n",
+    );
     for (family, memory_per_cpu, price, arch) in FAMILIES {
         for (size, vcpus) in &SIZES[..largest] {
             let zones = zones(random);
@@ -35,7 +44,13 @@ pub(super) fn table(kind: &str, random: &mut Random) -> String {
                 arch,
                 cpu: vcpus * 1000 - 70 - vcpus * 5 / 2,
                 memory: vcpus * memory_per_cpu * 925 / 1000 - 355 - vcpus * 40,
-                pods: if *vcpus <= 2 { 29 } else if *vcpus <= 8 { 58 } else { 110 },
+                pods: if *vcpus <= 2 {
+                    29
+                } else if *vcpus <= 8 {
+                    58
+                } else {
+                    110
+                },
             };
             row.write(&mut text, price * vcpus, &zones, "on-demand");
             if spot {
@@ -67,6 +82,9 @@ impl Row {
         let (dollars, rest) = (price / 100_000, price % 100_000);
         let zones = zones.join(";");
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name},{arch},{cpu},{memory},{pods},{dollars}.{rest:05},{zones},{capacity_type}");
+        let _ = writeln!(
+            text,
+            "{name},{arch},{cpu},{memory},{pods},{dollars}.{rest:05},{zones},{capacity_type}"
+        );
     }
 }

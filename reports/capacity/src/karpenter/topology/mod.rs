@@ -114,7 +114,7 @@ impl Topology {
         preferences: Preferences,
         namespaces: BTreeMap<String, BTreeMap<String, String>>,
     ) -> Self {
-        Self { preferences, namespaces, ..Self::default() }
+        Self { namespaces, preferences, ..Self::default() }
     }
 
     /// The class of a namespace and labels.
@@ -406,7 +406,7 @@ impl Topology {
             let Some(domains) = batch.sets.get(place.set).get(group.key) else { continue };
             match group.kind {
                 GroupKind::AntiAffinity => {
-                    domains.named().iter().for_each(|domain| group.note(*domain, &batch.labels))
+                    domains.named().iter().for_each(|domain| group.note(*domain, &batch.labels));
                 }
                 GroupKind::Spread | GroupKind::Affinity => {
                     if let Some(domain) = domains.only() {
