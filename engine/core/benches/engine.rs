@@ -2,6 +2,12 @@
 //! writes cost nothing. Prints figures; asserts nothing, since machines differ.
 //!
 //! `cargo bench -p runbook-core`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what cannot go on here is a failed test"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -1,5 +1,11 @@
 //! Crashes: the journal stops taking events at every possible point, and resuming reaches the same
 //! world with nothing made twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what cannot go on here is a failed test"
+)]
 
 mod support;
 

@@ -1,4 +1,10 @@
 //! The language from text to diagnostics and values: whole answers to small inputs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what cannot go on here is a failed test"
+)]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Applying a plan: a reducer, and a loop that does what it says.
 //!
 //! [`state::State`] takes what happened and says which events to record and which effects to start;
-//! no I/O, no clock, no lock is inside it. [`run`] is the loop around it: it performs effects, puts
+//! no I/O, no clock, no lock is inside it. [`run()`] is the loop around it: it performs effects, puts
 //! every event into the journal before anybody else sees it, and starts a write only when its
 //! `intended` is durable. A run that was killed is taken up by the same reducer from the events
 //! that are there ([`resume`]).

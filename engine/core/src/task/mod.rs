@@ -2,7 +2,7 @@
 //!
 //! Planning and applying ask the same questions of an instance, in the same order: does it run
 //! (`when`), what are its arguments, what does it talk to. They differ in what is known. So the
-//! answers live here once: [`Instance`], [`Knowledge`], and [`evaluate::Evaluated`].
+//! answers live here once: [`Instance`], [`Knowledge`], and the answers of `evaluate`.
 
 pub mod evaluate;
 mod knowledge;

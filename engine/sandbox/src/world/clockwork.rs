@@ -162,7 +162,7 @@ impl Clockwork {
                 match activity {
                     Activity::Busy => return Ok(()),
                     Activity::Until(at) => {
-                        earliest = Some(earliest.map_or(*at, |one| one.min(*at)))
+                        earliest = Some(earliest.map_or(*at, |one| one.min(*at)));
                     }
                     Activity::Elsewhere => {}
                 }

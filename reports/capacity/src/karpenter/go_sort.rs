@@ -289,7 +289,7 @@ mod tests {
                     2 => index / 7,
                     3 => 1000 - index / 3,
                     4 => index / 5 + u32::from((state >> 16) % 11 == 0),
-                    5 => u32::from(index + 1 == length as u32 / 2) * 9,
+                    5 => u32::from(u64::from(index) + 1 == length as u64 / 2) * 9,
                     _ => index % 13,
                 }
             })

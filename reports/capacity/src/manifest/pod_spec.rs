@@ -228,12 +228,8 @@ pub(super) fn template(object: &Object, at: &str) -> Result<PodTemplate, String>
     let tolerations = spec.tolerations.iter().map(toleration).collect::<Result<_, _>>()?;
     let traits = traits(&spec);
     let RawAffinity { node, pod, pod_anti } = spec.affinity;
-    let required: Vec<Vec<NodeRequirement>> = node
-        .required
-        .node_selector_terms
-        .into_iter()
-        .map(|term| term.match_expressions)
-        .collect();
+    let required: Vec<Vec<NodeRequirement>> =
+        node.required.node_selector_terms.into_iter().map(|term| term.match_expressions).collect();
     let preferred: Vec<(i32, Vec<NodeRequirement>)> = node
         .preferred
         .into_iter()

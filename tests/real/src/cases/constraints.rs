@@ -101,7 +101,7 @@ fn anti_affinity(pod: &mut Value, app: &str, index: usize, random: &mut Random) 
 fn tolerate(pod: &mut Value, random: &mut Random) {
     match random.below(4) {
         0 => {
-            pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Equal", "value": "data", "effect": "NoSchedule"}])
+            pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Equal", "value": "data", "effect": "NoSchedule"}]);
         }
         1 => pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Exists"}]),
         2 => {
@@ -118,19 +118,19 @@ fn prefer(pod: &mut Value, app: &str, random: &mut Random) {
             pod["spec"]["affinity"] = json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
                 {"weight": 10, "preference": {"matchExpressions": [{"key": ARCH, "operator": "In", "values": ["arm64"]}]}},
                 {"weight": 1, "preference": {"matchExpressions": [{"key": ZONE, "operator": "In", "values": ["zone-nowhere"]}]}},
-            ]}})
+            ]}});
         }
         1 => {
             pod["spec"]["affinity"] = json!({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
                 {"weight": 5, "podAffinityTerm": {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": app}}}}
-            ]}})
+            ]}});
         }
         2 => spread(pod, ZONE, app, "ScheduleAnyway", random),
         3 => {
             pod["spec"]["affinity"] = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
                 {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["x9"]}]},
                 {"matchExpressions": [{"key": FAMILY, "operator": "In", "values": ["m5", "m6i"]}]},
-            ]}}})
+            ]}}});
         }
         _ => {}
     }

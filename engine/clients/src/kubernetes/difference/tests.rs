@@ -88,7 +88,7 @@ fn changed_fields_are_told_with_their_place() {
     assert_eq!(
         told(&declared, &live()),
         [
-            r#".spec.replicas: 1 → 2"#,
+            ".spec.replicas: 1 → 2",
             r#".spec.template.spec.containers[name="nginx"].command: ["a","b"] → ["b","a"]"#,
             r#".spec.template.spec.containers[name="nginx"].image: "nginx:1.29" → "nginx:1.30""#,
             r#".spec.template.spec.containers[name="nginx"].resources.requests.cpu: "500m" → "1""#,
