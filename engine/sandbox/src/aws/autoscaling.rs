@@ -1,19 +1,16 @@
-//! Auto Scaling and load balancing, as far as a verification reads them: a NodeLess cluster has none.
+//! Auto Scaling, as far as a verification reads it: a `NodeLess` cluster has no groups.
 
 use serde_json::{Value, json};
 
-use super::AwsError;
-use crate::store::Transaction;
+use super::{Answer, Call, Operation, read};
 
-pub(super) fn call(transaction: &Transaction<'_>, name: &str) -> Result<Value, AwsError> {
-    let all = |collection: &str| -> Vec<Value> {
-        transaction.list(collection).into_iter().map(|(_, value)| (*value).clone()).collect()
-    };
-    match name {
-        "DescribeAutoScalingGroups" => Ok(json!({"AutoScalingGroups": all("autoscaling/group")})),
-        "DescribeLoadBalancers" => Ok(json!({"LoadBalancers": all("elb/load-balancer")})),
-        "DescribeTargetGroups" => Ok(json!({"TargetGroups": all("elb/target-group")})),
-        "DescribeTags" => Ok(json!({"Tags": []})),
-        other => Err(AwsError::unknown_operation("autoscaling", other)),
-    }
+const GROUPS: &str = "autoscaling/group";
+
+pub(super) const OPERATIONS: &[Operation] =
+    &[read("DescribeAutoScalingGroups", "Filters", describe_groups)];
+
+fn describe_groups(call: &mut Call<'_, '_>) -> Answer {
+    let groups: Vec<Value> =
+        call.transaction.list(GROUPS).into_iter().map(|(_, value)| (*value).clone()).collect();
+    Ok(json!({"AutoScalingGroups": groups}))
 }

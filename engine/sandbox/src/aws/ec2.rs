@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::paging::{Paging, page};
 use super::tags::{self, Tags};
-use super::{AwsError, Input};
+use super::{Answer, Call, Input, Operation, Refusal, read, write};
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -12,20 +13,50 @@ pub(crate) const SUBNETS: &str = "ec2/subnet";
 pub(crate) const ROUTE_TABLES: &str = "ec2/route-table";
 pub(crate) const SECURITY_GROUPS: &str = "ec2/security-group";
 pub(crate) const NAT_GATEWAYS: &str = "ec2/nat-gateway";
+pub(crate) const INTERNET_GATEWAYS: &str = "ec2/internet-gateway";
 pub(crate) const INSTANCES: &str = "ec2/instance";
 
+const PAGING: Paging =
+    Paging { token: "NextToken", limit: "MaxResults", most: 1000, bad_token: "InvalidNextToken" };
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    read("DescribeVpcs", "Filter", run),
+    read("DescribeSubnets", "Filter", run),
+    read("DescribeRouteTables", "Filter", run),
+    read("DescribeSecurityGroups", "Filter", run),
+    read("DescribeNatGateways", "Filter", run),
+    read("DescribeInternetGateways", "Filter", run),
+    read("DescribeInstances", "Filter", run),
+    read("DescribeVpcAttribute", "Filter", run),
+    read("DescribeAvailabilityZones", "Filter", run),
+    write("CreateTags", "ResourceId", run),
+    write("DeleteTags", "ResourceId", run),
+];
+
+fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    dispatch(context, transaction, name, input)
+}
+
 /// What can be described: operation, collection, the set's name, the id's filter.
-const KINDS: [(&str, &str, &str, &str); 6] = [
+const KINDS: [(&str, &str, &str, &str); 7] = [
     ("DescribeVpcs", VPCS, "vpcSet", "vpc-id"),
     ("DescribeSubnets", SUBNETS, "subnetSet", "subnet-id"),
     ("DescribeRouteTables", ROUTE_TABLES, "routeTableSet", "route-table-id"),
     ("DescribeSecurityGroups", SECURITY_GROUPS, "securityGroupInfo", "group-id"),
     ("DescribeNatGateways", NAT_GATEWAYS, "natGatewaySet", "nat-gateway-id"),
+    ("DescribeInternetGateways", INTERNET_GATEWAYS, "internetGatewaySet", "internet-gateway-id"),
     ("DescribeInstances", INSTANCES, "reservationSet", "instance-id"),
 ];
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
-    if let Some((_, collection, set, id)) = KINDS.iter().find(|(operation, ..)| *operation == name) {
+fn dispatch(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Answer {
+    if let Some((_, collection, set, id)) = KINDS.iter().find(|(operation, ..)| *operation == name)
+    {
         return describe(transaction, collection, set, id, input);
     }
     match name {
@@ -42,19 +73,38 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
             Ok(json!({"availabilityZoneInfo": zones}))
         }
         "CreateTags" | "DeleteTags" => change_tags(transaction, name, input),
-        other => Err(AwsError::unknown_operation("ec2", other)),
+        other => Err(Refusal::unknown_operation("ec2", other)),
     }
 }
 
-/// Filters: `Filter.N.Name` and `Filter.N.Value.M`.
+/// Filters by name, each with the values that are wanted.
 fn filters(input: &Input) -> Vec<(String, Vec<String>)> {
-    (1..)
-        .map_while(|number| Some((input.text(&format!("Filter.{number}.Name"))?.to_owned(), input.list(&format!("Filter.{number}.Value")))))
+    let texts = |value: &Value| {
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    };
+    input
+        .list("Filter")
+        .iter()
+        .map(|one| (one["Name"].as_str().unwrap_or_default().to_owned(), texts(&one["Value"])))
         .collect()
 }
 
-fn matches(document: &Value, id: &str, name: &str, filter: &str, wanted: &[String]) -> Result<bool, AwsError> {
-    let has = |value: Option<&str>| value.is_some_and(|value| wanted.iter().any(|pattern| wildcard(pattern, value)));
+fn matches(
+    document: &Value,
+    id: &str,
+    name: &str,
+    filter: &str,
+    wanted: &[String],
+) -> Result<bool, Refusal> {
+    let has = |value: Option<&str>| {
+        value.is_some_and(|value| wanted.iter().any(|pattern| wildcard(pattern, value)))
+    };
     if filter == id {
         return Ok(has(Some(name)));
     }
@@ -67,29 +117,61 @@ fn matches(document: &Value, id: &str, name: &str, filter: &str, wanted: &[Strin
         "vpc-id" => has(document["vpcId"].as_str()),
         "group-name" => has(document["groupName"].as_str()),
         "availability-zone" => has(document["availabilityZone"].as_str()),
-        "state" | "instance-state-name" => has(document["state"].as_str().or_else(|| document["instanceState"]["name"].as_str())),
+        "state" | "instance-state-name" | "nat-gateway-state" => {
+            has(document["state"].as_str().or_else(|| document["instanceState"]["name"].as_str()))
+        }
         "association.subnet-id" => {
             let associations = document["associationSet"].as_array().into_iter().flatten();
             associations.into_iter().any(|one| has(one["subnetId"].as_str()))
         }
         "association.main" => {
-            let main = document["associationSet"].as_array().into_iter().flatten().any(|one| one["main"] == json!(true));
+            let main = document["associationSet"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|one| one["main"] == json!(true));
             has(Some(if main { "true" } else { "false" }))
         }
-        "isDefault" | "is-default" => has(Some(if document["isDefault"] == json!(true) { "true" } else { "false" })),
-        other => return Err(AwsError::bad("InvalidParameterValue", format!("The filter '{other}' is not simulated by the sandbox"))),
+        "isDefault" | "is-default" => {
+            has(Some(if document["isDefault"] == json!(true) { "true" } else { "false" }))
+        }
+        other => {
+            return Err(Refusal::bad(
+                "InvalidParameterValue",
+                format!("The filter '{other}' is not simulated by the sandbox"),
+            ));
+        }
     })
 }
 
 fn wildcard(pattern: &str, value: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == value,
-        Some((start, end)) => value.strip_prefix(start).is_some_and(|rest| (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|tail| wildcard(end, tail)))),
+        Some((start, end)) => value.strip_prefix(start).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|tail| wildcard(end, tail)))
+        }),
     }
 }
 
-fn describe(transaction: &Transaction<'_>, collection: &str, set: &str, id: &str, input: &Input) -> Result<Value, AwsError> {
-    let asked: Vec<String> = ["VpcId", "SubnetId", "RouteTableId", "GroupId", "NatGatewayId", "InstanceId"].iter().flat_map(|name| input.list(name)).collect();
+fn describe(
+    transaction: &Transaction<'_>,
+    collection: &str,
+    set: &str,
+    id: &str,
+    input: &Input,
+) -> Answer {
+    let asked: Vec<&str> = [
+        "VpcId",
+        "SubnetId",
+        "RouteTableId",
+        "GroupId",
+        "NatGatewayId",
+        "InternetGatewayId",
+        "InstanceId",
+    ]
+    .iter()
+    .flat_map(|name| input.texts(name))
+    .collect();
     for one in &asked {
         if transaction.get(collection, one).is_none() {
             let kind = match id {
@@ -100,13 +182,13 @@ fn describe(transaction: &Transaction<'_>, collection: &str, set: &str, id: &str
                 "instance-id" => "InvalidInstanceID.NotFound",
                 _ => "NatGatewayNotFound",
             };
-            return Err(AwsError::bad(kind, format!("The ID '{one}' does not exist")));
+            return Err(Refusal::bad(kind, format!("The ID '{one}' does not exist")));
         }
     }
     let filters = filters(input);
     let mut found = Vec::new();
     for (name, document) in transaction.list(collection) {
-        if !asked.is_empty() && !asked.iter().any(|one| **one == *name) {
+        if !asked.is_empty() && !asked.iter().any(|one| *one == &*name) {
             continue;
         }
         let mut right = true;
@@ -114,19 +196,12 @@ fn describe(transaction: &Transaction<'_>, collection: &str, set: &str, id: &str
             right &= matches(&document, id, &name, filter, wanted)?;
         }
         if right {
-            found.push(outside(&document, set));
+            found.push((name.to_string(), outside(&document, set)));
         }
     }
-    let start: usize = input.text("NextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
-    let most: usize = input.text("MaxResults").and_then(|most| most.parse().ok()).unwrap_or(1000);
-    let total = found.len();
-    let page: Vec<Value> = found.into_iter().skip(start).take(most).collect();
-    let next = start + page.len();
-    let mut answer = json!({});
-    answer[set] = page.into();
-    if next < total {
-        answer["nextToken"] = json!(next.to_string());
-    }
+    let (items, next) = page(PAGING, input, found)?;
+    let mut answer = json!({"nextToken": next});
+    answer[set] = items.into();
     Ok(answer)
 }
 
@@ -137,7 +212,10 @@ fn outside(document: &Value, set: &str) -> Value {
     if let Some(entries) = answer.as_object_mut() {
         entries.remove("tags");
         entries.remove("attributes");
-        entries.insert("tagSet".to_owned(), tags::to_ec2(&tags));
+        entries.insert(
+            "tagSet".to_owned(),
+            tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect(),
+        );
     }
     if set == "reservationSet" {
         return json!({"reservationId": document["reservationId"], "ownerId": document["ownerId"], "instancesSet": [answer]});
@@ -145,9 +223,11 @@ fn outside(document: &Value, set: &str) -> Value {
     answer
 }
 
-fn attribute(transaction: &Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn attribute(transaction: &Transaction<'_>, input: &Input) -> Answer {
     let vpc = input.text("VpcId").unwrap_or_default();
-    let document = transaction.get(VPCS, vpc).ok_or_else(|| AwsError::bad("InvalidVpcID.NotFound", format!("The vpc ID '{vpc}' does not exist")))?;
+    let document = transaction.get(VPCS, vpc).ok_or_else(|| {
+        Refusal::bad("InvalidVpcID.NotFound", format!("The vpc ID '{vpc}' does not exist"))
+    })?;
     let name = input.text("Attribute").unwrap_or_default();
     let value = document["attributes"][name].as_bool().unwrap_or(true);
     let mut answer = json!({"vpcId": vpc});
@@ -155,23 +235,34 @@ fn attribute(transaction: &Transaction<'_>, input: &Input) -> Result<Value, AwsE
     Ok(answer)
 }
 
-fn change_tags(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
-    let tags = tags::from_query(input, "Tag");
-    for id in input.list("ResourceId") {
-        let found = KINDS.iter().find_map(|(_, collection, ..)| Some((*collection, transaction.get(collection, &id)?)));
+fn change_tags(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
+    let tags = tags::from_list(input.list("Tag"));
+    tags::check(&tags, |why| Refusal::bad("InvalidParameterValue", why))?;
+    for id in input.texts("ResourceId") {
+        let found = KINDS
+            .iter()
+            .find_map(|(_, collection, ..)| Some((*collection, transaction.get(collection, id)?)));
         let Some((collection, document)) = found else {
-            let code = if id.starts_with("sg-") { "InvalidGroup.NotFound" } else if id.starts_with("subnet-") { "InvalidSubnetID.NotFound" } else { "InvalidID" };
-            return Err(AwsError::bad(code, format!("The ID '{id}' does not exist")));
+            let code = if id.starts_with("sg-") {
+                "InvalidGroup.NotFound"
+            } else if id.starts_with("subnet-") {
+                "InvalidSubnetID.NotFound"
+            } else {
+                "InvalidID"
+            };
+            return Err(Refusal::bad(code, format!("The ID '{id}' does not exist")));
         };
         let mut document = (*document).clone();
         let mut there: Tags = serde_json::from_value(document["tags"].clone()).unwrap_or_default();
         if operation == "CreateTags" {
             there.extend(tags.clone());
         } else {
-            there.retain(|key, value| !tags.get(key).is_some_and(|wanted| wanted.is_empty() || wanted == value));
+            there.retain(|key, value| {
+                !tags.get(key).is_some_and(|wanted| wanted.is_empty() || wanted == value)
+            });
         }
         document["tags"] = json!(there);
-        transaction.put(collection, &id, document);
+        transaction.put(collection, id, document);
     }
     Ok(json!({"return": true}))
 }

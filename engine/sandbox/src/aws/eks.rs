@@ -8,13 +8,12 @@ pub(crate) mod access;
 pub(crate) mod addons;
 pub(crate) mod clusters;
 pub(crate) mod profiles;
-mod routes;
+pub(super) mod routes;
 
 use serde_json::{Value, json};
 
-pub(super) use routes::route;
-
-use super::{AwsError, Input, Principal};
+use super::paging::{Paging, page as page_of};
+use super::{Answer, Call, Input, Operation, Refusal, read, write};
 use crate::store::Transaction;
 use crate::world::{Context, Timer};
 
@@ -24,23 +23,57 @@ pub(crate) const ADDONS: &str = "eks/addon";
 pub(crate) const ENTRIES: &str = "eks/access-entry";
 pub(crate) const UPDATES: &str = "eks/update";
 
-pub(super) fn call(
-    context: &Context,
-    transaction: &mut Transaction<'_>,
-    principal: &Principal,
-    name: &str,
-    input: &Input,
-) -> Result<Value, AwsError> {
-    match name {
-        "CreateCluster" | "DescribeCluster" | "ListClusters" | "DeleteCluster" | "UpdateClusterConfig" | "UpdateClusterVersion" | "DescribeUpdate"
-        | "ListUpdates" | "DescribeClusterVersions" | "ListNodegroups" | "DescribeNodegroup" => clusters::call(context, transaction, principal, name, input),
-        "CreateFargateProfile" | "DescribeFargateProfile" | "ListFargateProfiles" | "DeleteFargateProfile" => profiles::call(context, transaction, name, input),
-        "CreateAddon" | "DescribeAddon" | "ListAddons" | "UpdateAddon" | "DeleteAddon" | "DescribeAddonVersions" | "DescribeAddonConfiguration" => {
-            addons::call(context, transaction, name, input)
+pub(super) const OPERATIONS: &[Operation] = &[
+    write("CreateCluster", "name", run),
+    read("DescribeCluster", "clusterName", run),
+    read("ListNodegroups", "clusterName", run),
+    read("ListUpdates", "clusterName", run),
+    read("ListFargateProfiles", "clusterName", run),
+    read("ListAddons", "clusterName", run),
+    read("ListAccessEntries", "clusterName", run),
+    read("ListClusters", "", run),
+    read("DescribeClusterVersions", "", run),
+    write("DeleteCluster", "clusterName", run),
+    write("UpdateClusterConfig", "clusterName", run),
+    write("UpdateClusterVersion", "clusterName", run),
+    read("DescribeUpdate", "clusterName/updateId", run),
+    read("DescribeNodegroup", "clusterName/nodegroupName", run),
+    write("CreateFargateProfile", "clusterName/fargateProfileName", run),
+    write("DeleteFargateProfile", "clusterName/fargateProfileName", run),
+    read("DescribeFargateProfile", "clusterName/fargateProfileName", run),
+    write("CreateAddon", "clusterName/addonName", run),
+    write("UpdateAddon", "clusterName/addonName", run),
+    write("DeleteAddon", "clusterName/addonName", run),
+    read("DescribeAddon", "clusterName/addonName", run),
+    read("DescribeAddonVersions", "addonName", run),
+    read("DescribeAddonConfiguration", "addonName", run),
+    write("CreateAccessEntry", "clusterName/principalArn", run),
+    write("UpdateAccessEntry", "clusterName/principalArn", run),
+    write("DeleteAccessEntry", "clusterName/principalArn", run),
+    write("AssociateAccessPolicy", "clusterName/principalArn", run),
+    write("DisassociateAccessPolicy", "clusterName/principalArn", run),
+    read("DescribeAccessEntry", "clusterName/principalArn", run),
+    read("ListAssociatedAccessPolicies", "clusterName/principalArn", run),
+    write("TagResource", "resourceArn", run),
+    write("UntagResource", "resourceArn", run),
+    read("ListTagsForResource", "resourceArn", run),
+];
+
+fn run(call: &mut Call<'_, '_>) -> Answer {
+    match call.name {
+        "TagResource" | "UntagResource" | "ListTagsForResource" => {
+            tag(call.transaction, call.name, call.input)
         }
-        "TagResource" | "UntagResource" | "ListTagsForResource" => tag(transaction, name, input),
-        other => access::call(context, transaction, other, input),
+        name if name.contains("FargateProfile") => profiles::run(call),
+        name if name.contains("Addon") => addons::run(call),
+        name if name.contains("Access") => access::run(call),
+        _ => clusters::run(call),
     }
+}
+
+/// The cluster that a request is about.
+fn owner_of(input: &Input) -> &str {
+    input.text("clusterName").unwrap_or_default()
 }
 
 /// A timer of EKS is due.
@@ -54,21 +87,24 @@ pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
     }
 }
 
-fn not_found(message: String) -> AwsError {
-    AwsError::new(404, "ResourceNotFoundException", message)
+fn not_found(message: String) -> Refusal {
+    Refusal::new(404, "ResourceNotFoundException", message)
 }
 
-fn in_use(message: String) -> AwsError {
-    AwsError::new(409, "ResourceInUseException", message)
+fn in_use(message: String) -> Refusal {
+    Refusal::new(409, "ResourceInUseException", message)
 }
 
-fn invalid(message: impl Into<String>) -> AwsError {
-    AwsError::new(400, "InvalidParameterException", message)
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new(400, "InvalidParameterException", message)
 }
 
 /// The cluster, or EKS' refusal.
-pub(crate) fn cluster(transaction: &Transaction<'_>, name: &str) -> Result<Value, AwsError> {
-    transaction.get(CLUSTERS, name).map(|cluster| (*cluster).clone()).ok_or_else(|| not_found(format!("No cluster found for name: {name}.")))
+pub(crate) fn cluster(transaction: &Transaction<'_>, name: &str) -> Answer {
+    transaction
+        .get(CLUSTERS, name)
+        .map(|cluster| (*cluster).clone())
+        .ok_or_else(|| not_found(format!("No cluster found for name: {name}.")))
 }
 
 /// Keys of parts of a cluster: `cluster/name`.
@@ -82,23 +118,31 @@ fn parts(transaction: &Transaction<'_>, collection: &str, cluster: &str) -> Vec<
     transaction
         .list(collection)
         .into_iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), (*value).clone())))
+        .filter_map(|(name, value)| {
+            Some((name.strip_prefix(&prefix)?.to_owned(), (*value).clone()))
+        })
         .collect()
 }
 
-/// A page of names: `nextToken`, by `maxResults`.
-fn page(input: &Input, name: &str, items: Vec<Value>) -> Value {
-    let start: usize = input.text("nextToken").and_then(|token| token.parse().ok()).unwrap_or(0);
-    let most: usize = input.text("maxResults").and_then(|most| most.parse().ok()).unwrap_or(100);
-    let total = items.len();
-    let page: Vec<Value> = items.into_iter().skip(start).take(most).collect();
-    let next = start + page.len();
-    let mut answer = json!({});
-    answer[name] = page.into();
-    if next < total {
-        answer["nextToken"] = json!(next.to_string());
-    }
-    answer
+const PAGING: Paging = Paging {
+    token: "nextToken",
+    limit: "maxResults",
+    most: 100,
+    bad_token: "InvalidParameterException",
+};
+
+/// A page of names.
+fn page(input: &Input, name: &str, names: Vec<String>) -> Answer {
+    let keyed = names.into_iter().map(|one| (one.clone(), Value::String(one)));
+    let (items, next) = page_of(PAGING, input, keyed.collect())?;
+    let mut answer = json!({"nextToken": next});
+    answer[name] = items.into();
+    Ok(answer)
+}
+
+/// Names of the parts of a cluster in a collection.
+fn names(transaction: &Transaction<'_>, collection: &str, cluster: &str) -> Vec<String> {
+    parts(transaction, collection, cluster).into_iter().map(|(name, _)| name).collect()
 }
 
 /// Seconds since the epoch, as REST-JSON writes times.
@@ -106,14 +150,16 @@ fn time(transaction: &Transaction<'_>) -> Value {
     json!(transaction.now().as_second())
 }
 
-fn tag(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
-    let arn = input.label(0).to_owned();
-    let missing = || AwsError::new(404, "NotFoundException", format!("no resource {arn}"));
+fn tag(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
+    let arn = input.required("resourceArn")?.to_owned();
+    let missing = || Refusal::new(404, "NotFoundException", format!("no resource {arn}"));
     let (collection, name, document) = [CLUSTERS, PROFILES, ADDONS, ENTRIES]
         .iter()
         .find_map(|collection| {
             let (name, value) = transaction.list(collection).into_iter().find(|(_, value)| {
-                ["arn", "fargateProfileArn", "addonArn", "accessEntryArn"].iter().any(|key| value[*key] == json!(arn))
+                ["arn", "fargateProfileArn", "addonArn", "accessEntryArn"]
+                    .iter()
+                    .any(|key| value[*key] == json!(arn))
             })?;
             Some((*collection, name, value))
         })
@@ -122,12 +168,14 @@ fn tag(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Res
     match operation {
         "ListTagsForResource" => return Ok(json!({"tags": document["tags"]})),
         "TagResource" => {
-            for (key, value) in input.json["tags"].as_object().into_iter().flatten() {
+            for (key, value) in input.value("tags").as_object().into_iter().flatten() {
                 document["tags"][key] = value.clone();
             }
         }
         _ => {
-            for key in input.form.iter().filter(|(key, _)| key.starts_with("tagKeys")).map(|(_, value)| value) {
+            // One key is a text, several are a list.
+            let keys = input.text("tagKeys").into_iter().chain(input.texts("tagKeys"));
+            for key in keys {
                 if let Some(tags) = document["tags"].as_object_mut() {
                     tags.remove(key);
                 }

@@ -1,9 +1,9 @@
-//! EventBridge: rules and their targets.
+//! `EventBridge`: rules and their targets.
 
 use serde_json::{Value, json};
 
 use super::tags::{self, Tags};
-use super::{AwsError, Input};
+use super::{Answer, Call, Input, Operation, Refusal, read, write};
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -18,11 +18,34 @@ struct Rule {
     tags: Tags,
 }
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
+pub(super) const OPERATIONS: &[Operation] = &[
+    write("PutRule", "Name", run),
+    write("DeleteRule", "Name", run),
+    read("DescribeRule", "Name", run),
+    read("ListRules", "NamePrefix", run),
+    write("PutTargets", "Rule", run),
+    write("RemoveTargets", "Rule", run),
+    read("ListTargetsByRule", "Rule", run),
+    write("TagResource", "ResourceARN", run),
+    write("UntagResource", "ResourceARN", run),
+    read("ListTagsForResource", "ResourceARN", run),
+];
+
+fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    dispatch(context, transaction, name, input)
+}
+
+fn dispatch(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Answer {
     match name {
         "PutRule" => put(context, transaction, input),
         "DescribeRule" => {
-            let rule = input.string("Name").unwrap_or_default();
+            let rule = input.text("Name").unwrap_or_default();
             let found = find(transaction, rule)?;
             Ok(json!({
                 "Name": rule, "Arn": arn(context, rule), "EventPattern": found.pattern, "State": found.state,
@@ -30,7 +53,7 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
             }))
         }
         "ListRules" => {
-            let prefix = input.string("NamePrefix").unwrap_or_default();
+            let prefix = input.text("NamePrefix").unwrap_or_default();
             let rules: Vec<Value> = transaction
                 .list(RULES)
                 .iter()
@@ -40,25 +63,41 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
             Ok(json!({"Rules": rules}))
         }
         "PutTargets" => put_targets(transaction, input),
-        "ListTargetsByRule" => Ok(json!({"Targets": find(transaction, input.string("Rule").unwrap_or_default())?.targets})),
+        "ListTargetsByRule" => Ok(
+            json!({"Targets": find(transaction, input.text("Rule").unwrap_or_default())?.targets}),
+        ),
         "RemoveTargets" => {
-            let rule = input.string("Rule").unwrap_or_default();
+            let rule = input.text("Rule").unwrap_or_default();
             let mut found = find(transaction, rule)?;
-            let gone: Vec<&str> = input.json["Ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            found.targets.retain(|target| !gone.contains(&target["Id"].as_str().unwrap_or_default()));
+            let gone: Vec<&str> = input
+                .value("Ids")
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            found
+                .targets
+                .retain(|target| !gone.contains(&target["Id"].as_str().unwrap_or_default()));
             transaction.put_as(RULES, rule, &found);
             Ok(json!({"FailedEntryCount": 0, "FailedEntries": []}))
         }
         "DeleteRule" => {
-            let rule = input.string("Name").unwrap_or_default();
-            if transaction.get_as::<Rule>(RULES, rule).is_some_and(|found| !found.targets.is_empty()) {
-                return Err(AwsError::bad("ValidationException", "Rule can't be deleted since it has targets."));
+            let rule = input.text("Name").unwrap_or_default();
+            if transaction
+                .get_as::<Rule>(RULES, rule)
+                .is_some_and(|found| !found.targets.is_empty())
+            {
+                return Err(Refusal::bad(
+                    "ValidationException",
+                    "Rule can't be deleted since it has targets.",
+                ));
             }
             transaction.delete(RULES, rule);
             Ok(json!({}))
         }
         "TagResource" | "UntagResource" | "ListTagsForResource" => tag(transaction, name, input),
-        other => Err(AwsError::unknown_operation("events", other)),
+        other => Err(Refusal::unknown_operation("events", other)),
     }
 }
 
@@ -66,29 +105,39 @@ fn arn(context: &Context, rule: &str) -> String {
     format!("arn:aws:events:{}:{}:rule/{rule}", context.region, context.account)
 }
 
-fn find(transaction: &Transaction<'_>, rule: &str) -> Result<Rule, AwsError> {
-    transaction
-        .get_as(RULES, rule)
-        .ok_or_else(|| AwsError::bad("ResourceNotFoundException", format!("Rule {rule} does not exist on EventBus default.")))
+fn find(transaction: &Transaction<'_>, rule: &str) -> Result<Rule, Refusal> {
+    transaction.get_as(RULES, rule).ok_or_else(|| {
+        Refusal::bad(
+            "ResourceNotFoundException",
+            format!("Rule {rule} does not exist on EventBus default."),
+        )
+    })
 }
 
-fn put(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
-    let rule = input.string("Name").unwrap_or_default();
-    let pattern = input.string("EventPattern").map(str::to_owned);
+fn put(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let rule = input.text("Name").unwrap_or_default();
+    let pattern = input.text("EventPattern").map(str::to_owned);
     if let Some(text) = &pattern {
-        if serde_json::from_str::<Value>(text).map(|value| !value.is_object()).unwrap_or(true) {
-            return Err(AwsError::bad("InvalidEventPatternException", "Event pattern is not valid."));
+        if serde_json::from_str::<Value>(text).map_or(true, |value| !value.is_object()) {
+            return Err(Refusal::bad(
+                "InvalidEventPatternException",
+                "Event pattern is not valid.",
+            ));
         }
-    } else if input.string("ScheduleExpression").is_none() {
-        return Err(AwsError::bad("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified."));
+    } else if input.text("ScheduleExpression").is_none() {
+        return Err(Refusal::bad(
+            "ValidationException",
+            "Parameter(s) EventPattern or ScheduleExpression must be specified.",
+        ));
     }
     let before: Option<Rule> = transaction.get_as(RULES, rule);
-    let (targets, mut tags) = before.map_or_else(Default::default, |before| (before.targets, before.tags));
-    tags.extend(tags::from_json_list(&input.json["Tags"]));
+    let (targets, mut tags) =
+        before.map_or_else(Default::default, |before| (before.targets, before.tags));
+    tags.extend(tags::from_list(input.list("Tags")));
     let found = Rule {
         pattern,
-        state: input.string("State").unwrap_or("ENABLED").to_owned(),
-        description: input.string("Description").map(str::to_owned),
+        state: input.text("State").unwrap_or("ENABLED").to_owned(),
+        description: input.text("Description").map(str::to_owned),
         targets,
         tags,
     };
@@ -96,11 +145,11 @@ fn put(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> R
     Ok(json!({"RuleArn": arn(context, rule)}))
 }
 
-fn put_targets(transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
-    let rule = input.string("Rule").unwrap_or_default();
+fn put_targets(transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let rule = input.text("Rule").unwrap_or_default();
     let mut found = find(transaction, rule)?;
     let mut failed = Vec::new();
-    for target in input.json["Targets"].as_array().into_iter().flatten() {
+    for target in input.value("Targets").as_array().into_iter().flatten() {
         let arn = target["Arn"].as_str().unwrap_or_default();
         if !arn.starts_with("arn:") {
             failed.push(json!({"TargetId": target["Id"], "ErrorCode": "ValidationException", "ErrorMessage": format!("{arn} is not a valid ARN")}));
@@ -113,13 +162,21 @@ fn put_targets(transaction: &mut Transaction<'_>, input: &Input) -> Result<Value
     Ok(json!({"FailedEntryCount": failed.len(), "FailedEntries": failed}))
 }
 
-fn tag(transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
-    let rule = input.string("ResourceARN").unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+fn tag(transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Answer {
+    let rule = input
+        .text("ResourceARN")
+        .unwrap_or_default()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let mut found = find(transaction, &rule)?;
     match name {
-        "TagResource" => found.tags.extend(tags::from_json_list(&input.json["Tags"])),
+        "TagResource" => found.tags.extend(tags::from_list(input.list("Tags"))),
         "UntagResource" => {
-            for key in input.json["TagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for key in
+                input.value("TagKeys").as_array().into_iter().flatten().filter_map(Value::as_str)
+            {
                 found.tags.remove(key);
             }
         }

@@ -3,16 +3,19 @@
 //! Documents are answered percent-encoded, as IAM does. A role is not usable at once: consumers ask
 //! [`usable`], which is false for some seconds of world time after its creation.
 
+pub(crate) mod managed;
 mod policies;
 mod providers;
 mod roles;
+pub(crate) mod trust;
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::paging::{Paging, page as page_of};
 use super::tags::{self, Tags};
-use super::{AwsError, Input};
+use super::{Answer, Call, Input, Operation, Refusal, read, write};
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -57,7 +60,59 @@ pub(crate) fn usable(transaction: &Transaction<'_>, arn: &str) -> Option<Role> {
     (role.arn == arn && age >= PROPAGATION_SECONDS).then_some(role)
 }
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
+pub(super) const OPERATIONS: &[Operation] = &[
+    read("GetRole", "RoleName", run),
+    read("ListAttachedRolePolicies", "RoleName", run),
+    read("GetRolePolicy", "RoleName", run),
+    read("ListRolePolicies", "RoleName", run),
+    read("ListRoleTags", "RoleName", run),
+    read("ListInstanceProfilesForRole", "RoleName", run),
+    read("ListRoles", "PathPrefix", run),
+    write("CreateRole", "RoleName", run),
+    write("UpdateAssumeRolePolicy", "RoleName", run),
+    write("TagRole", "RoleName", run),
+    write("UntagRole", "RoleName", run),
+    write("AttachRolePolicy", "RoleName", run),
+    write("DetachRolePolicy", "RoleName", run),
+    write("PutRolePolicy", "RoleName", run),
+    write("DeleteRolePolicy", "RoleName", run),
+    write("DeleteRole", "RoleName", run),
+    write("CreateServiceLinkedRole", "AWSServiceName", run),
+    write("CreatePolicy", "PolicyName", run),
+    read("ListPolicies", "PathPrefix", run),
+    read("GetPolicy", "PolicyArn", run),
+    read("GetPolicyVersion", "PolicyArn", run),
+    read("ListPolicyVersions", "PolicyArn", run),
+    read("ListPolicyTags", "PolicyArn", run),
+    read("ListEntitiesForPolicy", "PolicyArn", run),
+    write("CreatePolicyVersion", "PolicyArn", run),
+    write("DeletePolicyVersion", "PolicyArn", run),
+    write("SetDefaultPolicyVersion", "PolicyArn", run),
+    write("DeletePolicy", "PolicyArn", run),
+    write("TagPolicy", "PolicyArn", run),
+    write("UntagPolicy", "PolicyArn", run),
+    write("CreateOpenIDConnectProvider", "Url", run),
+    read("ListOpenIDConnectProviders", "", run),
+    read("GetOpenIDConnectProvider", "OpenIDConnectProviderArn", run),
+    read("ListOpenIDConnectProviderTags", "OpenIDConnectProviderArn", run),
+    write("DeleteOpenIDConnectProvider", "OpenIDConnectProviderArn", run),
+    write("TagOpenIDConnectProvider", "OpenIDConnectProviderArn", run),
+    write("UntagOpenIDConnectProvider", "OpenIDConnectProviderArn", run),
+    write("AddClientIDToOpenIDConnectProvider", "OpenIDConnectProviderArn", run),
+    write("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn", run),
+];
+
+fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    dispatch(context, transaction, name, input)
+}
+
+fn dispatch(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Answer {
     if let Some(answer) = roles::call(context, transaction, name, input) {
         return answer;
     }
@@ -67,25 +122,27 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
     if let Some(answer) = providers::call(context, transaction, name, input) {
         return answer;
     }
-    Err(AwsError::unknown_operation("iam", name))
+    Err(Refusal::unknown_operation("iam", name))
 }
 
 fn encoded(document: &str) -> String {
     utf8_percent_encode(document, NON_ALPHANUMERIC).to_string()
 }
 
-fn missing(what: &str) -> AwsError {
-    AwsError::new(404, "NoSuchEntity", what)
+fn missing(what: &str) -> Refusal {
+    Refusal::new(404, "NoSuchEntity", what)
 }
 
-fn exists(what: String) -> AwsError {
-    AwsError::new(409, "EntityAlreadyExists", what)
+fn exists(what: String) -> Refusal {
+    Refusal::new(409, "EntityAlreadyExists", what)
 }
 
 /// A policy document must be JSON with statements.
-fn check_document(text: &str) -> Result<(), AwsError> {
-    let malformed = |why: &str| Err(AwsError::bad("MalformedPolicyDocument", why));
-    let Ok(document) = serde_json::from_str::<Value>(text) else { return malformed("Syntax errors in policy.") };
+fn check_document(text: &str) -> Result<(), Refusal> {
+    let malformed = |why: &str| Err(Refusal::bad("MalformedPolicyDocument", why));
+    let Ok(document) = serde_json::from_str::<Value>(text) else {
+        return malformed("Syntax errors in policy.");
+    };
     let statements = match &document["Statement"] {
         Value::Array(statements) => statements.clone(),
         Value::Object(_) => vec![document["Statement"].clone()],
@@ -100,21 +157,22 @@ fn check_document(text: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// A page of a list: `Marker` and `IsTruncated`, by `MaxItems`.
-fn page(input: &Input, name: &str, items: Vec<Value>) -> Value {
-    let start: usize = input.text("Marker").and_then(|marker| marker.parse().ok()).unwrap_or(0);
-    let most: usize = input.text("MaxItems").and_then(|most| most.parse().ok()).unwrap_or(100);
-    let total = items.len();
-    let page: Vec<Value> = items.into_iter().skip(start).take(most).collect();
-    let next = start + page.len();
-    let mut answer = json!({"IsTruncated": next < total});
-    answer[name] = page.into();
-    if next < total {
-        answer["Marker"] = json!(next.to_string());
-    }
-    answer
+const PAGING: Paging =
+    Paging { token: "Marker", limit: "MaxItems", most: 1000, bad_token: "InvalidInput" };
+
+/// A page of a list, by the order given.
+fn page(input: &Input, name: &str, items: Vec<Value>) -> Answer {
+    let keyed = items.into_iter().enumerate().map(|(index, value)| (format!("{index:06}"), value));
+    let (items, next) = page_of(PAGING, input, keyed.collect())?;
+    let mut answer = json!({"IsTruncated": next.is_some(), "Marker": next});
+    answer[name] = items.into();
+    Ok(answer)
 }
 
 fn tag_list(input: &Input) -> Tags {
-    tags::from_query(input, "Tags.member")
+    tags::from_list(input.list("Tags"))
+}
+
+fn owned(texts: Vec<&str>) -> Vec<String> {
+    texts.into_iter().map(str::to_owned).collect()
 }

@@ -1,28 +1,38 @@
 //! The AWS services, all on one loopback port.
 //!
 //! A request is routed by the service in its credential scope, checked for its signature, decoded
-//! by the service's protocol, carried out in one transaction of the world, and answered in the
-//! protocol's own shape, errors included. An operation that is not simulated answers so, loudly,
-//! and never with a bare 404.
+//! by the service's [`protocol`] into one kind of [`Input`], carried out by the [`Operation`] of
+//! that name in one transaction of the world, and answered in the protocol's own shape, refusals
+//! included. What is not simulated answers so, loudly, and never with a bare 404.
+//!
+//! Answers are JSON values in the names of the wire; the query protocols write them as XML.
 
 pub(crate) mod autoscaling;
+pub(crate) mod credentials;
 pub(crate) mod ec2;
 pub(crate) mod eks;
-pub(crate) mod error;
+pub(crate) mod elasticloadbalancing;
 pub(crate) mod events;
+pub(crate) mod front;
 pub(crate) mod iam;
+pub(crate) mod input;
+pub(crate) mod paging;
 pub(crate) mod protocol;
+pub(crate) mod refusal;
 pub(crate) mod signature;
 pub(crate) mod sqs;
 pub(crate) mod ssm;
 pub(crate) mod sts;
-mod tags;
+pub(crate) mod tags;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use error::AwsError;
-pub(crate) use protocol::{Input, Operation, Protocol};
+pub(crate) use input::Input;
+pub(crate) use protocol::Protocol;
+pub(crate) use refusal::Refusal;
 
+use crate::requests::Class;
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -33,48 +43,117 @@ pub(crate) struct Principal {
     pub(crate) id: String,
 }
 
-/// The services, by the name in the credential scope, with their protocol.
-pub(crate) const SERVICES: [(&str, Protocol); 9] = [
-    ("sts", Protocol::Query { version: "2011-06-15" }),
-    ("iam", Protocol::Query { version: "2010-05-08" }),
-    ("ec2", Protocol::Ec2 { version: "2016-11-15" }),
-    ("eks", Protocol::RestJson),
-    ("sqs", Protocol::Json { version: "1.0", prefix: "AmazonSQS" }),
-    ("events", Protocol::Json { version: "1.1", prefix: "AWSEvents" }),
-    ("autoscaling", Protocol::Query { version: "2011-01-01" }),
-    ("elasticloadbalancing", Protocol::Query { version: "2015-12-01" }),
-    ("ssm", Protocol::Json { version: "1.1", prefix: "AmazonSSM" }),
+/// One call of an operation.
+pub(crate) struct Call<'a, 't> {
+    /// The operation's name: neighbours share a function.
+    pub(crate) name: &'static str,
+    pub(crate) context: &'a Context,
+    pub(crate) transaction: &'a mut Transaction<'t>,
+    pub(crate) principal: &'a Principal,
+    pub(crate) input: &'a Input,
+    /// Protocol time: for what expires there.
+    pub(crate) real_now: Timestamp,
+}
+
+/// What an operation answers.
+pub(crate) type Answer = Result<Value, Refusal>;
+
+/// An operation of a service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) class: Class,
+    /// The parameter that says what it is about, for the request log.
+    pub(crate) subject: &'static str,
+    pub(crate) run: fn(&mut Call<'_, '_>) -> Answer,
+}
+
+/// An operation that only reads.
+pub(crate) const fn read(
+    name: &'static str,
+    subject: &'static str,
+    run: fn(&mut Call<'_, '_>) -> Answer,
+) -> Operation {
+    Operation { name, class: Class::Read, subject, run }
+}
+
+/// An operation that writes.
+pub(crate) const fn write(
+    name: &'static str,
+    subject: &'static str,
+    run: fn(&mut Call<'_, '_>) -> Answer,
+) -> Operation {
+    Operation { name, class: Class::Write, subject, run }
+}
+
+/// A service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Service {
+    /// Its name in the credential scope.
+    pub(crate) name: &'static str,
+    pub(crate) protocol: Protocol,
+    pub(crate) operations: &'static [Operation],
+}
+
+/// All services.
+pub(crate) const SERVICES: [Service; 9] = [
+    Service {
+        name: "sts",
+        protocol: Protocol::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
+        operations: sts::OPERATIONS,
+    },
+    Service {
+        name: "iam",
+        protocol: Protocol::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
+        operations: iam::OPERATIONS,
+    },
+    Service {
+        name: "ec2",
+        protocol: Protocol::Ec2 { namespace: "http://ec2.amazonaws.com/doc/2016-11-15/" },
+        operations: ec2::OPERATIONS,
+    },
+    Service { name: "eks", protocol: Protocol::RestJson, operations: eks::OPERATIONS },
+    Service {
+        name: "sqs",
+        protocol: Protocol::Json {
+            version: "1.0",
+            prefix: "AmazonSQS",
+            kind: "com.amazonaws.sqs#",
+        },
+        operations: sqs::OPERATIONS,
+    },
+    Service {
+        name: "events",
+        protocol: Protocol::Json { version: "1.1", prefix: "AWSEvents", kind: "" },
+        operations: events::OPERATIONS,
+    },
+    Service {
+        name: "autoscaling",
+        protocol: Protocol::Query { namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" },
+        operations: autoscaling::OPERATIONS,
+    },
+    Service {
+        name: "elasticloadbalancing",
+        protocol: Protocol::Query {
+            namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+        },
+        operations: elasticloadbalancing::OPERATIONS,
+    },
+    Service {
+        name: "ssm",
+        protocol: Protocol::Json { version: "1.1", prefix: "AmazonSSM", kind: "" },
+        operations: ssm::OPERATIONS,
+    },
 ];
 
-/// The protocol of a service.
-pub(crate) fn protocol_of(service: &str) -> Option<Protocol> {
-    SERVICES.iter().find(|(name, _)| *name == service).map(|(_, protocol)| *protocol)
+/// The service of that scope.
+pub(crate) fn service(name: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|service| service.name == name)
 }
 
-/// Carries out an operation.
-pub(crate) fn call(
-    context: &Context,
-    transaction: &mut Transaction<'_>,
-    principal: &Principal,
-    operation: &Operation,
-    input: &Input,
-) -> Result<Value, AwsError> {
-    let name = operation.name.as_str();
-    match operation.service.as_str() {
-        "sts" => sts::call(context, principal, name, input),
-        "iam" => iam::call(context, transaction, name, input),
-        "ec2" => ec2::call(context, transaction, name, input),
-        "eks" => eks::call(context, transaction, principal, name, input),
-        "sqs" => sqs::call(context, transaction, name, input),
-        "events" => events::call(context, transaction, name, input),
-        "autoscaling" | "elasticloadbalancing" => autoscaling::call(transaction, name),
-        "ssm" => ssm::call(context, name, input),
-        _ => Err(AwsError::unknown_operation(&operation.service, name)),
+impl Service {
+    /// The operation of that name.
+    pub(crate) fn operation(&self, name: &str) -> Option<&'static Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
     }
-}
-
-/// The class of an operation, from its name.
-pub(crate) fn class(name: &str) -> &'static str {
-    let reads = ["Describe", "List", "Get", "Simulate", "AssumeRole"];
-    if reads.iter().any(|prefix| name.starts_with(prefix)) { "read" } else { "write" }
 }

@@ -1,228 +1,393 @@
 //! The wire protocols: query, EC2's query, REST-JSON, JSON 1.0 and 1.1.
-
-use std::collections::BTreeMap;
+//!
+//! Decoding finds the operation's name and its [`Input`]; encoding writes an answer or a refusal in
+//! the protocol's own shape and with the protocol's own word for what means the same everywhere.
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use percent_encoding::percent_decode_str;
-use quick_xml::escape::escape;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::AwsError;
+use super::refusal::Code;
+use super::{Answer, Input, Refusal, eks};
 
 /// How a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// Form in, XML with a result wrapper out, lists `member.N`.
-    Query { version: &'static str },
-    /// Form in, XML without a wrapper out, lists `.N` and `<item>`.
-    Ec2 { version: &'static str },
+    /// Form in, XML with a result wrapper out, lists `member`.
+    Query { namespace: &'static str },
+    /// Form in, XML without a wrapper out, lists `item`.
+    Ec2 { namespace: &'static str },
     /// Paths and JSON bodies.
     RestJson,
-    /// A target header and JSON bodies.
-    Json { version: &'static str, prefix: &'static str },
+    /// A target header and JSON bodies; `kind` is what stands before an error's name.
+    Json { version: &'static str, prefix: &'static str, kind: &'static str },
 }
 
-/// An operation of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Operation {
-    pub(crate) service: String,
-    pub(crate) name: String,
+/// A request on the wire.
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a http::Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
 }
 
-/// What an operation was given, in whichever shape its protocol has.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Input {
-    /// Form fields, or query parameters of REST.
-    pub(crate) form: BTreeMap<String, String>,
-    /// JSON body.
-    pub(crate) json: Value,
-    /// Labels of a REST path, decoded, in order.
-    pub(crate) path: Vec<String>,
-}
-
-impl Input {
-    /// A form field.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.form.get(name).map(String::as_str)
-    }
-
-    /// A form field that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, AwsError> {
-        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| {
-            AwsError::bad("ValidationError", format!("1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must not be null"))
-        })
-    }
-
-    /// A text of the JSON body.
-    pub(crate) fn string(&self, name: &str) -> Option<&str> {
-        self.json.get(name)?.as_str()
-    }
-
-    /// `prefix.1`, `prefix.2`, …
-    pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
-        (1..).map_while(|number| self.form.get(&format!("{prefix}.{number}")).cloned()).collect()
-    }
-
-    /// A label of the path.
-    pub(crate) fn label(&self, index: usize) -> &str {
-        self.path.get(index).map_or("", String::as_str)
-    }
-}
-
-/// Decodes a request of a service.
-pub(crate) fn decode(
-    service: &str,
-    protocol: Protocol,
-    method: &Method,
-    uri: &http::Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(Operation, Input), AwsError> {
-    let operation = |name: &str| Operation { service: service.to_owned(), name: name.to_owned() };
-    let query = form(uri.query().unwrap_or_default().as_bytes());
-    match protocol {
-        Protocol::Query { .. } | Protocol::Ec2 { .. } => {
-            let mut fields = query;
-            fields.extend(form(body));
-            let name = fields.get("Action").cloned().ok_or_else(|| AwsError::bad("MissingAction", "The request must contain the parameter Action"))?;
-            Ok((operation(&name), Input { form: fields, ..Input::default() }))
-        }
-        Protocol::Json { prefix, .. } => {
-            let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let name = target.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')).ok_or_else(|| AwsError::bad("UnknownOperationException", format!("unknown target {target}")))?;
-            let json = serde_json::from_slice(body).map_err(|error| AwsError::bad("SerializationException", format!("not JSON: {error}")))?;
-            Ok((operation(name), Input { json, ..Input::default() }))
-        }
-        Protocol::RestJson => {
-            let (name, path) = super::eks::route(method, uri.path()).ok_or_else(|| AwsError::new(404, "UnknownOperationException", format!("no operation of eks at {method} {}", uri.path())))?;
-            let json = if body.is_empty() {
-                json!({})
-            } else {
-                serde_json::from_slice(body).map_err(|error| AwsError::bad("SerializationException", format!("not JSON: {error}")))?
-            };
-            Ok((operation(name), Input { form: query, json, path }))
+impl Protocol {
+    /// Finds the operation's name and its input.
+    pub(crate) fn decode(self, request: &Request<'_>) -> Result<(String, Input), Refusal> {
+        match self {
+            Self::Query { .. } | Self::Ec2 { .. } => {
+                let mut fields = form(request.uri.query().unwrap_or_default().as_bytes());
+                fields.extend(form(request.body));
+                let input = Input::from_form(fields.into_iter());
+                let name = input.text("Action").map(str::to_owned);
+                let missing = || {
+                    Refusal::bad("MissingAction", "The request must contain the parameter Action")
+                };
+                Ok((name.ok_or_else(missing)?, input))
+            }
+            Self::Json { prefix, .. } => {
+                let target = request.headers.get("x-amz-target");
+                let target = target.and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let name = target.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+                let unknown = || {
+                    Refusal::of(400, Code::UnknownOperation, format!("unknown target `{target}`"))
+                };
+                Ok((name.ok_or_else(unknown)?.to_owned(), Input::from_json(body(request.body)?)))
+            }
+            Self::RestJson => decode_rest(request),
         }
     }
+
+    /// The answer on the wire.
+    pub(crate) fn encode(
+        self,
+        operation: &str,
+        version: Option<&str>,
+        request_id: &str,
+        answer: &Answer,
+    ) -> Response<String> {
+        let (status, content_type, body) = match self {
+            Self::Query { namespace } => {
+                let namespace = in_version(namespace, version);
+                (status(answer), "text/xml", query(operation, &namespace, request_id, answer))
+            }
+            Self::Ec2 { namespace } => {
+                let body = ec2(operation, namespace, request_id, answer);
+                (status(answer), "text/xml;charset=UTF-8", body)
+            }
+            Self::RestJson => (status(answer), "application/json", self.json(answer)),
+            Self::Json { version: "1.0", .. } => {
+                (status(answer), "application/x-amz-json-1.0", self.json(answer))
+            }
+            Self::Json { .. } => (status(answer), "application/x-amz-json-1.1", self.json(answer)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        let mut put = |name: &'static str, value: &str| {
+            // A code is a word; one that no header carries would be one of the script's faults.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        put("content-type", content_type);
+        put("x-amzn-requestid", request_id);
+        if let Err(refusal) = answer {
+            let code = self.code(&refusal.code);
+            if matches!(self, Self::RestJson) {
+                put("x-amzn-errortype", &code);
+            }
+            if matches!(self, Self::Json { prefix: "AmazonSQS", .. }) {
+                put("x-amzn-query-error", &format!("{};Sender", sqs_query_code(&code)));
+            }
+        }
+        response
+    }
+
+    fn json(self, answer: &Answer) -> String {
+        match answer {
+            Ok(value) => value.to_string(),
+            Err(refusal) => {
+                let mut entries = Map::new();
+                if let Self::Json { kind, .. } = self {
+                    let name = format!("{kind}{}", self.code(&refusal.code));
+                    entries.insert("__type".to_owned(), json!(name));
+                }
+                entries.insert("message".to_owned(), json!(refusal.message));
+                entries.extend(refusal.details.clone());
+                Value::Object(entries).to_string()
+            }
+        }
+    }
+
+    /// The protocol's word for a code.
+    pub(crate) fn code(self, code: &Code) -> String {
+        let words = match code {
+            Code::Own(code) => return code.clone(),
+            // query, EC2, REST-JSON, JSON
+            Code::Invalid => [
+                "ValidationError",
+                "InvalidParameterValue",
+                "InvalidParameterException",
+                "ValidationException",
+            ],
+            Code::NotSimulated => ["NotSimulated"; 4],
+            Code::UnknownOperation => [
+                "InvalidAction",
+                "InvalidAction",
+                "UnknownOperationException",
+                "UnknownOperationException",
+            ],
+            Code::Unreadable => [
+                "MalformedQueryString",
+                "MalformedQueryString",
+                "SerializationException",
+                "SerializationException",
+            ],
+            Code::MissingAuthentication => [
+                "MissingAuthenticationToken",
+                "MissingAuthenticationToken",
+                "MissingAuthenticationTokenException",
+                "MissingAuthenticationTokenException",
+            ],
+            Code::UnknownAccessKey => [
+                "InvalidClientTokenId",
+                "AuthFailure",
+                "UnrecognizedClientException",
+                "UnrecognizedClientException",
+            ],
+            Code::WrongSignature => [
+                "SignatureDoesNotMatch",
+                "AuthFailure",
+                "InvalidSignatureException",
+                "InvalidSignatureException",
+            ],
+            Code::ExpiredSignature => [
+                "SignatureDoesNotMatch",
+                "RequestExpired",
+                "InvalidSignatureException",
+                "InvalidSignatureException",
+            ],
+            Code::ExpiredToken => {
+                ["ExpiredToken", "RequestExpired", "ExpiredTokenException", "ExpiredTokenException"]
+            }
+            Code::Throttled => {
+                ["Throttling", "RequestLimitExceeded", "ThrottlingException", "ThrottlingException"]
+            }
+            Code::Failure => {
+                ["InternalFailure", "InternalError", "ServerException", "InternalFailure"]
+            }
+        };
+        let place = match self {
+            Self::Query { .. } => 0,
+            Self::Ec2 { .. } => 1,
+            Self::RestJson => 2,
+            Self::Json { .. } => 3,
+        };
+        words[place].to_owned()
+    }
 }
 
-fn form(bytes: &[u8]) -> BTreeMap<String, String> {
+fn status(answer: &Answer) -> StatusCode {
+    let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn form(bytes: &[u8]) -> Vec<(String, String)> {
     url::form_urlencoded::parse(bytes).into_owned().collect()
 }
 
-/// Labels of a path, decoded.
-pub(crate) fn segments(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !part.is_empty()).map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
-}
-
-/// The answer of an operation as bytes on the wire.
-pub(crate) fn encode(protocol: Protocol, operation: &Operation, request_id: &str, answer: &Result<Value, AwsError>) -> Response<Vec<u8>> {
-    let (status, content_type, body) = match (protocol, answer) {
-        (Protocol::Query { version }, Ok(value)) => (200, "text/xml", query_answer(operation, version, request_id, value)),
-        (Protocol::Query { version }, Err(error)) => (error.status, "text/xml", query_error(operation, version, request_id, error)),
-        (Protocol::Ec2 { version }, Ok(value)) => (200, "text/xml;charset=UTF-8", ec2_answer(operation, version, request_id, value)),
-        (Protocol::Ec2 { .. }, Err(error)) => (error.status, "text/xml;charset=UTF-8", ec2_error(request_id, error)),
-        (Protocol::RestJson, Ok(value)) => (200, "application/json", value.to_string()),
-        (Protocol::RestJson, Err(error)) => (error.status, "application/json", json!({"message": error.message}).to_string()),
-        (Protocol::Json { version: "1.0", .. }, Ok(value)) => (200, "application/x-amz-json-1.0", value.to_string()),
-        (Protocol::Json { version: "1.0", .. }, Err(error)) => (error.status, "application/x-amz-json-1.0", json_error("com.amazonaws.sqs#", error)),
-        (Protocol::Json { .. }, Ok(value)) => (200, "application/x-amz-json-1.1", value.to_string()),
-        (Protocol::Json { .. }, Err(error)) => (error.status, "application/x-amz-json-1.1", json_error("", error)),
-    };
-    let mut response = Response::new(body.into_bytes());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    let mut put = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
-        }
-    };
-    put("content-type", content_type);
-    put("x-amzn-requestid", request_id);
-    if let Err(error) = answer {
-        put("x-amzn-errortype", &error.code);
-        if operation.service == "sqs" {
-            put("x-amzn-query-error", &format!("{};Sender", query_code(&error.code)));
-        }
+fn body(bytes: &[u8]) -> Result<Value, Refusal> {
+    if bytes.is_empty() {
+        return Ok(json!({}));
     }
-    response
+    let unreadable = |why: String| Refusal::of(400, Code::Unreadable, why);
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| unreadable(format!("the body is not JSON: {error}")))?;
+    if value.is_object() { Ok(value) } else { Err(unreadable("the body is not a map".to_owned())) }
 }
 
-/// The code that SQS had when it spoke the query protocol.
-fn query_code(code: &str) -> String {
+/// Labels of the path, parameters of the query and fields of the body, in one map.
+fn decode_rest(request: &Request<'_>) -> Result<(String, Input), Refusal> {
+    let path = request.uri.path();
+    let Some((name, labels)) = eks::routes::find(request.method, path) else {
+        let what = format!("eks has no operation at {} {path}", request.method);
+        return Err(Refusal::of(404, Code::UnknownOperation, what));
+    };
+    let mut whole = body(request.body)?;
+    if let Some(entries) = whole.as_object_mut() {
+        for (key, value) in form(request.uri.query().unwrap_or_default().as_bytes()) {
+            match entries.get_mut(&key) {
+                Some(Value::Array(there)) => there.push(json!(value)),
+                Some(there) => *there = json!([there, value]),
+                None => drop(entries.insert(key, json!(value))),
+            }
+        }
+        entries.extend(labels.into_iter().map(|(key, value)| (key.to_owned(), json!(value))));
+    }
+    Ok((name.to_owned(), Input::from_json(whole)))
+}
+
+/// The code that SQS had when it spoke the query protocol; SDKs map it to their old errors.
+fn sqs_query_code(code: &str) -> &str {
     match code {
-        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
-        "QueueNameExists" => "QueueAlreadyExists".to_owned(),
-        "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently".to_owned(),
-        other => other.to_owned(),
+        "com.amazonaws.sqs#QueueDoesNotExist" | "QueueDoesNotExist" => {
+            "AWS.SimpleQueueService.NonExistentQueue"
+        }
+        "QueueNameExists" => "QueueAlreadyExists",
+        "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently",
+        other => other,
     }
 }
 
-fn json_error(prefix: &str, error: &AwsError) -> String {
-    json!({"__type": format!("{prefix}{}", error.code), "message": error.message}).to_string()
-}
-
-fn namespace(operation: &Operation, version: &str) -> String {
-    let host = if operation.service == "elasticloadbalancing" { "elasticloadbalancing" } else { operation.service.as_str() };
-    match host {
-        "autoscaling" => format!("http://autoscaling.amazonaws.com/doc/{version}/"),
-        other => format!("https://{other}.amazonaws.com/doc/{version}/"),
+/// Two generations of load balancing share one scope; the answer's namespace is the asked one's.
+fn in_version(namespace: &str, version: Option<&str>) -> String {
+    let asked =
+        version.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'));
+    match (namespace.split_once("/doc/"), asked) {
+        (Some((host, _)), Some(version)) => format!("{host}/doc/{version}/"),
+        _ => namespace.to_owned(),
     }
 }
 
-fn query_answer(operation: &Operation, version: &str, request_id: &str, value: &Value) -> String {
-    let name = &operation.name;
-    let mut body = String::new();
-    members(&mut body, value, "member");
-    format!(
-        "<{name}Response xmlns=\"{}\"><{name}Result>{body}</{name}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{name}Response>",
-        namespace(operation, version)
-    )
+fn query(operation: &str, namespace: &str, request_id: &str, answer: &Answer) -> String {
+    match answer {
+        Ok(value) => {
+            let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
+            xml(&mut out, value, "member");
+            out.push_str(&format!(
+                "</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+            ));
+            out
+        }
+        Err(refusal) => {
+            let kind = if refusal.status < 500 { "Sender" } else { "Receiver" };
+            let code = Protocol::Query { namespace: "" }.code(&refusal.code);
+            format!(
+                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+                escape(&code),
+                escape(&refusal.message)
+            )
+        }
+    }
 }
 
-fn query_error(operation: &Operation, version: &str, request_id: &str, error: &AwsError) -> String {
-    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
-    format!(
-        "<ErrorResponse xmlns=\"{}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
-        namespace(operation, version),
-        escape(&error.code),
-        escape(&error.message)
-    )
+fn ec2(operation: &str, namespace: &str, request_id: &str, answer: &Answer) -> String {
+    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+    match answer {
+        Ok(value) => {
+            let mut out = format!(
+                "{head}<{operation}Response xmlns=\"{namespace}\"><requestId>{request_id}</requestId>"
+            );
+            xml(&mut out, value, "item");
+            out.push_str(&format!("</{operation}Response>"));
+            out
+        }
+        Err(refusal) => {
+            let code = Protocol::Ec2 { namespace: "" }.code(&refusal.code);
+            format!(
+                "{head}<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>",
+                escape(&code),
+                escape(&refusal.message)
+            )
+        }
+    }
 }
 
-fn ec2_answer(operation: &Operation, version: &str, request_id: &str, value: &Value) -> String {
-    let name = &operation.name;
-    let mut body = String::new();
-    members(&mut body, value, "item");
-    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><{name}Response xmlns=\"http://ec2.amazonaws.com/doc/{version}/\"><requestId>{request_id}</requestId>{body}</{name}Response>")
-}
-
-fn ec2_error(request_id: &str, error: &AwsError) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>",
-        escape(&error.code),
-        escape(&error.message)
-    )
-}
-
-/// A JSON value as XML: maps are elements, lists repeat `item`.
-fn members(out: &mut String, value: &Value, item: &str) {
+/// A JSON value as XML: maps are elements, lists repeat `item`, null is left out.
+fn xml(out: &mut String, value: &Value, item: &str) {
+    let element = |out: &mut String, name: &str, inner: &Value| {
+        out.push('<');
+        out.push_str(name);
+        out.push('>');
+        xml(out, inner, item);
+        out.push_str("</");
+        out.push_str(name);
+        out.push('>');
+    };
     match value {
         Value::Object(entries) => {
             for (name, inner) in entries.iter().filter(|(_, inner)| !inner.is_null()) {
-                out.push_str(&format!("<{name}>"));
-                members(out, inner, item);
-                out.push_str(&format!("</{name}>"));
+                element(out, name, inner);
             }
         }
         Value::Array(items) => {
             for inner in items {
-                out.push_str(&format!("<{item}>"));
-                members(out, inner, item);
-                out.push_str(&format!("</{item}>"));
+                element(out, item, inner);
             }
         }
-        Value::String(text) => out.push_str(&escape(text.as_str())),
+        Value::String(text) => out.push_str(&escape(text)),
         Value::Null => {}
         other => out.push_str(&other.to_string()),
+    }
+}
+
+/// Escaped for XML 1.0; characters that it cannot carry at all are replaced, as AWS does.
+fn escape(text: &str) -> String {
+    let carried: String = text
+        .chars()
+        .map(|one| match one {
+            '\t' | '\n' | '\r' => one,
+            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+            _ => one,
+        })
+        .collect();
+    quick_xml::escape::escape(carried.as_str()).replace('\r', "&#13;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUERY: Protocol =
+        Protocol::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" };
+    const EC2: Protocol = Protocol::Ec2 { namespace: "http://ec2.amazonaws.com/doc/2016-11-15/" };
+    const JSON: Protocol = Protocol::Json { version: "1.1", prefix: "AWSEvents", kind: "" };
+
+    #[test]
+    fn query_answers() {
+        let answer =
+            Ok(json!({"Roles": [{"Name": "a&b"}, {"Name": "c"}], "Absent": null, "Is": true}));
+        assert_eq!(
+            QUERY.encode("ListRoles", None, "r-1", &answer).body(),
+            "<ListRolesResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ListRolesResult>\
+             <Is>true</Is><Roles><member><Name>a&amp;b</Name></member><member><Name>c</Name></member></Roles>\
+             </ListRolesResult><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></ListRolesResponse>"
+        );
+        let refusal = Err(Refusal::new(404, "NoSuchEntity", "no <role>"));
+        let response = QUERY.encode("GetRole", None, "r-2", &refusal);
+        assert_eq!(response.status(), 404);
+        assert_eq!(
+            response.body(),
+            "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type>\
+             <Code>NoSuchEntity</Code><Message>no &lt;role&gt;</Message></Error><RequestId>r-2</RequestId></ErrorResponse>"
+        );
+    }
+
+    #[test]
+    fn ec2_answers() {
+        let answer = Ok(json!({"vpcSet": [{"vpcId": "vpc-1"}]}));
+        assert_eq!(
+            EC2.encode("DescribeVpcs", None, "r-1", &answer).body(),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><DescribeVpcsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">\
+             <requestId>r-1</requestId><vpcSet><item><vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>"
+        );
+        let refusal = Err(Refusal::of(403, Code::UnknownAccessKey, "no"));
+        assert!(EC2.encode("X", None, "r", &refusal).body().contains("<Code>AuthFailure</Code>"));
+    }
+
+    #[test]
+    fn json_refusals() {
+        let refusal = Err(Refusal::bad("ResourceNotFoundException", "gone"));
+        let response = JSON.encode("DescribeRule", None, "r", &refusal);
+        assert_eq!(response.body(), r#"{"__type":"ResourceNotFoundException","message":"gone"}"#);
+        let refusal = Err(Refusal::new(409, "ResourceInUseException", "m"));
+        let response = Protocol::RestJson.encode("CreateCluster", None, "r", &refusal);
+        assert_eq!(response.headers()["x-amzn-errortype"], "ResourceInUseException");
+        assert_eq!(response.body(), r#"{"message":"m"}"#);
+    }
+
+    #[test]
+    fn text_that_xml_cannot_carry_is_replaced() {
+        assert_eq!(escape("a\u{1}b\tc\r"), "a\u{fffd}b\tc&#13;");
     }
 }

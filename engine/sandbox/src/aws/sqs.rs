@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::tags::{self, Tags};
-use super::{AwsError, Input};
+use super::{Answer, Call, Input, Operation, Refusal, read, write};
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -18,24 +18,51 @@ struct Queue {
     created: i64,
 }
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
+pub(super) const OPERATIONS: &[Operation] = &[
+    write("CreateQueue", "QueueName", run),
+    read("GetQueueUrl", "QueueName", run),
+    read("ListQueues", "QueueNamePrefix", run),
+    read("GetQueueAttributes", "QueueUrl", run),
+    read("ListQueueTags", "QueueUrl", run),
+    write("SetQueueAttributes", "QueueUrl", run),
+    write("TagQueue", "QueueUrl", run),
+    write("UntagQueue", "QueueUrl", run),
+    write("DeleteQueue", "QueueUrl", run),
+];
+
+fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    dispatch(context, transaction, name, input)
+}
+
+fn dispatch(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Answer {
     match name {
         "CreateQueue" => create(context, transaction, input),
         "GetQueueUrl" => {
-            let queue = input.string("QueueName").unwrap_or_default();
+            let queue = input.text("QueueName").unwrap_or_default();
             find(transaction, queue)?;
             Ok(json!({"QueueUrl": url(context, queue)}))
         }
         "ListQueues" => {
-            let prefix = input.string("QueueNamePrefix").unwrap_or_default();
-            let urls: Vec<String> = transaction.list(QUEUES).iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, _)| url(context, name)).collect();
+            let prefix = input.text("QueueNamePrefix").unwrap_or_default();
+            let urls: Vec<String> = transaction
+                .list(QUEUES)
+                .iter()
+                .filter(|(name, _)| name.starts_with(prefix))
+                .map(|(name, _)| url(context, name))
+                .collect();
             Ok(json!({"QueueUrls": urls}))
         }
         "GetQueueAttributes" => attributes(context, transaction, input),
         "SetQueueAttributes" => {
             let queue = name_of(input);
             let mut found = find(transaction, &queue)?;
-            for (key, value) in input.json["Attributes"].as_object().into_iter().flatten() {
+            for (key, value) in input.value("Attributes").as_object().into_iter().flatten() {
                 if value.as_str() == Some("") {
                     found.attributes.remove(key);
                 } else {
@@ -48,14 +75,16 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
         "TagQueue" => {
             let queue = name_of(input);
             let mut found = find(transaction, &queue)?;
-            found.tags.extend(tags::from_json(&input.json["Tags"]));
+            found.tags.extend(tags::from_map(input.value("Tags")));
             transaction.put_as(QUEUES, &queue, &found);
             Ok(json!({}))
         }
         "UntagQueue" => {
             let queue = name_of(input);
             let mut found = find(transaction, &queue)?;
-            for key in input.json["TagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            for key in
+                input.value("TagKeys").as_array().into_iter().flatten().filter_map(Value::as_str)
+            {
                 found.tags.remove(key);
             }
             transaction.put_as(QUEUES, &queue, &found);
@@ -70,13 +99,12 @@ pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &
             transaction.put(DELETED, &queue, json!(at));
             Ok(json!({}))
         }
-        other => Err(AwsError::unknown_operation("sqs", other)),
+        other => Err(Refusal::unknown_operation("sqs", other)),
     }
 }
 
 fn url(context: &Context, queue: &str) -> String {
-    let endpoint = context.aws_endpoint.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    format!("{endpoint}/{}/{queue}", context.account)
+    format!("{}/{}/{queue}", context.addresses.aws(), context.account)
 }
 
 fn arn(context: &Context, queue: &str) -> String {
@@ -84,33 +112,41 @@ fn arn(context: &Context, queue: &str) -> String {
 }
 
 fn name_of(input: &Input) -> String {
-    input.string("QueueUrl").unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
+    input.text("QueueUrl").unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
-fn find(transaction: &Transaction<'_>, queue: &str) -> Result<Queue, AwsError> {
-    transaction.get_as(QUEUES, queue).ok_or_else(|| AwsError::bad("QueueDoesNotExist", "The specified queue does not exist."))
+fn find(transaction: &Transaction<'_>, queue: &str) -> Result<Queue, Refusal> {
+    transaction
+        .get_as(QUEUES, queue)
+        .ok_or_else(|| Refusal::bad("QueueDoesNotExist", "The specified queue does not exist."))
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
-    let queue = input.string("QueueName").unwrap_or_default().to_owned();
-    let wanted = input.json["Attributes"].as_object().cloned().unwrap_or_default();
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let queue = input.text("QueueName").unwrap_or_default().to_owned();
+    let wanted = input.value("Attributes").as_object().cloned().unwrap_or_default();
     if let Some(there) = transaction.get_as::<Queue>(QUEUES, &queue) {
         if wanted.iter().all(|(key, value)| there.attributes.get(key) == Some(value)) {
             return Ok(json!({"QueueUrl": url(context, &queue)}));
         }
-        return Err(AwsError::bad("QueueNameExists", "A queue already exists with the same name and a different value for attribute(s)"));
+        return Err(Refusal::bad(
+            "QueueNameExists",
+            "A queue already exists with the same name and a different value for attribute(s)",
+        ));
     }
     let deleted: Option<i64> = transaction.get_as(DELETED, &queue);
     if deleted.is_some_and(|at| transaction.now().as_second() - at < 60) {
-        return Err(AwsError::bad("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name."));
+        return Err(Refusal::bad(
+            "QueueDeletedRecently",
+            "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+        ));
     }
     let created = transaction.now().as_second();
-    let found = Queue { attributes: wanted, tags: tags::from_json(&input.json["tags"]), created };
+    let found = Queue { attributes: wanted, tags: tags::from_map(input.value("tags")), created };
     transaction.put_as(QUEUES, &queue, &found);
     Ok(json!({"QueueUrl": url(context, &queue)}))
 }
 
-fn attributes(context: &Context, transaction: &Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn attributes(context: &Context, transaction: &Transaction<'_>, input: &Input) -> Answer {
     let queue = name_of(input);
     let found = find(transaction, &queue)?;
     let mut all: Map<String, Value> = [
@@ -128,7 +164,13 @@ fn attributes(context: &Context, transaction: &Transaction<'_>, input: &Input) -
     all.insert("QueueArn".to_owned(), json!(arn(context, &queue)));
     all.insert("CreatedTimestamp".to_owned(), json!(found.created.to_string()));
     all.extend(found.attributes);
-    let names: Vec<&str> = input.json["AttributeNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let names: Vec<&str> = input
+        .value("AttributeNames")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if !names.contains(&"All") {
         all.retain(|key, _| names.contains(&key.as_str()));
     }

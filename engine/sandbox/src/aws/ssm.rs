@@ -1,18 +1,17 @@
 //! SSM: the public parameters behind `alias: al2023@…`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{AwsError, Input};
-use crate::world::{Context, ids};
+use super::{Answer, Call, Operation, Refusal, read};
+use crate::world::ids;
 
-pub(super) fn call(context: &Context, name: &str, input: &Input) -> Result<Value, AwsError> {
-    if name != "GetParameter" {
-        return Err(AwsError::unknown_operation("ssm", name));
-    }
-    let parameter = input.string("Name").unwrap_or_default();
+pub(super) const OPERATIONS: &[Operation] = &[read("GetParameter", "Name", get_parameter)];
+
+fn get_parameter(call: &mut Call<'_, '_>) -> Answer {
+    let parameter = call.input.required("Name")?;
     if !parameter.starts_with("/aws/service/eks/optimized-ami/") {
-        return Err(AwsError::bad("ParameterNotFound", ""));
+        return Err(Refusal::bad("ParameterNotFound", ""));
     }
-    let image = ids::ec2(context, "ami", parameter);
+    let image = ids::ec2(call.context, "ami", parameter);
     Ok(json!({"Parameter": {"Name": parameter, "Type": "String", "Value": image, "Version": 1}}))
 }

@@ -4,43 +4,49 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Input;
+use super::Refusal;
 
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// `Tags.member.N.Key/Value` of the query protocol.
-pub(crate) fn from_query(input: &Input, prefix: &str) -> Tags {
-    (1..)
-        .map_while(|number| {
-            let key = input.text(&format!("{prefix}.{number}.Key"))?;
-            Some((key.to_owned(), input.text(&format!("{prefix}.{number}.Value")).unwrap_or_default().to_owned()))
-        })
-        .collect()
+/// `[{Key, Value}]` of a request.
+pub(crate) fn from_list(list: &[Value]) -> Tags {
+    let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
+    list.iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
 }
 
-/// `[{Key, Value}]`
-pub(crate) fn to_list(tags: &Tags) -> Value {
-    tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
-}
-
-/// `[{key, value}]`, as EC2 writes it.
-pub(crate) fn to_ec2(tags: &Tags) -> Value {
-    tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
-}
-
-/// `{key: value}` of a JSON body.
-pub(crate) fn from_json(value: &Value) -> Tags {
-    value
-        .as_object()
-        .into_iter()
-        .flatten()
+/// `{key: value}` of a request or a document.
+pub(crate) fn from_map(value: &Value) -> Tags {
+    let entries = value.as_object().into_iter().flatten();
+    entries
         .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
         .collect()
 }
 
-/// `[{Key, Value}]` of a JSON body.
-pub(crate) fn from_json_list(value: &Value) -> Tags {
-    let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
-    value.as_array().into_iter().flatten().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()
+/// `[{Key, Value}]`
+pub(crate) fn to_list(tags: &Tags) -> Vec<Value> {
+    tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+}
+
+/// What every service refuses.
+pub(crate) fn check(tags: &Tags, invalid: impl Fn(String) -> Refusal) -> Result<(), Refusal> {
+    for (key, value) in tags {
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err(invalid(format!("The tag key '{key}' must have 1 to 128 characters")));
+        }
+        if value.chars().count() > 256 {
+            return Err(invalid(format!(
+                "The value of tag '{key}' must have at most 256 characters"
+            )));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            return Err(invalid(format!(
+                "The tag key '{key}' begins with aws:, which is reserved for AWS"
+            )));
+        }
+    }
+    if tags.len() > 50 {
+        return Err(invalid("A resource can have at most 50 tags".to_owned()));
+    }
+    Ok(())
 }

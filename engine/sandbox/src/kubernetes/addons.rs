@@ -9,11 +9,22 @@ use crate::store::Transaction;
 use crate::world::Context;
 
 /// Applies the objects of an add-on.
-pub(crate) fn install(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, addon: &str, version: &str, configuration: &Value) {
+pub(crate) fn install(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    addon: &str,
+    version: &str,
+    configuration: &Value,
+) {
     let objects = match addon {
         "coredns" => coredns(version, configuration),
-        "kube-proxy" => vec![daemon("kube-proxy", "kube-proxy", version, configuration, json!({"cpu": "100m"}))],
-        "vpc-cni" => vec![daemon("aws-node", "aws-node", version, configuration, json!({"cpu": "50m"}))],
+        "kube-proxy" => {
+            vec![daemon("kube-proxy", "kube-proxy", version, configuration, json!({"cpu": "100m"}))]
+        }
+        "vpc-cni" => {
+            vec![daemon("aws-node", "aws-node", version, configuration, json!({"cpu": "50m"}))]
+        }
         _ => Vec::new(),
     };
     for declared in objects {
@@ -21,10 +32,19 @@ pub(crate) fn install(context: &Context, transaction: &mut Transaction<'_>, clus
         let collection = super::collection(cluster, group, plural);
         let key = object::key(&declared);
         let before = transaction.get(&collection, &key);
-        let kind = super::kinds::built_in().iter().find(|kind| kind.group == group && kind.plural == plural);
+        let kind = super::kinds::built_in()
+            .iter()
+            .find(|kind| kind.group == group && kind.plural == plural);
         let Some(kind) = kind else { continue };
         let time = object::timestamp(transaction);
-        let merged = managed_fields::apply(before.as_deref(), &declared, &schema::root(kind), "eks", true, &time);
+        let merged = managed_fields::apply(
+            before.as_deref(),
+            &declared,
+            &schema::root(kind),
+            "eks",
+            true,
+            &time,
+        );
         let Ok(mut merged) = merged else { continue };
         super::defaults::apply(context, transaction, cluster, kind, &mut merged, before.as_deref());
         super::put(context, transaction, cluster, group, plural, merged);
@@ -44,7 +64,13 @@ fn place(object: &Value) -> (&'static str, &'static str) {
 
 fn objects(addon: &str) -> &'static [(&'static str, &'static str, &'static str)] {
     match addon {
-        "coredns" => &[("apps", "deployments", "kube-system/coredns"), ("", "services", "kube-system/kube-dns"), ("", "configmaps", "kube-system/coredns"), ("", "serviceaccounts", "kube-system/coredns"), ("policy", "poddisruptionbudgets", "kube-system/coredns")],
+        "coredns" => &[
+            ("apps", "deployments", "kube-system/coredns"),
+            ("", "services", "kube-system/kube-dns"),
+            ("", "configmaps", "kube-system/coredns"),
+            ("", "serviceaccounts", "kube-system/coredns"),
+            ("policy", "poddisruptionbudgets", "kube-system/coredns"),
+        ],
         "kube-proxy" => &[("apps", "daemonsets", "kube-system/kube-proxy")],
         _ => &[("apps", "daemonsets", "kube-system/aws-node")],
     }
@@ -58,7 +84,11 @@ pub(crate) fn remove(transaction: &mut Transaction<'_>, cluster: &str, addon: &s
 }
 
 /// Why an add-on's workload is not ready; `None` when it is.
-pub(crate) fn not_ready(transaction: &Transaction<'_>, cluster: &str, addon: &str) -> Option<String> {
+pub(crate) fn not_ready(
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    addon: &str,
+) -> Option<String> {
     let (group, plural, key) = objects(addon).first()?;
     let workload = super::get(transaction, cluster, group, plural, key)?;
     let status = &workload["status"];
@@ -66,16 +96,25 @@ pub(crate) fn not_ready(transaction: &Transaction<'_>, cluster: &str, addon: &st
         let wanted = workload["spec"]["replicas"].as_i64().unwrap_or(0);
         let ready = status["readyReplicas"].as_i64().unwrap_or(0);
         let updated = status["updatedReplicas"].as_i64().unwrap_or(0);
-        return (ready < wanted || updated < wanted).then(|| "The add-on is unhealthy because it doesn't have the desired number of replicas.".to_owned());
+        return (ready < wanted || updated < wanted).then(|| {
+            "The add-on is unhealthy because it doesn't have the desired number of replicas."
+                .to_owned()
+        });
     }
     // Without nodes a daemon set is complete.
     let wanted = status["desiredNumberScheduled"].as_i64().unwrap_or(0);
     let ready = status["numberReady"].as_i64().unwrap_or(0);
-    (ready < wanted).then(|| "The add-on is unhealthy because it doesn't have the desired number of replicas.".to_owned())
+    (ready < wanted).then(|| {
+        "The add-on is unhealthy because it doesn't have the desired number of replicas.".to_owned()
+    })
 }
 
 fn resources(configuration: &Value, default: Value) -> Value {
-    if configuration["resources"].is_object() { configuration["resources"].clone() } else { default }
+    if configuration["resources"].is_object() {
+        configuration["resources"].clone()
+    } else {
+        default
+    }
 }
 
 fn coredns(version: &str, configuration: &Value) -> Vec<Value> {
@@ -83,10 +122,15 @@ fn coredns(version: &str, configuration: &Value) -> Vec<Value> {
     let replicas = configuration["replicaCount"].as_i64().unwrap_or(2);
     let mut annotations = configuration["podAnnotations"].as_object().cloned().unwrap_or_default();
     if let Some(compute) = configuration["computeType"].as_str() {
-        annotations.insert("eks.amazonaws.com/compute-type".to_owned(), json!(compute.to_lowercase()));
+        annotations
+            .insert("eks.amazonaws.com/compute-type".to_owned(), json!(compute.to_lowercase()));
     }
-    let limits = resources(configuration, json!({"limits": {"memory": "170Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}));
-    let mut metadata = json!({"labels": {"eks.amazonaws.com/component": "coredns", "k8s-app": "kube-dns"}});
+    let limits = resources(
+        configuration,
+        json!({"limits": {"memory": "170Mi"}, "requests": {"cpu": "100m", "memory": "70Mi"}}),
+    );
+    let mut metadata =
+        json!({"labels": {"eks.amazonaws.com/component": "coredns", "k8s-app": "kube-dns"}});
     if !annotations.is_empty() {
         metadata["annotations"] = json!(annotations);
     }
@@ -122,7 +166,13 @@ fn coredns(version: &str, configuration: &Value) -> Vec<Value> {
     vec![account, config, service, budget, deployment]
 }
 
-fn daemon(name: &str, container: &str, version: &str, configuration: &Value, requests: Value) -> Value {
+fn daemon(
+    name: &str,
+    container: &str,
+    version: &str,
+    configuration: &Value,
+    requests: Value,
+) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": "kube-system", "labels": {"k8s-app": name}},
         "spec": {

@@ -15,7 +15,14 @@ fn or(target: &mut Value, field: &str, value: Value) {
 }
 
 /// Completes an object as the apiserver does.
-pub(super) fn apply(context: &Context, transaction: &Transaction<'_>, cluster: &str, kind: &Kind, wanted: &mut Value, before: Option<&Value>) {
+pub(super) fn apply(
+    context: &Context,
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    wanted: &mut Value,
+    before: Option<&Value>,
+) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => {
             pod_spec(&mut wanted["spec"]);
@@ -46,7 +53,11 @@ pub(super) fn apply(context: &Context, transaction: &Transaction<'_>, cluster: &
         ("apps", "daemonsets") => {
             let spec = &mut wanted["spec"];
             or(spec, "revisionHistoryLimit", json!(10));
-            or(spec, "updateStrategy", json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}));
+            or(
+                spec,
+                "updateStrategy",
+                json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
+            );
             pod_spec(&mut spec["template"]["spec"]);
         }
         ("batch", "jobs") => job(context, wanted),
@@ -62,7 +73,8 @@ pub(super) fn apply(context: &Context, transaction: &Transaction<'_>, cluster: &
             if let Some(texts) = wanted["stringData"].as_object().cloned() {
                 use base64::Engine as _;
                 for (key, text) in texts {
-                    let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().unwrap_or_default());
+                    let encoded = base64::engine::general_purpose::STANDARD
+                        .encode(text.as_str().unwrap_or_default());
                     wanted["data"][key] = json!(encoded);
                 }
                 if let Some(entries) = wanted.as_object_mut() {
@@ -92,7 +104,9 @@ fn structural(value: &mut Value, schema: &Value) {
                     entries.remove(name);
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| structural(item, &inner["items"])),
+            Value::Array(items) => {
+                items.iter_mut().for_each(|item| structural(item, &inner["items"]));
+            }
             child => structural(child, inner),
         }
     }
@@ -112,7 +126,10 @@ fn pod_spec(spec: &mut Value) {
     }
     for list in ["containers", "initContainers"] {
         for container in spec[list].as_array_mut().into_iter().flatten() {
-            let latest = container["image"].as_str().is_some_and(|image| image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains(':'));
+            let latest = container["image"].as_str().is_some_and(|image| {
+                image.ends_with(":latest")
+                    || !image.rsplit('/').next().unwrap_or_default().contains(':')
+            });
             or(container, "imagePullPolicy", json!(if latest { "Always" } else { "IfNotPresent" }));
             or(container, "resources", json!({}));
             or(container, "terminationMessagePath", json!("/dev/termination-log"));
@@ -127,7 +144,12 @@ fn pod_spec(spec: &mut Value) {
             }
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
                 if container[probe].is_object() {
-                    for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+                    for (field, value) in [
+                        ("timeoutSeconds", 1),
+                        ("periodSeconds", 10),
+                        ("successThreshold", 1),
+                        ("failureThreshold", 3),
+                    ] {
                         or(&mut container[probe], field, json!(value));
                     }
                     if container[probe]["httpGet"].is_object() {
@@ -156,7 +178,13 @@ fn job(context: &Context, wanted: &mut Value) {
     let uid = ids::uuid(context, &["job", &object::key(wanted)]);
     let name = wanted["metadata"]["name"].clone();
     let spec = &mut wanted["spec"];
-    for (field, value) in [("backoffLimit", json!(6)), ("completions", json!(1)), ("parallelism", json!(1)), ("suspend", json!(false)), ("completionMode", json!("NonIndexed"))] {
+    for (field, value) in [
+        ("backoffLimit", json!(6)),
+        ("completions", json!(1)),
+        ("parallelism", json!(1)),
+        ("suspend", json!(false)),
+        ("completionMode", json!("NonIndexed")),
+    ] {
         or(spec, field, value);
     }
     if spec["selector"].is_null() {
@@ -197,24 +225,55 @@ fn definition(wanted: &mut Value) {
 }
 
 /// What is wrong with an object: (field, message, reason).
-pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> Vec<(String, String, &'static str)> {
+pub(super) fn problems(
+    kind: &Kind,
+    wanted: &Value,
+    before: Option<&Value>,
+) -> Vec<(String, String, &'static str)> {
     let mut found = Vec::new();
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
-    let dns = |text: &str| !text.is_empty() && text.len() <= 253 && text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || matches!(one, '-' | '.')) && !text.starts_with(['-', '.']) && !text.ends_with(['-', '.']);
+    let dns = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 253
+            && text.chars().all(|one| {
+                one.is_ascii_lowercase() || one.is_ascii_digit() || matches!(one, '-' | '.')
+            })
+            && !text.starts_with(['-', '.'])
+            && !text.ends_with(['-', '.'])
+    };
     if !dns(name) && kind.group != "rbac.authorization.k8s.io" {
         found.push(("metadata.name".to_owned(), format!("Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"), "FieldValueInvalid"));
     }
-    let workload = matches!(kind.plural.as_str(), "deployments" | "replicasets" | "daemonsets" | "statefulsets") && kind.group == "apps";
+    let workload = matches!(
+        kind.plural.as_str(),
+        "deployments" | "replicasets" | "daemonsets" | "statefulsets"
+    ) && kind.group == "apps";
     if workload {
         let spec = &wanted["spec"];
         if !spec["selector"].is_object() {
-            found.push(("spec.selector".to_owned(), "Required value".to_owned(), "FieldValueRequired"));
+            found.push((
+                "spec.selector".to_owned(),
+                "Required value".to_owned(),
+                "FieldValueRequired",
+            ));
         } else if !super::selector::matches(&spec["template"], &spec["selector"]) {
-            found.push(("spec.template.metadata.labels".to_owned(), format!("Invalid value: {}: `selector` does not match template `labels`", spec["template"]["metadata"]["labels"]), "FieldValueInvalid"));
+            found.push((
+                "spec.template.metadata.labels".to_owned(),
+                format!(
+                    "Invalid value: {}: `selector` does not match template `labels`",
+                    spec["template"]["metadata"]["labels"]
+                ),
+                "FieldValueInvalid",
+            ));
         }
-        if let Some(before) = before.filter(|before| before["spec"]["selector"] != spec["selector"]) {
+        if let Some(before) = before.filter(|before| before["spec"]["selector"] != spec["selector"])
+        {
             let _ = before;
-            found.push(("spec.selector".to_owned(), format!("Invalid value: {}: field is immutable", spec["selector"]), "FieldValueInvalid"));
+            found.push((
+                "spec.selector".to_owned(),
+                format!("Invalid value: {}: field is immutable", spec["selector"]),
+                "FieldValueInvalid",
+            ));
         }
         containers(&spec["template"]["spec"], "spec.template.spec", &mut found);
     }
@@ -230,19 +289,32 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
 fn containers(spec: &Value, path: &str, found: &mut Vec<(String, String, &'static str)>) {
     let list = spec["containers"].as_array().cloned().unwrap_or_default();
     if list.is_empty() {
-        found.push((format!("{path}.containers"), "Required value".to_owned(), "FieldValueRequired"));
+        found.push((
+            format!("{path}.containers"),
+            "Required value".to_owned(),
+            "FieldValueRequired",
+        ));
     }
     for (index, container) in list.iter().enumerate() {
         for field in ["name", "image"] {
             if container[field].as_str().unwrap_or_default().is_empty() {
-                found.push((format!("{path}.containers[{index}].{field}"), "Required value".to_owned(), "FieldValueRequired"));
+                found.push((
+                    format!("{path}.containers[{index}].{field}"),
+                    "Required value".to_owned(),
+                    "FieldValueRequired",
+                ));
             }
         }
     }
 }
 
 /// Validation by a structural schema: types, required, enum, bounds.
-fn custom(value: &Value, schema: &Value, path: &str, found: &mut Vec<(String, String, &'static str)>) {
+fn custom(
+    value: &Value,
+    schema: &Value,
+    path: &str,
+    found: &mut Vec<(String, String, &'static str)>,
+) {
     let shown = if path.is_empty() { "<nil>" } else { path };
     let right = match schema["type"].as_str() {
         _ if schema["x-kubernetes-int-or-string"] == true => value.is_string() || value.is_i64(),
@@ -256,18 +328,27 @@ fn custom(value: &Value, schema: &Value, path: &str, found: &mut Vec<(String, St
     };
     if !right {
         let wanted = schema["type"].as_str().unwrap_or_default();
-        found.push((shown.to_owned(), format!("Invalid value: {value}: {shown} in body must be of type {wanted}"), "FieldValueTypeInvalid"));
+        found.push((
+            shown.to_owned(),
+            format!("Invalid value: {value}: {shown} in body must be of type {wanted}"),
+            "FieldValueTypeInvalid",
+        ));
         return;
     }
-    if let Some(allowed) = schema["enum"].as_array() {
-        if !allowed.contains(value) {
-            let listed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            found.push((shown.to_owned(), format!("Unsupported value: {value}: supported values: {}", listed.join(", ")), "FieldValueNotSupported"));
-        }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        let listed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        found.push((
+            shown.to_owned(),
+            format!("Unsupported value: {value}: supported values: {}", listed.join(", ")),
+            "FieldValueNotSupported",
+        ));
     }
     for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if value[required].is_null() {
-            let inner = if path.is_empty() { required.to_owned() } else { format!("{path}.{required}") };
+            let inner =
+                if path.is_empty() { required.to_owned() } else { format!("{path}.{required}") };
             found.push((inner, "Required value".to_owned(), "FieldValueRequired"));
         }
     }

@@ -27,7 +27,17 @@ pub(super) type Path = Vec<Step>;
 pub(super) type Fields = BTreeSet<Path>;
 
 /// Fields that nobody owns.
-const UNOWNED: [&str; 9] = ["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp"];
+const UNOWNED: [&str; 9] = [
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+    "deletionTimestamp",
+];
 
 /// The leaves of an object.
 pub(super) fn fields(object: &Value, place: &Place) -> Fields {
@@ -36,7 +46,12 @@ pub(super) fn fields(object: &Value, place: &Place) -> Fields {
         match name.as_str() {
             "apiVersion" | "kind" => {}
             "metadata" => {
-                for (inner, value) in value.as_object().into_iter().flatten().filter(|(inner, _)| !UNOWNED.contains(&inner.as_str())) {
+                for (inner, value) in value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(inner, _)| !UNOWNED.contains(&inner.as_str()))
+                {
                     let path = vec![Step::Field("metadata".to_owned()), Step::Field(inner.clone())];
                     walk(value, inner, &place.field("metadata"), path, &mut found);
                 }
@@ -207,16 +222,32 @@ pub(super) fn set_managers(object: &mut Value, managers: &[Manager]) {
 }
 
 /// After an update by a manager: it owns every leaf that it changed, the others lose those.
-pub(super) fn track_update(before: Option<&Value>, after: &mut Value, place: &Place, manager: &str, subresource: &str, time: &Value) {
+pub(super) fn track_update(
+    before: Option<&Value>,
+    after: &mut Value,
+    place: &Place,
+    manager: &str,
+    subresource: &str,
+    time: &Value,
+) {
     let had = before.map(|before| fields(before, place)).unwrap_or_default();
     let has = fields(after, place);
-    let changed: Fields = has.iter().filter(|path| !had.contains(*path) || before.is_none_or(|before| at(before, path) != at(after, path))).cloned().collect();
+    let changed: Fields = has
+        .iter()
+        .filter(|path| {
+            !had.contains(*path) || before.is_none_or(|before| at(before, path) != at(after, path))
+        })
+        .cloned()
+        .collect();
     let mut all = before.map(managers).unwrap_or_default();
     for one in &mut all {
-        one.fields.retain(|path| has.contains(path) && !(changed.contains(path) && one.name != manager));
+        one.fields
+            .retain(|path| has.contains(path) && !(changed.contains(path) && one.name != manager));
     }
     if !changed.is_empty() {
-        match all.iter_mut().find(|one| one.name == manager && one.operation == "Update" && one.subresource == subresource) {
+        match all.iter_mut().find(|one| {
+            one.name == manager && one.operation == "Update" && one.subresource == subresource
+        }) {
             Some(one) => {
                 one.fields.extend(changed);
                 one.time = time.clone();
@@ -250,7 +281,9 @@ fn at<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
 }
 
 fn has_key(item: &Value, key: &Map<String, Value>) -> bool {
-    key.iter().all(|(name, wanted)| item[name] == *wanted || (item[name].is_null() && name == "protocol" && wanted == "TCP"))
+    key.iter().all(|(name, wanted)| {
+        item[name] == *wanted || (item[name].is_null() && name == "protocol" && wanted == "TCP")
+    })
 }
 
 /// A field that another manager owns with another value.
@@ -261,18 +294,37 @@ pub(super) struct Conflict {
 }
 
 /// Applies what a manager declares.
-pub(super) fn apply(live: Option<&Value>, declared: &Value, place: &Place, manager: &str, force: bool, time: &Value) -> Result<Value, Vec<Conflict>> {
+pub(super) fn apply(
+    live: Option<&Value>,
+    declared: &Value,
+    place: &Place,
+    manager: &str,
+    force: bool,
+    time: &Value,
+) -> Result<Value, Vec<Conflict>> {
     let wanted = fields(declared, place);
     let mut all = live.map(managers).unwrap_or_default();
     let empty = json!({});
     let before = live.unwrap_or(&empty);
     let mut conflicts = Vec::new();
     for one in all.iter_mut().filter(|one| !(one.name == manager && one.operation == "Apply")) {
-        let clashing: Vec<Path> = wanted.iter().filter(|path| one.fields.contains(*path) && at(before, path) != at(declared, path) && !matches!(path.last(), Some(Step::Key(_)))).cloned().collect();
+        let clashing: Vec<Path> = wanted
+            .iter()
+            .filter(|path| {
+                one.fields.contains(*path)
+                    && at(before, path) != at(declared, path)
+                    && !matches!(path.last(), Some(Step::Key(_)))
+            })
+            .cloned()
+            .collect();
         if force {
             one.fields.retain(|path| !clashing.contains(path));
         } else {
-            conflicts.extend(clashing.iter().map(|path| Conflict { manager: one.name.clone(), field: show(path) }));
+            conflicts.extend(
+                clashing
+                    .iter()
+                    .map(|path| Conflict { manager: one.name.clone(), field: show(path) }),
+            );
         }
     }
     if !conflicts.is_empty() {
@@ -284,14 +336,28 @@ pub(super) fn apply(live: Option<&Value>, declared: &Value, place: &Place, manag
         .iter()
         .filter(|one| one.name == manager && one.operation == "Apply")
         .flat_map(|one| one.fields.iter().filter(|path| !wanted.contains(*path)).cloned())
-        .filter(|path| !all.iter().any(|one| !(one.name == manager && one.operation == "Apply") && one.fields.iter().any(|other| other.starts_with(path))))
+        .filter(|path| {
+            !all.iter().any(|one| {
+                !(one.name == manager && one.operation == "Apply")
+                    && one.fields.iter().any(|other| other.starts_with(path))
+            })
+        })
         .collect();
     // Deepest first, so that an item goes after its fields.
     for path in dropped.iter().rev() {
         remove(&mut merged, path);
     }
     all.retain(|one| !(one.name == manager && one.operation == "Apply"));
-    all.insert(0, Manager { name: manager.to_owned(), operation: "Apply".to_owned(), subresource: String::new(), time: time.clone(), fields: wanted });
+    all.insert(
+        0,
+        Manager {
+            name: manager.to_owned(),
+            operation: "Apply".to_owned(),
+            subresource: String::new(),
+            time: time.clone(),
+            fields: wanted,
+        },
+    );
     set_managers(&mut merged, &all);
     Ok(merged)
 }
@@ -303,7 +369,8 @@ fn show(path: &[Step]) -> String {
             Step::Field(name) => text.push_str(&format!(".{name}")),
             Step::Key(key) => {
                 let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-                let pairs: Vec<String> = key.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let pairs: Vec<String> =
+                    key.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 text.push_str(&format!("[{}]", pairs.join(",")));
             }
             Step::Value(value) => text.push_str(&format!("[={value}]")),
@@ -352,7 +419,8 @@ fn merge_field(target: &mut Value, name: &str, value: &Value, parent: &Place) {
 fn merge_items(target: &mut Value, items: &[Value], keys: &[String], place: &Place) {
     let Some(there) = target.as_array_mut() else { return };
     for item in items {
-        let key: Map<String, Value> = serde_json::from_str(&item_key(item, keys)).unwrap_or_default();
+        let key: Map<String, Value> =
+            serde_json::from_str(&item_key(item, keys)).unwrap_or_default();
         match there.iter_mut().find(|one| has_key(one, &key)) {
             Some(one) => merge(one, item, place),
             None => there.push(item.clone()),
@@ -368,7 +436,9 @@ fn remove(object: &mut Value, path: &[Step]) {
             Step::Field(name) => value.get_mut(name),
             Step::Key(key) => {
                 let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-                value.as_array_mut().and_then(|items| items.iter_mut().find(|item| has_key(item, &key)))
+                value
+                    .as_array_mut()
+                    .and_then(|items| items.iter_mut().find(|item| has_key(item, &key)))
             }
             Step::Value(_) => None,
         };
@@ -389,8 +459,13 @@ fn remove(object: &mut Value, path: &[Step]) {
         }
         Step::Value(text) => {
             if let Some(items) = value.as_array_mut() {
-                items.retain(|item| item.to_string() != *text);
+                items.retain(|item| !is_item(item, text));
             }
         }
     }
+}
+
+/// A value of a set is named by its JSON text.
+fn is_item(item: &Value, text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|wanted| wanted == *item)
 }

@@ -32,6 +32,15 @@ pub(crate) fn collection(cluster: &str, group: &str, plural: &str) -> String {
     format!("kubernetes/{cluster}/{group}/{plural}")
 }
 
+/// Kinds that are built in, as `plural.group`.
+pub(crate) fn built_in_kinds() -> Vec<String> {
+    kinds::built_in()
+        .iter()
+        .map(|kind| format!("{}.{}", kind.plural, kind.group))
+        .map(|name| name.trim_end_matches('.').to_owned())
+        .collect()
+}
+
 /// What every new cluster holds.
 pub(crate) fn bootstrap(context: &Context, transaction: &mut Transaction<'_>, cluster: &str) {
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
@@ -73,7 +82,14 @@ pub(crate) fn delete_cluster(transaction: &mut Transaction<'_>, cluster: &str) {
 }
 
 /// Writes an object on behalf of a controller: metadata is completed, generation follows spec.
-pub(crate) fn put(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, group: &str, plural: &str, mut object: Value) {
+pub(crate) fn put(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    group: &str,
+    plural: &str,
+    mut object: Value,
+) {
     let name = object::key(&object);
     let collection = collection(cluster, group, plural);
     let before = transaction.get(&collection, &name);
@@ -82,11 +98,26 @@ pub(crate) fn put(context: &Context, transaction: &mut Transaction<'_>, cluster:
 }
 
 /// An object, by its place.
-pub(crate) fn get(transaction: &Transaction<'_>, cluster: &str, group: &str, plural: &str, key: &str) -> Option<Value> {
+pub(crate) fn get(
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    group: &str,
+    plural: &str,
+    key: &str,
+) -> Option<Value> {
     transaction.get(&collection(cluster, group, plural), key).map(|value| (*value).clone())
 }
 
 /// All objects of a kind.
-pub(crate) fn list(transaction: &Transaction<'_>, cluster: &str, group: &str, plural: &str) -> Vec<Value> {
-    transaction.list(&collection(cluster, group, plural)).into_iter().map(|(_, value)| (*value).clone()).collect()
+pub(crate) fn list(
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    group: &str,
+    plural: &str,
+) -> Vec<Value> {
+    transaction
+        .list(&collection(cluster, group, plural))
+        .into_iter()
+        .map(|(_, value)| (*value).clone())
+        .collect()
 }

@@ -40,12 +40,19 @@ pub(super) fn reference(object: &Value) -> Value {
 
 /// World time as Kubernetes writes it.
 pub(super) fn timestamp(transaction: &Transaction<'_>) -> Value {
-    let second = jiff::Timestamp::from_second(transaction.now().as_second()).unwrap_or(transaction.now());
+    let second =
+        jiff::Timestamp::from_second(transaction.now().as_second()).unwrap_or(transaction.now());
     json!(second.to_string())
 }
 
 /// Gives a new object its identity, keeps an old one's, and raises the generation with the spec.
-pub(super) fn complete(context: &Context, transaction: &Transaction<'_>, collection: &str, object: &mut Value, before: Option<&Value>) {
+pub(super) fn complete(
+    context: &Context,
+    transaction: &Transaction<'_>,
+    collection: &str,
+    object: &mut Value,
+    before: Option<&Value>,
+) {
     let name = key(object);
     match before {
         None => {
@@ -87,6 +94,10 @@ pub(super) fn complete(context: &Context, transaction: &Transaction<'_>, collect
 }
 
 fn has_generation(object: &Value) -> bool {
-    !object["spec"].is_null() && !matches!(object["kind"].as_str(), Some("Service" | "Node" | "Namespace" | "Lease" | "ServiceAccount"))
+    !object["spec"].is_null()
+        && !matches!(
+            object["kind"].as_str(),
+            Some("Service" | "Node" | "Namespace" | "Lease" | "ServiceAccount")
+        )
         || object["kind"] == "CustomResourceDefinition"
 }

@@ -55,7 +55,14 @@ pub(super) fn strategic(target: &mut Value, patch: &Value, place: &Place) {
             }
             (Value::Array(items), None) if name == "finalizers" => {
                 let mut there = target[name].as_array().cloned().unwrap_or_default();
-                there.extend(items.iter().filter(|item| !target[name].as_array().is_some_and(|there| there.contains(item))).cloned());
+                there.extend(
+                    items
+                        .iter()
+                        .filter(|item| {
+                            !target[name].as_array().is_some_and(|there| there.contains(item))
+                        })
+                        .cloned(),
+                );
                 target[name] = json!(there);
             }
             (Value::Object(_), _) => strategic(&mut target[name], value, &place.field(name)),
@@ -96,7 +103,8 @@ pub(super) fn json_patch(target: &mut Value, operations: &Value) -> Result<(), S
             "remove" => drop(take(target, path)?),
             "move" | "copy" => {
                 let from = operation["from"].as_str().ok_or("an operation has no from")?;
-                let value = target.pointer(from).cloned().ok_or_else(|| format!("missing path: {from}"))?;
+                let value =
+                    target.pointer(from).cloned().ok_or_else(|| format!("missing path: {from}"))?;
                 if kind == "move" {
                     take(target, from)?;
                 }
@@ -118,7 +126,12 @@ fn put(target: &mut Value, path: &str, value: Value, add: bool) -> Result<(), St
         *target = value;
         return Ok(());
     };
-    let missing = || format!("{} operation does not apply: doc is missing path: {path}: missing value", if add { "add" } else { "replace" });
+    let missing = || {
+        format!(
+            "{} operation does not apply: doc is missing path: {path}: missing value",
+            if add { "add" } else { "replace" }
+        )
+    };
     match target.pointer_mut(parent).ok_or_else(missing)? {
         Value::Object(entries) => {
             if !add && !entries.contains_key(&last) {
@@ -128,7 +141,8 @@ fn put(target: &mut Value, path: &str, value: Value, add: bool) -> Result<(), St
             Ok(())
         }
         Value::Array(items) => {
-            let index = if last == "-" { items.len() } else { last.parse().map_err(|_| missing())? };
+            let index =
+                if last == "-" { items.len() } else { last.parse().map_err(|_| missing())? };
             if add && index <= items.len() {
                 items.insert(index, value);
             } else if index < items.len() {
@@ -143,7 +157,8 @@ fn put(target: &mut Value, path: &str, value: Value, add: bool) -> Result<(), St
 }
 
 fn take(target: &mut Value, path: &str) -> Result<Value, String> {
-    let missing = || format!("remove operation does not apply: doc is missing path: {path}: missing value");
+    let missing =
+        || format!("remove operation does not apply: doc is missing path: {path}: missing value");
     let (parent, last) = split(path).ok_or_else(missing)?;
     match target.pointer_mut(parent).ok_or_else(missing)? {
         Value::Object(entries) => entries.remove(&last).ok_or_else(missing),

@@ -51,7 +51,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
             }
             continue;
         }
-        let (_format, _required, _default, list, keys, patch_key, _strategy, map_type) = (next(), next(), next(), next(), next(), next(), next(), next());
+        let (_format, _required, _default, list, keys, patch_key, _strategy, map_type) =
+            (next(), next(), next(), next(), next(), next(), next(), next());
         let list = match list {
             "map" => ListType::Map(keys.split_whitespace().map(str::to_owned).collect()),
             "set" => ListType::Set,
@@ -106,18 +107,26 @@ impl Place {
         match self {
             Self::Named(_) => match self.row(field) {
                 Some(row) if row.atomic_map => Self::Atomic,
-                Some(row) => named(row.kind.trim_matches(['[', ']', '{', '}'])).map_or(Self::Unknown, Self::Named),
+                Some(row) => named(row.kind.trim_matches(['[', ']', '{', '}']))
+                    .map_or(Self::Unknown, Self::Named),
                 None => Self::Unknown,
             },
-            Self::Custom(schema) if field == "metadata" && schema["properties"]["spec"].is_object() => {
-                named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta").map_or(Self::Unknown, Self::Named)
+            Self::Custom(schema)
+                if field == "metadata" && schema["properties"]["spec"].is_object() =>
+            {
+                named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+                    .map_or(Self::Unknown, Self::Named)
             }
             Self::Custom(schema) => {
                 let inner = match &schema["properties"][field] {
                     Value::Null => &schema["additionalProperties"],
                     inner => inner,
                 };
-                if inner["x-kubernetes-map-type"] == "atomic" { Self::Atomic } else { Self::Custom(inner.clone()) }
+                if inner["x-kubernetes-map-type"] == "atomic" {
+                    Self::Atomic
+                } else {
+                    Self::Custom(inner.clone())
+                }
             }
             other => other.clone(),
         }
@@ -128,14 +137,23 @@ impl Place {
         match self {
             Self::Named(_) => match self.row(field) {
                 Some(row) => {
-                    let items = named(row.kind.trim_matches(['[', ']', '{', '}'])).map_or(Self::Unknown, Self::Named);
+                    let items = named(row.kind.trim_matches(['[', ']', '{', '}']))
+                        .map_or(Self::Unknown, Self::Named);
                     (row.list.clone(), items)
                 }
                 None => (ListType::Atomic, Self::Unknown),
             },
             Self::Custom(schema) => {
                 let inner = &schema["properties"][field];
-                let keys = || inner["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+                let keys = || {
+                    inner["x-kubernetes-list-map-keys"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect()
+                };
                 let list = match inner["x-kubernetes-list-type"].as_str() {
                     Some("map") => ListType::Map(keys()),
                     Some("set") => ListType::Set,
@@ -155,9 +173,13 @@ impl Place {
     /// Whether the table knows the field; `None` where it cannot say.
     pub(super) fn knows(&self, field: &str) -> Option<bool> {
         match self {
-            Self::Named(schema) => TABLES.schemas.get(schema).map(|fields| fields.contains_key(field)),
+            Self::Named(schema) => {
+                TABLES.schemas.get(schema).map(|fields| fields.contains_key(field))
+            }
             Self::Custom(schema) => {
-                let open = schema["x-kubernetes-preserve-unknown-fields"] == true || schema["additionalProperties"].is_object() || !schema["properties"].is_object();
+                let open = schema["x-kubernetes-preserve-unknown-fields"] == true
+                    || schema["additionalProperties"].is_object()
+                    || !schema["properties"].is_object();
                 if open { None } else { Some(!schema["properties"][field].is_null()) }
             }
             _ => None,

@@ -30,7 +30,9 @@ fn requirements(selector: &str) -> Vec<String> {
 
 fn label(object: &Value, requirement: &str) -> bool {
     let value = |key: &str| object["metadata"]["labels"].get(key.trim()).and_then(Value::as_str);
-    let set = |text: &str| -> Vec<String> { text.trim().trim_matches(['(', ')']).split(',').map(|one| one.trim().to_owned()).collect() };
+    let set = |text: &str| -> Vec<String> {
+        text.trim().trim_matches(['(', ')']).split(',').map(|one| one.trim().to_owned()).collect()
+    };
     if let Some((key, values)) = requirement.split_once(" notin ") {
         return value(key).is_none_or(|value| !set(values).iter().any(|one| one == value));
     }
@@ -40,7 +42,9 @@ fn label(object: &Value, requirement: &str) -> bool {
     if let Some((key, wanted)) = requirement.split_once("!=") {
         return value(key) != Some(wanted.trim());
     }
-    if let Some((key, wanted)) = requirement.split_once("==").or_else(|| requirement.split_once('=')) {
+    if let Some((key, wanted)) =
+        requirement.split_once("==").or_else(|| requirement.split_once('='))
+    {
         return value(key) == Some(wanted.trim());
     }
     match requirement.strip_prefix('!') {
@@ -52,11 +56,17 @@ fn label(object: &Value, requirement: &str) -> bool {
 /// A label selector of a spec: `matchLabels` and `matchExpressions`. An empty one matches all.
 pub(super) fn matches(object: &Value, selector: &Value) -> bool {
     let own = &object["metadata"]["labels"];
-    let equal = selector["matchLabels"].as_object().into_iter().flatten().all(|(key, value)| own.get(key) == Some(value));
+    let equal = selector["matchLabels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .all(|(key, value)| own.get(key) == Some(value));
     equal
         && selector["matchExpressions"].as_array().into_iter().flatten().all(|one| {
             let value = own.get(one["key"].as_str().unwrap_or_default());
-            let listed = value.is_some_and(|value| one["values"].as_array().is_some_and(|values| values.contains(value)));
+            let listed = value.is_some_and(|value| {
+                one["values"].as_array().is_some_and(|values| values.contains(value))
+            });
             match one["operator"].as_str() {
                 Some("In") => listed,
                 Some("NotIn") => !listed,
@@ -69,18 +79,36 @@ pub(super) fn matches(object: &Value, selector: &Value) -> bool {
 /// A field selector; the error names a field that cannot be selected by.
 pub(super) fn fields(object: &Value, selector: &str) -> Result<bool, String> {
     for requirement in selector.split(',').filter(|part| !part.is_empty()) {
-        let (path, wanted, equal) = match requirement.split_once("!=") {
-            Some((path, wanted)) => (path, wanted, false),
-            None => {
-                let (path, wanted) = requirement.split_once("==").or_else(|| requirement.split_once('=')).ok_or_else(|| format!("invalid selector: '{requirement}'; can't understand '{requirement}'"))?;
-                (path, wanted, true)
-            }
+        let (path, wanted, equal) = if let Some((path, wanted)) = requirement.split_once("!=") {
+            (path, wanted, false)
+        } else {
+            let (path, wanted) = requirement
+                .split_once("==")
+                .or_else(|| requirement.split_once('='))
+                .ok_or_else(|| {
+                    format!("invalid selector: '{requirement}'; can't understand '{requirement}'")
+                })?;
+            (path, wanted, true)
         };
-        let known = ["metadata.name", "metadata.namespace", "spec.nodeName", "status.phase", "spec.schedulerName", "type", "reason", "status.podIP", "spec.restartPolicy", "spec.unschedulable", "source", "reportingComponent"];
+        let known = [
+            "metadata.name",
+            "metadata.namespace",
+            "spec.nodeName",
+            "status.phase",
+            "spec.schedulerName",
+            "type",
+            "reason",
+            "status.podIP",
+            "spec.restartPolicy",
+            "spec.unschedulable",
+            "source",
+            "reportingComponent",
+        ];
         if !known.contains(&path) && !path.starts_with("involvedObject.") {
             return Err(format!("field label not supported: {path}"));
         }
-        let value = path.split('.').fold(object, |value, part| &value[part]).as_str().unwrap_or_default();
+        let value =
+            path.split('.').fold(object, |value, part| &value[part]).as_str().unwrap_or_default();
         if (value == wanted) != equal {
             return Ok(false);
         }

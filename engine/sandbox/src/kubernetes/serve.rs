@@ -21,18 +21,28 @@ const MOST_BYTES: usize = 3 << 20;
 const LONGEST_WATCH: Duration = Duration::from_hours(1);
 
 /// Serves one request of a cluster.
-pub(crate) async fn serve(sandbox: Arc<Sandbox>, cluster: String, request: http::Request<Incoming>) -> Response<Body> {
+pub(crate) async fn serve(
+    sandbox: Arc<Sandbox>,
+    cluster: String,
+    request: http::Request<Incoming>,
+) -> Response<Body> {
     let (parts, incoming) = request.into_parts();
     let run = requests::run_of(&parts.headers);
     let Some(principal) = principal(&sandbox, &cluster, &parts.headers) else {
         return of_status(&Status::new(401, "Unauthorized", "Unauthorized"));
     };
     if !is_admin(&sandbox, &cluster, &principal) {
-        let message = format!("forbidden: User \"{principal}\" has no access policy on this cluster (the sandbox knows administrators only)");
+        let message = format!(
+            "forbidden: User \"{principal}\" has no access policy on this cluster (the sandbox knows administrators only)"
+        );
         return of_status(&Status::new(403, "Forbidden", message));
     }
     let Ok(collected) = Limited::new(incoming, MOST_BYTES).collect().await else {
-        return of_status(&Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {MOST_BYTES}")));
+        return of_status(&Status::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("Request entity too large: limit is {MOST_BYTES}"),
+        ));
     };
     let text = |name: &str| header(&parts.headers, name);
     let request = Request {
@@ -85,17 +95,28 @@ fn principal(sandbox: &Sandbox, cluster: &str, headers: &HeaderMap) -> Option<St
     let real_now = sandbox.real_now();
     let principal = sandbox
         .world
-        .rehearse(|transaction| crate::aws::sts::authenticate(transaction, &token, cluster, &own, real_now))
+        .rehearse(|transaction| {
+            crate::aws::sts::authenticate(transaction, &token, cluster, &own, real_now)
+        })
         .ok()?;
-    let known = sandbox.world.store.read(|state| state.get(crate::aws::eks::ENTRIES, &format!("{cluster}/{}", principal.arn)).is_some());
+    let known = sandbox.world.store.read(|state| {
+        state.get(crate::aws::eks::ENTRIES, &format!("{cluster}/{}", principal.arn)).is_some()
+    });
     known.then_some(principal.arn)
 }
 
 fn is_admin(sandbox: &Sandbox, cluster: &str, principal: &str) -> bool {
     sandbox.world.store.read(|state| {
-        let Some(entry) = state.get(crate::aws::eks::ENTRIES, &format!("{cluster}/{principal}")) else { return false };
+        let Some(entry) = state.get(crate::aws::eks::ENTRIES, &format!("{cluster}/{principal}"))
+        else {
+            return false;
+        };
         let policies = entry.value["policies"].as_array().into_iter().flatten();
-        policies.into_iter().any(|one| one["policyArn"].as_str().is_some_and(|arn| arn.ends_with("/AmazonEKSClusterAdminPolicy")))
+        policies.into_iter().any(|one| {
+            one["policyArn"]
+                .as_str()
+                .is_some_and(|arn| arn.ends_with("/AmazonEKSClusterAdminPolicy"))
+        })
     })
 }
 
@@ -129,7 +150,8 @@ fn of_status(status: &Status) -> Response<Body> {
 
 fn whole(status: u16, content_type: &str, text: String) -> Response<Body> {
     let mut response = Response::new(body::whole(text));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     put(&mut response, "content-type", content_type);
     response
 }
@@ -146,7 +168,11 @@ fn respond(sandbox: &Arc<Sandbox>, answer: Answer) -> Response<Body> {
         Answer::Json { status, content_type, body, warnings } => {
             let mut response = whole(status, &content_type, json_text(&body));
             for warning in warnings {
-                put(&mut response, "warning", &format!("299 - \"{}\"", warning.replace('"', "\\\"")));
+                put(
+                    &mut response,
+                    "warning",
+                    &format!("299 - \"{}\"", warning.replace('"', "\\\"")),
+                );
             }
             response
         }

@@ -18,7 +18,13 @@ struct Column {
 }
 
 /// A Table of objects.
-pub(super) fn of(kind: &Kind, objects: &[Value], now: Timestamp, revision: u64, include: Option<&str>) -> Value {
+pub(super) fn of(
+    kind: &Kind,
+    objects: &[Value],
+    now: Timestamp,
+    revision: u64,
+    include: Option<&str>,
+) -> Value {
     let columns = columns(kind);
     let rows: Vec<Value> = objects
         .iter()
@@ -44,10 +50,17 @@ pub(super) fn of(kind: &Kind, objects: &[Value], now: Timestamp, revision: u64, 
 }
 
 fn columns(kind: &Kind) -> Vec<Column> {
-    let fixed = |name: &str, format: &str| Column { name: name.to_owned(), kind: "string".to_owned(), format: format.to_owned(), priority: 0, path: None };
+    let fixed = |name: &str, format: &str| Column {
+        name: name.to_owned(),
+        kind: "string".to_owned(),
+        format: format.to_owned(),
+        priority: 0,
+        path: None,
+    };
     if let Some(definition) = &kind.definition {
         let mut columns = vec![fixed("Name", "name")];
-        let printed = definition["additionalPrinterColumns"].as_array().cloned().unwrap_or_default();
+        let printed =
+            definition["additionalPrinterColumns"].as_array().cloned().unwrap_or_default();
         for one in &printed {
             columns.push(Column {
                 name: one["name"].as_str().unwrap_or_default().to_owned(),
@@ -62,20 +75,25 @@ fn columns(kind: &Kind) -> Vec<Column> {
         }
         return columns;
     }
-    let group_version = if kind.group.is_empty() { format!("api/{}", kind.version) } else { format!("apis/{}/{}", kind.group, kind.version) };
+    let group_version = if kind.group.is_empty() {
+        format!("api/{}", kind.version)
+    } else {
+        format!("apis/{}/{}", kind.group, kind.version)
+    };
     let mut columns = Vec::new();
     for line in COLUMNS.lines().skip(2) {
         let cells: Vec<&str> = line.split(',').collect();
-        if let [group, plural, _, name, kind_of, format, priority] = cells.as_slice() {
-            if *group == group_version && *plural == kind.plural {
-                columns.push(Column {
-                    name: (*name).to_owned(),
-                    kind: (*kind_of).to_owned(),
-                    format: (*format).to_owned(),
-                    priority: priority.parse().unwrap_or(0),
-                    path: None,
-                });
-            }
+        if let [group, plural, _, name, kind_of, format, priority] = cells.as_slice()
+            && *group == group_version
+            && *plural == kind.plural
+        {
+            columns.push(Column {
+                name: (*name).to_owned(),
+                kind: (*kind_of).to_owned(),
+                format: (*format).to_owned(),
+                priority: priority.parse().unwrap_or(0),
+                path: None,
+            });
         }
     }
     if columns.is_empty() { vec![fixed("Name", "name"), fixed("Age", "")] } else { columns }
@@ -86,7 +104,11 @@ pub(super) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |large: i64, large_unit: &str, small: i64, small_unit: &str| {
-        if small == 0 { format!("{large}{large_unit}") } else { format!("{large}{large_unit}{small}{small_unit}") }
+        if small == 0 {
+            format!("{large}{large_unit}")
+        } else {
+            format!("{large}{large_unit}{small}{small_unit}")
+        }
     };
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -128,7 +150,13 @@ fn json_path(object: &Value, path: &str) -> Value {
             let Some((condition, tail)) = filter.split_once(")]") else { return Value::Null };
             let (name, wanted) = condition.split_once("==").unwrap_or((condition, ""));
             let wanted = json!(wanted.trim().trim_matches(['"', '\'']));
-            value = value.as_array().into_iter().flatten().find(|item| item[name.trim()] == wanted).cloned().unwrap_or_default();
+            value = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|item| item[name.trim()] == wanted)
+                .cloned()
+                .unwrap_or_default();
             rest = tail.trim_start_matches('.');
             continue;
         }
@@ -160,32 +188,50 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
     Some(match (kind.plural.as_str(), column) {
         ("pods", _) => return pod(object, column),
         ("nodes", _) => return node(object, column),
-        ("deployments", "Ready") => json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
+        ("deployments", "Ready") => {
+            json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
+        }
         ("deployments", "Up-to-date") => json!(number(&status["updatedReplicas"])),
         ("deployments", "Available") => json!(number(&status["availableReplicas"])),
         ("replicasets", "Desired") => json!(number(&spec["replicas"])),
         ("replicasets", "Current") => json!(number(&status["replicas"])),
         ("replicasets", "Ready") => json!(number(&status["readyReplicas"])),
-        ("statefulsets", "Ready") => json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]))),
+        ("statefulsets", "Ready") => {
+            json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
+        }
         ("daemonsets", "Desired") => json!(number(&status["desiredNumberScheduled"])),
         ("daemonsets", "Current") => json!(number(&status["currentNumberScheduled"])),
         ("daemonsets", "Ready") => json!(number(&status["numberReady"])),
         ("daemonsets", "Up-to-date") => json!(number(&status["updatedNumberScheduled"])),
         ("daemonsets", "Available") => json!(number(&status["numberAvailable"])),
         ("daemonsets", "Node Selector") => pairs(&spec["template"]["spec"]["nodeSelector"]),
-        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Containers") => names(&spec["template"]["spec"]["containers"], "name"),
-        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Images") => names(&spec["template"]["spec"]["containers"], "image"),
-        (_, "Selector") => pairs(if spec["selector"]["matchLabels"].is_object() { &spec["selector"]["matchLabels"] } else { &spec["selector"] }),
+        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Containers") => {
+            names(&spec["template"]["spec"]["containers"], "name")
+        }
+        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Images") => {
+            names(&spec["template"]["spec"]["containers"], "image")
+        }
+        (_, "Selector") => pairs(if spec["selector"]["matchLabels"].is_object() {
+            &spec["selector"]["matchLabels"]
+        } else {
+            &spec["selector"]
+        }),
         ("namespaces", "Status") => status["phase"].clone(),
         ("services", "Type") => spec["type"].clone(),
         ("services", "Cluster-IP") => spec["clusterIP"].clone(),
         ("services", "External-IP") => json!("<none>"),
         ("services", "Port(s)") => ports(&spec["ports"]),
-        ("configmaps" | "secrets", "Data") => json!(object["data"].as_object().map_or(0, serde_json::Map::len)),
+        ("configmaps" | "secrets", "Data") => {
+            json!(object["data"].as_object().map_or(0, serde_json::Map::len))
+        }
         ("secrets", "Type") => object["type"].clone(),
         ("serviceaccounts", "Secrets") => json!(object["secrets"].as_array().map_or(0, Vec::len)),
         ("jobs", "Status") => json!(job_status(status)),
-        ("jobs", "Completions") => json!(format!("{}/{}", number(&status["succeeded"]), spec["completions"].as_i64().unwrap_or(1))),
+        ("jobs", "Completions") => json!(format!(
+            "{}/{}",
+            number(&status["succeeded"]),
+            spec["completions"].as_i64().unwrap_or(1)
+        )),
         ("jobs", "Duration") => age(&status["startTime"], now),
         ("events", _) => return event(object, column, now),
         ("ingressclasses", "Controller") => spec["controller"].clone(),
@@ -193,36 +239,91 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
         ("priorityclasses", "Value") => object["value"].clone(),
         ("poddisruptionbudgets", "Min Available") => or_na(&spec["minAvailable"]),
         ("poddisruptionbudgets", "Max Unavailable") => or_na(&spec["maxUnavailable"]),
-        ("poddisruptionbudgets", "Allowed Disruptions") => json!(number(&status["disruptionsAllowed"])),
+        ("poddisruptionbudgets", "Allowed Disruptions") => {
+            json!(number(&status["disruptionsAllowed"]))
+        }
         ("endpointslices", "AddressType") => object["addressType"].clone(),
-        ("endpointslices", "Endpoints") => json!(object["endpoints"].as_array().into_iter().flatten().flat_map(|one| one["addresses"].as_array().into_iter().flatten()).filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-        ("endpointslices", "Ports") => json!(object["ports"].as_array().into_iter().flatten().map(|one| one["port"].to_string()).collect::<Vec<_>>().join(",")),
-        ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations", "Webhooks") => json!(object["webhooks"].as_array().map_or(0, Vec::len)),
+        ("endpointslices", "Endpoints") => json!(
+            object["endpoints"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|one| one["addresses"].as_array().into_iter().flatten())
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+        ("endpointslices", "Ports") => json!(
+            object["ports"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| one["port"].to_string())
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+        ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations", "Webhooks") => {
+            json!(object["webhooks"].as_array().map_or(0, Vec::len))
+        }
         _ => return None,
     })
 }
 
 fn or_na(value: &Value) -> Value {
-    if value.is_null() { json!("N/A") } else { json!(value.as_str().map_or_else(|| value.to_string(), str::to_owned)) }
+    if value.is_null() {
+        json!("N/A")
+    } else {
+        json!(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
 }
 
 fn pairs(map: &Value) -> Value {
-    let pairs: Vec<String> = map.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let pairs: Vec<String> = map
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
     if pairs.is_empty() { json!("<none>") } else { json!(pairs.join(",")) }
 }
 
 fn names(items: &Value, field: &str) -> Value {
-    json!(items.as_array().into_iter().flatten().filter_map(|item| item[field].as_str()).collect::<Vec<_>>().join(","))
+    json!(
+        items
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item[field].as_str())
+            .collect::<Vec<_>>()
+            .join(",")
+    )
 }
 
 fn ports(ports: &Value) -> Value {
-    let texts: Vec<String> = ports.as_array().into_iter().flatten().map(|port| format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP"))).collect();
+    let texts: Vec<String> = ports
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|port| format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP")))
+        .collect();
     if texts.is_empty() { json!("<none>") } else { json!(texts.join(",")) }
 }
 
 fn job_status(status: &Value) -> &'static str {
-    let has = |kind: &str| status["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == kind && one["status"] == "True");
-    if has("Complete") { "Complete" } else if has("Failed") { "Failed" } else { "Running" }
+    let has = |kind: &str| {
+        status["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|one| one["type"] == kind && one["status"] == "True")
+    };
+    if has("Complete") {
+        "Complete"
+    } else if has("Failed") {
+        "Failed"
+    } else {
+        "Running"
+    }
 }
 
 fn pod(object: &Value, column: &str) -> Option<Value> {
@@ -238,11 +339,21 @@ fn pod(object: &Value, column: &str) -> Option<Value> {
             if object::is_deleting(object) {
                 return Some(json!("Terminating"));
             }
-            let waiting = containers.iter().find_map(|one| one["state"]["waiting"]["reason"].as_str());
-            let ended = containers.iter().find_map(|one| one["state"]["terminated"]["reason"].as_str());
-            json!(waiting.or(ended).or_else(|| status["reason"].as_str()).or_else(|| status["phase"].as_str()).unwrap_or("Pending"))
+            let waiting =
+                containers.iter().find_map(|one| one["state"]["waiting"]["reason"].as_str());
+            let ended =
+                containers.iter().find_map(|one| one["state"]["terminated"]["reason"].as_str());
+            json!(
+                waiting
+                    .or(ended)
+                    .or_else(|| status["reason"].as_str())
+                    .or_else(|| status["phase"].as_str())
+                    .unwrap_or("Pending")
+            )
         }
-        "Restarts" => json!(containers.iter().map(|one| number(&one["restartCount"])).sum::<i64>().to_string()),
+        "Restarts" => json!(
+            containers.iter().map(|one| number(&one["restartCount"])).sum::<i64>().to_string()
+        ),
         "IP" => or_none(&status["podIP"]),
         "Node" => or_none(&object["spec"]["nodeName"]),
         "Nominated Node" => or_none(&status["nominatedNodeName"]),
@@ -252,17 +363,35 @@ fn pod(object: &Value, column: &str) -> Option<Value> {
 }
 
 fn or_none(value: &Value) -> Value {
-    value.as_str().filter(|text| !text.is_empty()).map_or_else(|| json!("<none>"), |text| json!(text))
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map_or_else(|| json!("<none>"), |text| json!(text))
 }
 
 fn node(object: &Value, column: &str) -> Option<Value> {
     let info = &object["status"]["nodeInfo"];
-    let address = |kind: &str| object["status"]["addresses"].as_array().into_iter().flatten().find(|one| one["type"] == kind).map_or_else(|| json!("<none>"), |one| one["address"].clone());
+    let address = |kind: &str| {
+        object["status"]["addresses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|one| one["type"] == kind)
+            .map_or_else(|| json!("<none>"), |one| one["address"].clone())
+    };
     Some(match column {
         "Status" => {
-            let ready = object["status"]["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True");
+            let ready = object["status"]["conditions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|one| one["type"] == "Ready" && one["status"] == "True");
             let text = if ready { "Ready" } else { "NotReady" };
-            if object["spec"]["unschedulable"] == true { json!(format!("{text},SchedulingDisabled")) } else { json!(text) }
+            if object["spec"]["unschedulable"] == true {
+                json!(format!("{text},SchedulingDisabled"))
+            } else {
+                json!(text)
+            }
         }
         "Roles" => json!("<none>"),
         "Version" => info["kubeletVersion"].clone(),
@@ -282,7 +411,11 @@ fn event(object: &Value, column: &str, now: Timestamp) -> Option<Value> {
         "First Seen" => age(&object["firstTimestamp"], now),
         "Type" => object["type"].clone(),
         "Reason" => object["reason"].clone(),
-        "Object" => json!(format!("{}/{}", involved["kind"].as_str().unwrap_or_default().to_lowercase(), involved["name"].as_str().unwrap_or_default())),
+        "Object" => json!(format!(
+            "{}/{}",
+            involved["kind"].as_str().unwrap_or_default().to_lowercase(),
+            involved["name"].as_str().unwrap_or_default()
+        )),
         "Message" => object["message"].clone(),
         "Count" => object["count"].clone(),
         "Source" => object["source"]["component"].clone(),

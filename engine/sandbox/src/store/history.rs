@@ -18,6 +18,8 @@ const LENGTH: usize = 16_384;
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
+    /// The first revision of its transaction.
+    pub(crate) first: u64,
     pub(crate) key: Key,
     pub(crate) before: Option<Arc<Value>>,
     pub(crate) after: Option<Arc<Value>>,
@@ -63,6 +65,22 @@ impl History {
             }
         }
         self.latest.send_replace(latest);
+    }
+
+    pub(super) fn last_changes(&self, prefix: &str) -> Vec<Arc<Change>> {
+        let remembered = lock(&self.remembered);
+        let of_interest = |change: &&Arc<Change>| change.key.collection.starts_with(prefix);
+        let Some(last) = remembered.changes.iter().rev().find(of_interest).map(|one| one.first)
+        else {
+            return Vec::new();
+        };
+        remembered
+            .changes
+            .iter()
+            .filter(|change| change.first == last)
+            .filter(of_interest)
+            .cloned()
+            .collect()
     }
 
     pub(super) fn subscribe(&self, prefix: &str, after: u64) -> Result<Subscription, TooOld> {

@@ -188,7 +188,7 @@ impl Store {
                     None => state.remove(&key),
                 };
                 state.revision = revision;
-                Change { revision, key, before, after }
+                Change { revision, first, key, before, after }
             })
             .collect()
     }
@@ -196,6 +196,11 @@ impl Store {
     /// Changes under a prefix of collections after that revision.
     pub(crate) fn subscribe(&self, prefix: &str, after: u64) -> Result<Subscription, TooOld> {
         self.history.subscribe(prefix, after)
+    }
+
+    /// The remembered changes of the last transaction that changed something under a prefix.
+    pub(crate) fn last_changes(&self, prefix: &str) -> Vec<Arc<Change>> {
+        self.history.last_changes(prefix)
     }
 
     fn lock_durable(&self) -> MutexGuard<'_, Durable> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Document, Key, State};
+use super::{Change, Document, Key, State};
 
 /// A set of changes in the making; see the module above.
 pub(crate) struct Transaction<'a> {
@@ -16,12 +16,23 @@ pub(crate) struct Transaction<'a> {
     now: Timestamp,
     writes: BTreeMap<Key, Option<Arc<Value>>>,
     order: Vec<Key>,
-    count: usize,
+    /// Every write that changed something, also of one key several times.
+    written: Vec<Key>,
+    seen: usize,
+    slowness: i64,
 }
 
 impl<'a> Transaction<'a> {
     pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
-        Self { state, now, writes: BTreeMap::new(), order: Vec::new(), count: 0 }
+        Self {
+            state,
+            now,
+            writes: BTreeMap::new(),
+            order: Vec::new(),
+            written: Vec::new(),
+            seen: 0,
+            slowness: 1,
+        }
     }
 
     /// World time of this transaction.
@@ -113,14 +124,42 @@ impl<'a> Transaction<'a> {
 
     /// How many writes changed something: reactors run until it stands still.
     pub(crate) fn writes(&self) -> usize {
-        self.count
+        self.written.len()
+    }
+
+    /// The next reactor has seen the first `mark` writes.
+    pub(crate) fn look_from(&mut self, mark: usize) {
+        self.seen = mark;
+    }
+
+    /// Whether anything was written since this reactor looked last.
+    pub(crate) fn has_unseen(&self) -> bool {
+        self.written.len() > self.seen
+    }
+
+    /// Timers that are scheduled from now on are due after so many times their seconds.
+    pub(crate) fn slow_down(&mut self, factor: i64) {
+        self.slowness = factor;
+    }
+
+    /// Reads from now on as if these changes had not been; only for transactions that are never
+    /// committed.
+    pub(crate) fn overlook(&mut self, changes: &[Arc<Change>]) {
+        for change in changes.iter().rev() {
+            self.writes.insert(change.key.clone(), change.before.clone());
+        }
+    }
+
+    /// How much slower things converge.
+    pub(crate) fn slowness(&self) -> i64 {
+        self.slowness
     }
 
     fn write(&mut self, key: Key, value: Option<Arc<Value>>) {
         if self.get(&key.collection, &key.name) == value {
             return;
         }
-        self.count += 1;
+        self.written.push(key.clone());
         if self.writes.insert(key.clone(), value).is_none() {
             self.order.push(key);
         }

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 pub(crate) use clockwork::{ClientId, Clockwork};
 
-use crate::store::{OpenError, Store, Transaction, WriteError};
+use crate::addresses::Addresses;
+use crate::notice::{Notice, Notices};
+use crate::store::{Change, State, Store, Transaction, WriteError};
 
 /// The collection of timers; names sort by time.
 const TIMERS: &str = "timer";
@@ -36,7 +38,13 @@ pub(crate) struct Timer {
 /// What follows from a change at the same instant. Must reach a fixpoint: a second call without
 /// another change writes nothing.
 pub(crate) trait Reactor: Send + Sync {
-    /// Looks at the world and changes what follows.
+    /// What it is called in a notice.
+    fn name(&self) -> &'static str {
+        "controllers"
+    }
+
+    /// Looks at the world and changes what follows. It is called when something was written since
+    /// it looked last.
     fn react(&self, context: &Context, transaction: &mut Transaction<'_>);
 }
 
@@ -49,8 +57,10 @@ pub(crate) struct Context {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) seed: String,
-    /// Where the AWS services are served, for URLs in answers.
-    pub(crate) aws_endpoint: Arc<std::sync::RwLock<String>>,
+    /// Where things are served, for URLs in answers; nothing stored depends on it.
+    pub(crate) addresses: Arc<Addresses>,
+    /// Who is told what a person should know.
+    pub(crate) notices: Notices,
 }
 
 /// The world; see the module documentation.
@@ -68,16 +78,14 @@ pub(crate) struct World {
 pub(crate) struct LogError(#[source] pub(crate) std::io::Error);
 
 impl World {
-    pub(crate) fn open(
-        folder: &std::path::Path,
-        begins: Timestamp,
+    pub(crate) fn new(
+        store: Store,
         context: Context,
         reactors: Vec<Box<dyn Reactor>>,
         handler: TimerHandler,
-    ) -> Result<Self, OpenError> {
-        let store = Store::open(folder, begins)?;
-        let now = store.read(crate::store::State::time);
-        Ok(Self { store, context, reactors, handler, now: std::sync::RwLock::new(now) })
+    ) -> Self {
+        let now = store.read(State::time);
+        Self { store, context, reactors, handler, now: std::sync::RwLock::new(now) }
     }
 
     /// World time.
@@ -90,27 +98,27 @@ impl World {
         &self,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
     ) -> Result<Result<R, E>, LogError> {
-        self.transact_at(self.now(), body)
+        Ok(self.transact_at(self.now(), body)?.map(|(answer, _)| answer))
     }
 
     fn transact_at<R, E>(
         &self,
         now: Timestamp,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
-    ) -> Result<Result<R, E>, LogError> {
+    ) -> Result<Result<(R, Vec<Change>), E>, LogError> {
         let outcome = self.store.write(now, |transaction| {
             let answer = body(transaction)?;
             self.settle(transaction);
             Ok(answer)
         });
         match outcome {
-            Ok((answer, _)) => Ok(Ok(answer)),
+            Ok(committed) => Ok(Ok(committed)),
             Err(WriteError::Refused(refusal)) => Ok(Err(refusal)),
             Err(WriteError::Log(error)) => Err(LogError(error)),
         }
     }
 
-    /// What a change would lead to, without committing it: server-side dry run.
+    /// What a change would lead to, without committing it: reads, and server-side dry run.
     pub(crate) fn rehearse<R, E>(
         &self,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
@@ -119,16 +127,43 @@ impl World {
         self.store.read(|state| body(&mut Transaction::new(state, now)))
     }
 
+    /// A read that sees the world as it was before the last change to those collections.
+    pub(crate) fn read_stale<R>(
+        &self,
+        prefix: &str,
+        body: impl FnOnce(&mut Transaction<'_>) -> R,
+    ) -> R {
+        let now = self.now();
+        let last = self.store.last_changes(prefix);
+        self.store.read(|state| {
+            let mut transaction = Transaction::new(state, now);
+            transaction.overlook(&last);
+            body(&mut transaction)
+        })
+    }
+
+    /// Runs the reactors to their fixpoint, in their fixed order.
     fn settle(&self, transaction: &mut Transaction<'_>) {
+        let mut seen = vec![0; self.reactors.len()];
         for _ in 0..MOST_ROUNDS {
             let before = transaction.writes();
-            for reactor in &self.reactors {
-                reactor.react(&self.context, transaction);
+            for (reactor, seen) in self.reactors.iter().zip(&mut seen) {
+                transaction.look_from(*seen);
+                *seen = transaction.writes();
+                if transaction.has_unseen() {
+                    reactor.react(&self.context, transaction);
+                }
             }
             if transaction.writes() == before {
                 return;
             }
         }
+        let names: Vec<&str> = self.reactors.iter().map(|one| one.name()).collect();
+        self.context.notices.tell(Notice::Restless {
+            reactors: names.join(", "),
+            rounds: MOST_ROUNDS,
+            at: transaction.now(),
+        });
     }
 
     /// When the next timer is due.
@@ -181,8 +216,8 @@ impl Transaction<'_> {
 
     /// Files a timer that is due after some seconds.
     pub(crate) fn schedule_in(&mut self, seconds: i64, kind: &str, subject: &str, payload: Value) {
-        let at =
-            self.now().saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+        let wait = SignedDuration::from_secs(seconds.saturating_mul(self.slowness()));
+        let at = self.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
         self.schedule(&Timer { at, kind: kind.to_owned(), subject: subject.to_owned(), payload });
     }
 }

@@ -2,52 +2,62 @@
 
 use serde_json::{Value, json};
 
-use super::{ENTRIES, cluster, in_use, invalid, not_found, page, part, parts, time};
-use crate::aws::{AwsError, Input};
+use super::{ENTRIES, cluster, in_use, invalid, names, not_found, page, part, time};
+use crate::aws::{Answer, Call, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
-    let owner = input.label(0).to_owned();
-    let document = cluster(transaction, &owner)?;
+pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    let (context, input) = (*context, *input);
+    let owner = super::owner_of(input);
+    let document = cluster(transaction, owner)?;
     if document["accessConfig"]["authenticationMode"] == "CONFIG_MAP" {
-        return Err(AwsError::new(400, "InvalidRequestException", "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation."));
+        return Err(Refusal::new(
+            400,
+            "InvalidRequestException",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.",
+        ));
     }
-    let principal = input.label(1).to_owned();
-    match name {
-        "CreateAccessEntry" => create(context, transaction, &owner, input),
-        "ListAccessEntries" => Ok(page(input, "accessEntries", parts(transaction, ENTRIES, &owner).into_iter().map(|(arn, _)| json!(arn)).collect())),
-        "DescribeAccessEntry" => Ok(json!({"accessEntry": outside(&find(transaction, &owner, &principal)?)})),
+    let principal = input.text("principalArn").unwrap_or_default().to_owned();
+    match *name {
+        "CreateAccessEntry" => create(context, transaction, owner, input),
+        "ListAccessEntries" => page(input, "accessEntries", names(transaction, ENTRIES, owner)),
+        "DescribeAccessEntry" => {
+            Ok(json!({"accessEntry": outside(&find(transaction, owner, &principal)?)}))
+        }
         "UpdateAccessEntry" => {
-            let mut entry = find(transaction, &owner, &principal)?;
+            let mut entry = find(transaction, owner, &principal)?;
             for key in ["kubernetesGroups", "username"] {
-                if !input.json[key].is_null() {
-                    entry[key] = input.json[key].clone();
+                if !input.value(key).is_null() {
+                    entry[key] = input.value(key).clone();
                 }
             }
-            transaction.put(ENTRIES, &part(&owner, &principal), entry.clone());
+            transaction.put(ENTRIES, &part(owner, &principal), entry.clone());
             Ok(json!({"accessEntry": outside(&entry)}))
         }
         "DeleteAccessEntry" => {
-            find(transaction, &owner, &principal)?;
-            transaction.delete(ENTRIES, &part(&owner, &principal));
+            find(transaction, owner, &principal)?;
+            transaction.delete(ENTRIES, &part(owner, &principal));
             Ok(json!({}))
         }
-        "AssociateAccessPolicy" => associate(transaction, &owner, &principal, input),
+        "AssociateAccessPolicy" => associate(transaction, owner, &principal, input),
         "ListAssociatedAccessPolicies" => {
-            let entry = find(transaction, &owner, &principal)?;
-            Ok(json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicies": entry["policies"]}))
+            let entry = find(transaction, owner, &principal)?;
+            Ok(
+                json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicies": entry["policies"]}),
+            )
         }
         "DisassociateAccessPolicy" => {
-            let mut entry = find(transaction, &owner, &principal)?;
-            let gone = json!(input.label(2));
+            let mut entry = find(transaction, owner, &principal)?;
+            let gone = json!(input.text("policyArn"));
             if let Some(policies) = entry["policies"].as_array_mut() {
                 policies.retain(|one| one["policyArn"] != gone);
             }
-            transaction.put(ENTRIES, &part(&owner, &principal), entry);
+            transaction.put(ENTRIES, &part(owner, &principal), entry);
             Ok(json!({}))
         }
-        other => Err(AwsError::unknown_operation("eks", other)),
+        other => Err(Refusal::unknown_operation("eks", other)),
     }
 }
 
@@ -59,12 +69,18 @@ fn outside(entry: &Value) -> Value {
     answer
 }
 
-fn find(transaction: &Transaction<'_>, owner: &str, principal: &str) -> Result<Value, AwsError> {
+fn find(transaction: &Transaction<'_>, owner: &str, principal: &str) -> Answer {
     let found = transaction.get(ENTRIES, &part(owner, principal));
-    found.map(|value| (*value).clone()).ok_or_else(|| not_found(format!("The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'.")))
+    found.map(|value| (*value).clone()).ok_or_else(|| not_found("The specified principalArn could not be found. You can view your available access entries with 'list-access-entries'.".to_string()))
 }
 
-fn entry(context: &Context, transaction: &Transaction<'_>, owner: &str, principal: &str, kind: &str) -> Value {
+fn entry(
+    context: &Context,
+    transaction: &Transaction<'_>,
+    owner: &str,
+    principal: &str,
+    kind: &str,
+) -> Value {
     let (username, groups) = match kind {
         "EC2_LINUX" => ("system:node:{{EC2PrivateDNSName}}".to_owned(), vec!["system:nodes"]),
         "FARGATE_LINUX" => ("system:node:{{SessionName}}".to_owned(), vec!["system:nodes"]),
@@ -78,27 +94,39 @@ fn entry(context: &Context, transaction: &Transaction<'_>, owner: &str, principa
     })
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, owner: &str, input: &Input) -> Result<Value, AwsError> {
-    let principal = input.string("principalArn").unwrap_or_default();
-    let kind = input.string("type").unwrap_or("STANDARD");
-    if !matches!(kind, "STANDARD" | "EC2_LINUX" | "EC2_WINDOWS" | "FARGATE_LINUX" | "EC2" | "HYBRID_LINUX") {
+fn create(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    input: &Input,
+) -> Answer {
+    let principal = input.text("principalArn").unwrap_or_default();
+    let kind = input.text("type").unwrap_or("STANDARD");
+    if !matches!(
+        kind,
+        "STANDARD" | "EC2_LINUX" | "EC2_WINDOWS" | "FARGATE_LINUX" | "EC2" | "HYBRID_LINUX"
+    ) {
         return Err(invalid(format!("Invalid access entry type {kind}")));
     }
     if transaction.get(ENTRIES, &part(owner, principal)).is_some() {
-        return Err(in_use("The specified access entry resource is already in use on this cluster.".to_owned()));
+        return Err(in_use(
+            "The specified access entry resource is already in use on this cluster.".to_owned(),
+        ));
     }
-    if let Some(name) = principal.split(":role/").nth(1) {
-        if crate::aws::iam::usable(transaction, principal).is_none() {
-            return Err(invalid(format!("The specified principalArn is invalid: invalid principal. ({name} does not exist or is not visible yet)")));
-        }
+    if let Some(name) = principal.split(":role/").nth(1)
+        && crate::aws::iam::usable(transaction, principal).is_none()
+    {
+        return Err(invalid(format!(
+            "The specified principalArn is invalid: invalid principal. ({name} does not exist or is not visible yet)"
+        )));
     }
     let mut created = entry(context, transaction, owner, principal, kind);
-    created["tags"] = json!(input.json["tags"].as_object().cloned().unwrap_or_default());
+    created["tags"] = json!(input.value("tags").as_object().cloned().unwrap_or_default());
     if kind == "STANDARD" {
-        if let Some(groups) = input.json["kubernetesGroups"].as_array() {
+        if let Some(groups) = input.value("kubernetesGroups").as_array() {
             created["kubernetesGroups"] = json!(groups);
         }
-        if let Some(username) = input.string("username") {
+        if let Some(username) = input.text("username") {
             created["username"] = json!(username);
         }
     }
@@ -106,24 +134,36 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, owner: &str, inp
     Ok(json!({"accessEntry": outside(&created)}))
 }
 
-fn associate(transaction: &mut Transaction<'_>, owner: &str, principal: &str, input: &Input) -> Result<Value, AwsError> {
+fn associate(
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    principal: &str,
+    input: &Input,
+) -> Answer {
     let mut entry = find(transaction, owner, principal)?;
-    let policy = input.string("policyArn").unwrap_or_default();
+    let policy = input.text("policyArn").unwrap_or_default();
     if !policy.starts_with("arn:aws:eks::aws:cluster-access-policy/") {
         return Err(invalid(format!("The policyArn parameter format is not valid: {policy}")));
     }
     let now = time(transaction);
-    let association = json!({"policyArn": policy, "accessScope": input.json["accessScope"], "associatedAt": now, "modifiedAt": now});
+    let association = json!({"policyArn": policy, "accessScope": input.value("accessScope"), "associatedAt": now, "modifiedAt": now});
     if let Some(policies) = entry["policies"].as_array_mut() {
         policies.retain(|one| one["policyArn"] != json!(policy));
         policies.push(association.clone());
     }
     transaction.put(ENTRIES, &part(owner, principal), entry);
-    Ok(json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicy": association}))
+    Ok(
+        json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicy": association}),
+    )
 }
 
 /// The creator of a cluster is its administrator.
-pub(super) fn bootstrap_creator(context: &Context, transaction: &mut Transaction<'_>, owner: &str, principal: &str) {
+pub(super) fn bootstrap_creator(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    principal: &str,
+) {
     let mut created = entry(context, transaction, owner, principal, "STANDARD");
     let now = time(transaction);
     created["policies"] = json!([{
@@ -134,20 +174,16 @@ pub(super) fn bootstrap_creator(context: &Context, transaction: &mut Transaction
 }
 
 /// EKS lets the pods of a profile in by itself.
-pub(super) fn bootstrap_fargate(context: &Context, transaction: &mut Transaction<'_>, owner: &str, role: &str) {
+pub(super) fn bootstrap_fargate(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    role: &str,
+) {
     if transaction.get(ENTRIES, &part(owner, role)).is_none() {
         let created = entry(context, transaction, owner, role, "FARGATE_LINUX");
         transaction.put(ENTRIES, &part(owner, role), created);
     }
-}
-
-/// Whether a principal administers the cluster.
-pub(crate) fn is_admin(transaction: &Transaction<'_>, owner: &str, principal: &str) -> Option<bool> {
-    let entry = transaction.get(ENTRIES, &part(owner, principal))?;
-    let admin = entry["policies"].as_array().into_iter().flatten().any(|one| {
-        one["policyArn"].as_str().is_some_and(|arn| arn.ends_with("/AmazonEKSClusterAdminPolicy")) && one["accessScope"]["type"] == "cluster"
-    });
-    Some(admin || entry["kubernetesGroups"].as_array().into_iter().flatten().any(|group| group == "system:masters"))
 }
 
 /// Whether a role may join as a node of that kind.

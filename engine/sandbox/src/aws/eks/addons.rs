@@ -2,32 +2,44 @@
 
 use serde_json::{Value, json};
 
-use super::{ADDONS, cluster, in_use, invalid, not_found, page, part, parts, time};
-use crate::aws::{AwsError, Input};
+use super::{ADDONS, cluster, in_use, invalid, names, not_found, page, part, time};
+use crate::aws::{Answer, Call, Input, Refusal};
 use crate::kubernetes;
 use crate::store::Transaction;
 use crate::world::{Context, Timer, ids};
 
+/// Versions of an add-on by Kubernetes minor version.
+type ByKubernetes = &'static [(&'static str, &'static [&'static str])];
+
 /// Versions by add-on and Kubernetes minor version; the first is the default.
-const VERSIONS: [(&str, &[(&str, &[&str])]); 3] = [
-    ("coredns", &[
-        ("1.33", &["v1.12.1-eksbuild.2"]),
-        ("1.34", &["v1.12.3-eksbuild.1", "v1.12.4-eksbuild.1"]),
-        ("1.35", &["v1.13.1-eksbuild.1"]),
-        ("1.36", &["v1.13.2-eksbuild.1"]),
-    ]),
-    ("kube-proxy", &[
-        ("1.33", &["v1.33.3-eksbuild.4"]),
-        ("1.34", &["v1.34.0-eksbuild.2"]),
-        ("1.35", &["v1.35.0-eksbuild.1"]),
-        ("1.36", &["v1.36.0-eksbuild.1"]),
-    ]),
-    ("vpc-cni", &[
-        ("1.33", &["v1.20.1-eksbuild.3"]),
-        ("1.34", &["v1.20.4-eksbuild.2"]),
-        ("1.35", &["v1.21.1-eksbuild.1"]),
-        ("1.36", &["v1.21.2-eksbuild.1"]),
-    ]),
+const VERSIONS: [(&str, ByKubernetes); 3] = [
+    (
+        "coredns",
+        &[
+            ("1.33", &["v1.12.1-eksbuild.2"]),
+            ("1.34", &["v1.12.3-eksbuild.1", "v1.12.4-eksbuild.1"]),
+            ("1.35", &["v1.13.1-eksbuild.1"]),
+            ("1.36", &["v1.13.2-eksbuild.1"]),
+        ],
+    ),
+    (
+        "kube-proxy",
+        &[
+            ("1.33", &["v1.33.3-eksbuild.4"]),
+            ("1.34", &["v1.34.0-eksbuild.2"]),
+            ("1.35", &["v1.35.0-eksbuild.1"]),
+            ("1.36", &["v1.36.0-eksbuild.1"]),
+        ],
+    ),
+    (
+        "vpc-cni",
+        &[
+            ("1.33", &["v1.20.1-eksbuild.3"]),
+            ("1.34", &["v1.20.4-eksbuild.2"]),
+            ("1.35", &["v1.21.1-eksbuild.1"]),
+            ("1.36", &["v1.21.2-eksbuild.1"]),
+        ],
+    ),
 ];
 
 fn versions(addon: &str, kubernetes: &str) -> Option<&'static [&'static str]> {
@@ -35,34 +47,43 @@ fn versions(addon: &str, kubernetes: &str) -> Option<&'static [&'static str]> {
     all.iter().find(|(version, _)| *version == kubernetes).map(|(_, versions)| *versions)
 }
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Result<Value, AwsError> {
-    match name {
+pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, name, input, .. } = call;
+    let (context, input) = (*context, *input);
+    match *name {
         "DescribeAddonVersions" => return Ok(describe_versions(input)),
         "DescribeAddonConfiguration" => return describe_configuration(input),
         _ => {}
     }
-    let owner = input.label(0).to_owned();
-    let document = cluster(transaction, &owner)?;
-    let addon = input.label(1).to_owned();
-    match name {
-        "CreateAddon" => create(context, transaction, &owner, &document, input),
-        "ListAddons" => Ok(page(input, "addons", parts(transaction, ADDONS, &owner).into_iter().map(|(name, _)| json!(name)).collect())),
-        "DescribeAddon" => Ok(json!({"addon": find(transaction, &owner, &addon)?})),
-        "UpdateAddon" => update(context, transaction, &owner, &document, &addon, input),
+    let owner = super::owner_of(input);
+    let document = cluster(transaction, owner)?;
+    let addon = input.text("addonName").unwrap_or_default().to_owned();
+    match *name {
+        "CreateAddon" => create(context, transaction, owner, &document, input),
+        "ListAddons" => page(input, "addons", names(transaction, ADDONS, owner)),
+        "DescribeAddon" => Ok(json!({"addon": find(transaction, owner, &addon)?})),
+        "UpdateAddon" => update(context, transaction, owner, &document, &addon, input),
         _ => {
-            let mut found = find(transaction, &owner, &addon)?;
+            let mut found = find(transaction, owner, &addon)?;
             found["status"] = json!("DELETING");
-            transaction.put(ADDONS, &part(&owner, &addon), found.clone());
-            let preserve = input.text("preserve") == Some("true");
-            transaction.schedule_in(20, "eks.addon", &part(&owner, &addon), json!({"to": "GONE", "preserve": preserve}));
+            transaction.put(ADDONS, &part(owner, &addon), found.clone());
+            let preserve = input.flag("preserve") == Some(true);
+            transaction.schedule_in(
+                20,
+                "eks.addon",
+                &part(owner, &addon),
+                json!({"to": "GONE", "preserve": preserve}),
+            );
             Ok(json!({"addon": found}))
         }
     }
 }
 
-fn find(transaction: &Transaction<'_>, owner: &str, addon: &str) -> Result<Value, AwsError> {
+fn find(transaction: &Transaction<'_>, owner: &str, addon: &str) -> Answer {
     let found = transaction.get(ADDONS, &part(owner, addon));
-    found.map(|value| (*value).clone()).ok_or_else(|| not_found(format!("No addon: {addon} found in cluster: {owner}")))
+    found
+        .map(|value| (*value).clone())
+        .ok_or_else(|| not_found(format!("No addon: {addon} found in cluster: {owner}")))
 }
 
 fn describe_versions(input: &Input) -> Value {
@@ -88,7 +109,7 @@ fn describe_versions(input: &Input) -> Value {
     json!({"addons": addons})
 }
 
-fn describe_configuration(input: &Input) -> Result<Value, AwsError> {
+fn describe_configuration(input: &Input) -> Answer {
     let addon = input.text("addonName").unwrap_or_default();
     let version = input.text("addonVersion").unwrap_or_default();
     if !VERSIONS.iter().any(|(name, _)| *name == addon) {
@@ -96,55 +117,84 @@ fn describe_configuration(input: &Input) -> Result<Value, AwsError> {
     }
     let mut properties = json!({"resources": {"type": "object"}, "tolerations": {"type": "array"}, "nodeSelector": {"type": "object"}, "affinity": {"type": "object"}});
     if addon == "coredns" {
-        for (name, kind) in [("computeType", "string"), ("replicaCount", "integer"), ("corefile", "string"), ("podAnnotations", "object"), ("podLabels", "object"), ("podDisruptionBudget", "object"), ("topologySpreadConstraints", "array"), ("autoScaling", "object")] {
+        for (name, kind) in [
+            ("computeType", "string"),
+            ("replicaCount", "integer"),
+            ("corefile", "string"),
+            ("podAnnotations", "object"),
+            ("podLabels", "object"),
+            ("podDisruptionBudget", "object"),
+            ("topologySpreadConstraints", "array"),
+            ("autoScaling", "object"),
+        ] {
             properties[name] = json!({"type": kind});
         }
     }
     let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "additionalProperties": false, "properties": properties});
-    Ok(json!({"addonName": addon, "addonVersion": version, "configurationSchema": schema.to_string()}))
+    Ok(
+        json!({"addonName": addon, "addonVersion": version, "configurationSchema": schema.to_string()}),
+    )
 }
 
 /// Configuration values are JSON of known keys.
-fn check_configuration(addon: &str, text: Option<&str>) -> Result<Value, AwsError> {
+fn check_configuration(addon: &str, text: Option<&str>) -> Answer {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(json!({})) };
-    let wrong = |why: String| invalid(format!("ConfigurationValue provided in request is not supported: {why}"));
+    let wrong = |why: String| {
+        invalid(format!("ConfigurationValue provided in request is not supported: {why}"))
+    };
     let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    let asked = Input { form: [("addonName".to_owned(), addon.to_owned())].into(), ..Input::default() };
+    let asked = Input::from_json(json!({"addonName": addon}));
     let schema = describe_configuration(&asked)?;
-    let schema: Value = serde_json::from_str(schema["configurationSchema"].as_str().unwrap_or_default()).unwrap_or_default();
+    let schema: Value =
+        serde_json::from_str(schema["configurationSchema"].as_str().unwrap_or_default())
+            .unwrap_or_default();
     for key in value.as_object().ok_or_else(|| wrong("not an object".to_owned()))?.keys() {
         if schema["properties"][key].is_null() {
-            return Err(wrong(format!("Json schema validation failed with error: [$: property '{key}' is not defined in the schema and the schema does not allow additional properties]")));
+            return Err(wrong(format!(
+                "Json schema validation failed with error: [$: property '{key}' is not defined in the schema and the schema does not allow additional properties]"
+            )));
         }
     }
     Ok(value)
 }
 
-fn pick_version(addon: &str, document: &Value, wanted: Option<&str>) -> Result<String, AwsError> {
+fn pick_version(addon: &str, document: &Value, wanted: Option<&str>) -> Result<String, Refusal> {
     let kubernetes = document["version"].as_str().unwrap_or_default();
-    let offered = versions(addon, kubernetes).ok_or_else(|| invalid(format!("Addon {addon} specified is not supported in {kubernetes} kubernetes version")))?;
+    let offered = versions(addon, kubernetes).ok_or_else(|| {
+        invalid(format!(
+            "Addon {addon} specified is not supported in {kubernetes} kubernetes version"
+        ))
+    })?;
     match wanted {
         None => Ok(offered.first().copied().unwrap_or_default().to_owned()),
         Some(version) if offered.contains(&version) => Ok(version.to_owned()),
-        Some(version) => Err(invalid(format!("Addon version specified is not supported: {version}"))),
+        Some(version) => {
+            Err(invalid(format!("Addon version specified is not supported: {version}")))
+        }
     }
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, owner: &str, document: &Value, input: &Input) -> Result<Value, AwsError> {
-    let addon = input.string("addonName").unwrap_or_default();
+fn create(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    document: &Value,
+    input: &Input,
+) -> Answer {
+    let addon = input.text("addonName").unwrap_or_default();
     if transaction.get(ADDONS, &part(owner, addon)).is_some() {
-        return Err(in_use(format!("Addon already exists.")));
+        return Err(in_use("Addon already exists.".to_string()));
     }
     if document["status"] != "ACTIVE" {
         return Err(in_use(format!("Cannot create addon because cluster {owner} is not ACTIVE")));
     }
-    let version = pick_version(addon, document, input.string("addonVersion"))?;
-    let configuration = check_configuration(addon, input.string("configurationValues"))?;
+    let version = pick_version(addon, document, input.text("addonVersion"))?;
+    let configuration = check_configuration(addon, input.text("configurationValues"))?;
     let created = json!({
         "addonName": addon, "clusterName": owner, "status": "CREATING", "addonVersion": version, "health": {"issues": []},
         "addonArn": format!("arn:aws:eks:{}:{}:addon/{owner}/{addon}/{}", context.region, context.account, ids::uuid(context, &["addon", owner, addon])),
-        "createdAt": time(transaction), "modifiedAt": time(transaction), "tags": input.json["tags"].as_object().cloned().unwrap_or_default(),
-        "configurationValues": input.string("configurationValues"), "owner": "aws", "publisher": "eks",
+        "createdAt": time(transaction), "modifiedAt": time(transaction), "tags": input.value("tags").as_object().cloned().unwrap_or_default(),
+        "configurationValues": input.text("configurationValues"), "owner": "aws", "publisher": "eks",
     });
     transaction.put(ADDONS, &part(owner, addon), created.clone());
     kubernetes::addons::install(context, transaction, owner, addon, &version, &configuration);
@@ -152,11 +202,21 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, owner: &str, doc
     Ok(json!({"addon": created}))
 }
 
-fn update(context: &Context, transaction: &mut Transaction<'_>, owner: &str, document: &Value, addon: &str, input: &Input) -> Result<Value, AwsError> {
+fn update(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    owner: &str,
+    document: &Value,
+    addon: &str,
+    input: &Input,
+) -> Answer {
     let mut found = find(transaction, owner, addon)?;
     let current = found["addonVersion"].as_str().map(str::to_owned);
-    let version = pick_version(addon, document, input.string("addonVersion").or(current.as_deref()))?;
-    let text = input.string("configurationValues").or_else(|| found["configurationValues"].as_str()).map(str::to_owned);
+    let version = pick_version(addon, document, input.text("addonVersion").or(current.as_deref()))?;
+    let text = input
+        .text("configurationValues")
+        .or_else(|| found["configurationValues"].as_str())
+        .map(str::to_owned);
     let configuration = check_configuration(addon, text.as_deref())?;
     found["addonVersion"] = json!(version);
     found["configurationValues"] = json!(text);
@@ -166,7 +226,9 @@ fn update(context: &Context, transaction: &mut Transaction<'_>, owner: &str, doc
     kubernetes::addons::install(context, transaction, owner, addon, &version, &configuration);
     transaction.schedule_in(15, "eks.addon", &part(owner, addon), json!({"to": "HEALTH"}));
     let id = ids::uuid(context, &["addon-update", owner, addon, &transaction.now().to_string()]);
-    Ok(json!({"update": {"id": id, "status": "InProgress", "type": "AddonUpdate", "params": [], "createdAt": time(transaction), "errors": []}}))
+    Ok(
+        json!({"update": {"id": id, "status": "InProgress", "type": "AddonUpdate", "params": [], "createdAt": time(transaction), "errors": []}}),
+    )
 }
 
 pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {
@@ -187,7 +249,8 @@ pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
             found["health"] = json!({"issues": []});
         }
         Some(why) => {
-            let waited = transaction.now().as_second() - found["modifiedAt"].as_i64().unwrap_or_default();
+            let waited =
+                transaction.now().as_second() - found["modifiedAt"].as_i64().unwrap_or_default();
             if waited >= 30 {
                 found["status"] = json!("DEGRADED");
                 found["health"] = json!({"issues": [{"code": "InsufficientNumberOfReplicas", "message": why, "resourceIds": []}]});

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{ADDONS, CLUSTERS, ENTRIES, PROFILES, UPDATES, cluster, in_use, invalid, not_found, page, part, parts, time};
-use crate::aws::{AwsError, Input, Principal, ec2, iam};
+use super::{
+    ADDONS, CLUSTERS, ENTRIES, PROFILES, UPDATES, cluster, in_use, invalid, names, not_found, page,
+    part, parts, time,
+};
+use crate::aws::{Answer, Call, Input, Principal, Refusal, ec2, iam};
 use crate::kubernetes;
 use crate::store::Transaction;
 use crate::world::{Context, Timer, ids};
@@ -11,28 +14,35 @@ use crate::world::{Context, Timer, ids};
 /// Versions that are offered, the default first.
 const VERSIONS: [&str; 4] = ["1.34", "1.35", "1.36", "1.33"];
 
-pub(super) fn call(
-    context: &Context,
-    transaction: &mut Transaction<'_>,
-    principal: &Principal,
-    name: &str,
-    input: &Input,
-) -> Result<Value, AwsError> {
-    match name {
+pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
+    let Call { context, transaction, principal, name, input, .. } = call;
+    let (context, input) = (*context, *input);
+    let owner = super::owner_of(input);
+    match *name {
         "CreateCluster" => create(context, transaction, principal, input),
-        "DescribeCluster" => Ok(json!({"cluster": outside(&cluster(transaction, input.label(0))?)})),
-        "ListClusters" => Ok(page(input, "clusters", transaction.list(CLUSTERS).iter().map(|(name, _)| json!(&**name)).collect())),
-        "DeleteCluster" => delete(context, transaction, input.label(0)),
+        "DescribeCluster" => Ok(json!({"cluster": outside(&cluster(transaction, owner)?)})),
+        "ListClusters" => page(
+            input,
+            "clusters",
+            transaction.list(CLUSTERS).iter().map(|(name, _)| name.to_string()).collect(),
+        ),
+        "DeleteCluster" => delete(context, transaction, owner),
         "UpdateClusterConfig" => update_config(context, transaction, input),
         "UpdateClusterVersion" => update_version(context, transaction, input),
         "DescribeUpdate" => {
-            let update = transaction.get(UPDATES, &part(input.label(0), input.label(1)));
-            let update = update.ok_or_else(|| not_found(format!("No update found for ID: {}", input.label(1))))?;
+            let update =
+                transaction.get(UPDATES, &part(owner, input.text("updateId").unwrap_or_default()));
+            let update = update.ok_or_else(|| {
+                not_found(format!(
+                    "No update found for ID: {}",
+                    input.text("nodegroupName").unwrap_or_default()
+                ))
+            })?;
             Ok(json!({"update": &*update}))
         }
         "ListUpdates" => {
-            cluster(transaction, input.label(0))?;
-            Ok(page(input, "updateIds", parts(transaction, UPDATES, input.label(0)).into_iter().map(|(id, _)| json!(id)).collect()))
+            cluster(transaction, owner)?;
+            page(input, "updateIds", names(transaction, UPDATES, owner))
         }
         "DescribeClusterVersions" => {
             let versions: Vec<Value> = VERSIONS
@@ -42,10 +52,13 @@ pub(super) fn call(
             Ok(json!({"clusterVersions": versions}))
         }
         "ListNodegroups" => {
-            cluster(transaction, input.label(0))?;
-            Ok(page(input, "nodegroups", Vec::new()))
+            cluster(transaction, owner)?;
+            page(input, "nodegroups", Vec::new())
         }
-        _ => Err(not_found(format!("No node group found for name: {}.", input.label(1)))),
+        _ => Err(not_found(format!(
+            "No node group found for name: {}.",
+            input.text("nodegroupName").unwrap_or_default()
+        ))),
     }
 }
 
@@ -62,29 +75,42 @@ fn outside(cluster: &Value) -> Value {
     answer
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, principal: &Principal, input: &Input) -> Result<Value, AwsError> {
-    let json = &input.json;
-    let name = input.string("name").unwrap_or_default();
+fn create(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    principal: &Principal,
+    input: &Input,
+) -> Answer {
+    let json = input.whole();
+    let name = input.text("name").unwrap_or_default();
     if name.is_empty() || name.len() > 100 {
         return Err(invalid("The cluster name must have between 1 and 100 characters"));
     }
     if let Some(there) = transaction.get(CLUSTERS, name) {
-        let token = input.string("clientRequestToken");
+        let token = input.text("clientRequestToken");
         if token.is_some() && there["clientRequestToken"].as_str() == token {
             return Ok(json!({"cluster": outside(&there)}));
         }
         return Err(in_use(format!("Cluster already exists with name: {name}")));
     }
-    let version = input.string("version").unwrap_or(VERSIONS[0]);
+    let version = input.text("version").unwrap_or(VERSIONS[0]);
     if !VERSIONS.contains(&version) {
         return Err(invalid(format!("unsupported Kubernetes version {version}")));
     }
-    let role = input.string("roleArn").unwrap_or_default();
-    let trusted = iam::usable(transaction, role).is_some_and(|role| role.trust.contains("eks.amazonaws.com"));
+    let role = input.text("roleArn").unwrap_or_default();
+    let trusted =
+        iam::usable(transaction, role).is_some_and(|role| role.trust.contains("eks.amazonaws.com"));
     if !trusted {
-        return Err(invalid(format!("Role with arn: {role}, could not be assumed because it does not exist or the trusted entity is not correct")));
+        return Err(invalid(format!(
+            "Role with arn: {role}, could not be assumed because it does not exist or the trusted entity is not correct"
+        )));
     }
-    let subnets: Vec<&str> = json["resourcesVpcConfig"]["subnetIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let subnets: Vec<&str> = json["resourcesVpcConfig"]["subnetIds"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let (vpc, zones) = network(transaction, &subnets)?;
     if zones < 2 {
         return Err(invalid("Subnets specified must be in at least two different AZs"));
@@ -114,22 +140,25 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, principal: &Prin
         },
         "upgradePolicy": {"supportType": json["upgradePolicy"]["supportType"].as_str().unwrap_or("EXTENDED")},
         "computeConfig": {"enabled": false}, "deletionProtection": false,
-        "clientRequestToken": input.string("clientRequestToken"),
+        "clientRequestToken": input.text("clientRequestToken"),
         "bootstrapSelfManagedAddons": json["bootstrapSelfManagedAddons"].as_bool().unwrap_or(true),
         "creator": principal.arn,
     });
     transaction.put(CLUSTERS, name, document.clone());
-    let seconds = 9 * 60 + i64::try_from(ids::below(context, &["cluster", name, "seconds"], 40)).unwrap_or_default();
+    let seconds = 9 * 60
+        + i64::try_from(ids::below(context, &["cluster", name, "seconds"], 40)).unwrap_or_default();
     transaction.schedule_in(seconds, "eks.cluster", name, json!({"to": "ACTIVE"}));
     Ok(json!({"cluster": outside(&document)}))
 }
 
 /// The VPC of some subnets, and how many zones they are in.
-fn network(transaction: &Transaction<'_>, subnets: &[&str]) -> Result<(String, usize), AwsError> {
+fn network(transaction: &Transaction<'_>, subnets: &[&str]) -> Result<(String, usize), Refusal> {
     let mut zones = std::collections::BTreeSet::new();
     let mut vpcs = std::collections::BTreeSet::new();
     for subnet in subnets {
-        let found = transaction.get(ec2::SUBNETS, subnet).ok_or_else(|| invalid(format!("The subnet ID '{subnet}' does not exist")))?;
+        let found = transaction
+            .get(ec2::SUBNETS, subnet)
+            .ok_or_else(|| invalid(format!("The subnet ID '{subnet}' does not exist")))?;
         zones.insert(found["availabilityZone"].as_str().unwrap_or_default().to_owned());
         vpcs.insert(found["vpcId"].as_str().unwrap_or_default().to_owned());
     }
@@ -141,7 +170,12 @@ fn network(transaction: &Transaction<'_>, subnets: &[&str]) -> Result<(String, u
 }
 
 /// EKS makes a security group of the cluster's own.
-fn security_group(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, vpc: &str) -> String {
+fn security_group(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    vpc: &str,
+) -> String {
     let id = ids::ec2(context, "sg", &format!("cluster/{cluster}"));
     let mut tags = serde_json::Map::new();
     tags.insert("Name".to_owned(), json!(format!("eks-cluster-sg-{cluster}")));
@@ -156,15 +190,18 @@ fn security_group(context: &Context, transaction: &mut Transaction<'_>, cluster:
     id
 }
 
-fn delete(context: &Context, transaction: &mut Transaction<'_>, name: &str) -> Result<Value, AwsError> {
+fn delete(context: &Context, transaction: &mut Transaction<'_>, name: &str) -> Answer {
     let mut document = cluster(transaction, name)?;
     if let Some((profile, value)) = parts(transaction, PROFILES, name).first() {
         let status = value["status"].as_str().unwrap_or_default();
-        return Err(in_use(format!("Cannot delete because cluster {name} currently has Fargate profile {profile} in {status} state")));
+        return Err(in_use(format!(
+            "Cannot delete because cluster {name} currently has Fargate profile {profile} in {status} state"
+        )));
     }
     document["status"] = json!("DELETING");
     transaction.put(CLUSTERS, name, document.clone());
-    let seconds = 180 + i64::try_from(ids::below(context, &["cluster", name, "delete"], 120)).unwrap_or_default();
+    let seconds = 180
+        + i64::try_from(ids::below(context, &["cluster", name, "delete"], 120)).unwrap_or_default();
     transaction.schedule_in(seconds, "eks.cluster", name, json!({"to": "GONE"}));
     Ok(json!({"cluster": outside(&document)}))
 }
@@ -195,24 +232,37 @@ pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
 }
 
 /// Refuses while another update of the cluster runs.
-fn check_free(transaction: &Transaction<'_>, name: &str) -> Result<Value, AwsError> {
+fn check_free(transaction: &Transaction<'_>, name: &str) -> Answer {
     let document = cluster(transaction, name)?;
     let status = document["status"].as_str().unwrap_or_default();
     if status != "ACTIVE" {
-        return Err(in_use(format!("Cannot update cluster {name} because it is in {status} state")));
+        return Err(in_use(format!(
+            "Cannot update cluster {name} because it is in {status} state"
+        )));
     }
     if is_updating(transaction, name) {
-        return Err(in_use(format!("Cannot perform the operation because cluster {name} currently has an update in progress")));
+        return Err(in_use(format!(
+            "Cannot perform the operation because cluster {name} currently has an update in progress"
+        )));
     }
     Ok(document)
 }
 
 /// Whether an update of the cluster runs.
 pub(super) fn is_updating(transaction: &Transaction<'_>, name: &str) -> bool {
-    parts(transaction, UPDATES, name).iter().any(|(_, update)| update["status"] == "InProgress" && update["type"] != "AddonUpdate")
+    parts(transaction, UPDATES, name)
+        .iter()
+        .any(|(_, update)| update["status"] == "InProgress" && update["type"] != "AddonUpdate")
 }
 
-fn begin_update(context: &Context, transaction: &mut Transaction<'_>, name: &str, kind: &str, change: Value, seconds: i64) -> Value {
+fn begin_update(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    kind: &str,
+    change: Value,
+    seconds: i64,
+) -> Value {
     let count = parts(transaction, UPDATES, name).len();
     let id = ids::uuid(context, &["update", name, &count.to_string()]);
     let update = json!({"id": id, "status": "InProgress", "type": kind, "params": [], "createdAt": time(transaction), "errors": []});
@@ -221,20 +271,30 @@ fn begin_update(context: &Context, transaction: &mut Transaction<'_>, name: &str
     json!({"update": update})
 }
 
-fn update_config(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
-    let name = input.label(0);
+fn update_config(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let name = super::owner_of(input);
     let mut document = check_free(transaction, name)?;
-    let wanted = &input.json;
+    let wanted = input.whole();
     let order = ["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"];
     let place = |mode: &str| order.iter().position(|one| *one == mode);
     if let Some(mode) = wanted["accessConfig"]["authenticationMode"].as_str() {
         let current = document["accessConfig"]["authenticationMode"].as_str().unwrap_or_default();
         match (place(current), place(mode)) {
             (Some(from), Some(to)) if from == to => {
-                return Err(AwsError::new(400, "InvalidRequestException", "No changes needed for the access config provided"));
+                return Err(Refusal::new(
+                    400,
+                    "InvalidRequestException",
+                    "No changes needed for the access config provided",
+                ));
             }
-            (Some(from), Some(to)) if to > from => document["accessConfig"]["authenticationMode"] = json!(mode),
-            _ => return Err(invalid(format!("Unsupported authentication mode update from {current} to {mode}"))),
+            (Some(from), Some(to)) if to > from => {
+                document["accessConfig"]["authenticationMode"] = json!(mode);
+            }
+            _ => {
+                return Err(invalid(format!(
+                    "Unsupported authentication mode update from {current} to {mode}"
+                )));
+            }
         }
     }
     if let Some(config) = wanted["resourcesVpcConfig"].as_object() {
@@ -255,16 +315,26 @@ fn update_config(context: &Context, transaction: &mut Transaction<'_>, input: &I
     Ok(begin_update(context, transaction, name, "AccessConfigUpdate", change, 70))
 }
 
-fn update_version(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
-    let name = input.label(0);
+fn update_version(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let name = super::owner_of(input);
     let document = check_free(transaction, name)?;
-    let version = input.string("version").unwrap_or_default();
-    let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    let version = input.text("version").unwrap_or_default();
+    let minor =
+        |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
     let current = document["version"].as_str().unwrap_or_default();
     if !VERSIONS.contains(&version) || minor(version) != minor(current).map(|minor| minor + 1) {
-        return Err(invalid(format!("Unsupported Kubernetes minor version update from {current} to {version}")));
+        return Err(invalid(format!(
+            "Unsupported Kubernetes minor version update from {current} to {version}"
+        )));
     }
-    Ok(begin_update(context, transaction, name, "VersionUpdate", json!({"version": version}), 10 * 60))
+    Ok(begin_update(
+        context,
+        transaction,
+        name,
+        "VersionUpdate",
+        json!({"version": version}),
+        10 * 60,
+    ))
 }
 
 pub(super) fn update_due(transaction: &mut Transaction<'_>, timer: &Timer) {

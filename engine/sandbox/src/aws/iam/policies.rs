@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{POLICIES, Policy, ROLES, Role, check_document, encoded, exists, missing, page, tag_list};
+use super::{
+    POLICIES, Policy, ROLES, Role, check_document, encoded, exists, missing, page, tag_list,
+};
 use crate::aws::tags;
-use crate::aws::{AwsError, Input};
+use crate::aws::{Answer, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
 
@@ -13,26 +15,46 @@ const MOST_VERSIONS: usize = 5;
 /// Characters of a document, white space not counted.
 const MOST_CHARACTERS: usize = 6144;
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Option<Result<Value, AwsError>> {
+pub(super) fn call(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Option<Answer> {
     Some(match name {
         "CreatePolicy" => create(context, transaction, input),
         "ListPolicies" => {
             let local = input.text("Scope") == Some("Local");
             let prefix = input.text("PathPrefix").unwrap_or("/").to_owned();
             let all = transaction.list_as::<Policy>(POLICIES).into_iter();
-            let wanted = all.filter(|(arn, policy)| policy.path.starts_with(&prefix) && !(local && arn.contains(":aws:policy/")));
-            let described: Vec<Value> = wanted.map(|(arn, policy)| describe(transaction, &arn, &policy)).collect();
-            Ok(page(input, "Policies", described))
+            let wanted = all.filter(|(arn, policy)| {
+                policy.path.starts_with(&prefix) && !(local && arn.contains(":aws:policy/"))
+            });
+            let described: Vec<Value> =
+                wanted.map(|(arn, policy)| describe(transaction, &arn, &policy)).collect();
+            page(input, "Policies", described)
         }
-        "GetPolicy" | "GetPolicyVersion" | "ListPolicyVersions" | "CreatePolicyVersion" | "DeletePolicyVersion" | "SetDefaultPolicyVersion"
-        | "DeletePolicy" | "TagPolicy" | "UntagPolicy" | "ListPolicyTags" | "ListEntitiesForPolicy" => on_policy(transaction, name, input),
+        "GetPolicy"
+        | "GetPolicyVersion"
+        | "ListPolicyVersions"
+        | "CreatePolicyVersion"
+        | "DeletePolicyVersion"
+        | "SetDefaultPolicyVersion"
+        | "DeletePolicy"
+        | "TagPolicy"
+        | "UntagPolicy"
+        | "ListPolicyTags"
+        | "ListEntitiesForPolicy" => on_policy(transaction, name, input),
         _ => return None,
     })
 }
 
 fn users(transaction: &Transaction<'_>, arn: &str) -> Vec<String> {
     let roles = transaction.list_as::<Role>(ROLES).into_iter();
-    roles.filter(|(_, role)| role.attached.iter().any(|one| one == arn)).map(|(name, _)| name.to_string()).collect()
+    roles
+        .filter(|(_, role)| role.attached.iter().any(|one| one == arn))
+        .map(|(name, _)| name.to_string())
+        .collect()
 }
 
 fn describe(transaction: &Transaction<'_>, arn: &str, policy: &Policy) -> Value {
@@ -44,14 +66,18 @@ fn describe(transaction: &Transaction<'_>, arn: &str, policy: &Policy) -> Value 
     })
 }
 
-fn check_size(document: &str) -> Result<(), AwsError> {
+fn check_size(document: &str) -> Result<(), Refusal> {
     if document.chars().filter(|one| !one.is_whitespace()).count() > MOST_CHARACTERS {
-        return Err(AwsError::new(409, "LimitExceeded", format!("Cannot exceed quota for PolicySize: {MOST_CHARACTERS}")));
+        return Err(Refusal::new(
+            409,
+            "LimitExceeded",
+            format!("Cannot exceed quota for PolicySize: {MOST_CHARACTERS}"),
+        ));
     }
     Ok(())
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let name = input.required("PolicyName")?;
     let document = input.required("PolicyDocument")?;
     check_document(document)?;
@@ -59,7 +85,9 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
     let path = input.text("Path").unwrap_or("/").to_owned();
     let arn = format!("arn:aws:iam::{}:policy{path}{name}", context.account);
     if transaction.get(POLICIES, &arn).is_some() {
-        return Err(exists(format!("A policy called {name} already exists. Duplicate names are not allowed.")));
+        return Err(exists(format!(
+            "A policy called {name} already exists. Duplicate names are not allowed."
+        )));
     }
     let policy = Policy {
         name: name.to_owned(),
@@ -84,30 +112,63 @@ fn version(policy: &Policy, number: u32, with_document: bool) -> Value {
     answer
 }
 
-fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
+#[expect(clippy::too_many_lines, reason = "one row per operation")]
+fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("PolicyArn")?.to_owned();
-    let mut policy: Policy = transaction.get_as(POLICIES, &arn).ok_or_else(|| missing(&format!("Policy {arn} does not exist or is not attachable.")))?;
-    let asked = input.text("VersionId").and_then(|text| text.trim_start_matches('v').parse::<u32>().ok());
-    let known = |policy: &Policy| asked.filter(|number| policy.versions.contains_key(number)).ok_or_else(|| missing(&format!("Policy {arn} version {} does not exist or is not attachable.", input.text("VersionId").unwrap_or_default())));
+    let mut policy: Policy = transaction
+        .get_as(POLICIES, &arn)
+        .ok_or_else(|| missing(&format!("Policy {arn} does not exist or is not attachable.")))?;
+    let asked =
+        input.text("VersionId").and_then(|text| text.trim_start_matches('v').parse::<u32>().ok());
+    let known = |policy: &Policy| {
+        asked.filter(|number| policy.versions.contains_key(number)).ok_or_else(|| {
+            missing(&format!(
+                "Policy {arn} version {} does not exist or is not attachable.",
+                input.text("VersionId").unwrap_or_default()
+            ))
+        })
+    };
     match operation {
         "GetPolicy" => return Ok(json!({"Policy": describe(transaction, &arn, &policy)})),
-        "GetPolicyVersion" => return Ok(json!({"PolicyVersion": version(&policy, known(&policy)?, true)})),
-        "ListPolicyVersions" => return Ok(page(input, "Versions", policy.versions.keys().rev().map(|number| version(&policy, *number, false)).collect())),
-        "ListPolicyTags" => return Ok(page(input, "Tags", tags::to_list(&policy.tags).as_array().cloned().unwrap_or_default())),
+        "GetPolicyVersion" => {
+            return Ok(json!({"PolicyVersion": version(&policy, known(&policy)?, true)}));
+        }
+        "ListPolicyVersions" => {
+            return page(
+                input,
+                "Versions",
+                policy
+                    .versions
+                    .keys()
+                    .rev()
+                    .map(|number| version(&policy, *number, false))
+                    .collect(),
+            );
+        }
+        "ListPolicyTags" => return page(input, "Tags", tags::to_list(&policy.tags)),
         "ListEntitiesForPolicy" => {
-            let roles: Vec<Value> = users(transaction, &arn).into_iter().map(|name| json!({"RoleName": name})).collect();
-            return Ok(json!({"PolicyRoles": roles, "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": false}));
+            let roles: Vec<Value> = users(transaction, &arn)
+                .into_iter()
+                .map(|name| json!({"RoleName": name}))
+                .collect();
+            return Ok(
+                json!({"PolicyRoles": roles, "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": false}),
+            );
         }
         "CreatePolicyVersion" => {
             let document = input.required("PolicyDocument")?;
             check_document(document)?;
             check_size(document)?;
             if policy.versions.len() >= MOST_VERSIONS {
-                return Err(AwsError::new(409, "LimitExceeded", "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version."));
+                return Err(Refusal::new(
+                    409,
+                    "LimitExceeded",
+                    "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
+                ));
             }
             policy.last += 1;
             policy.versions.insert(policy.last, document.to_owned());
-            if input.text("SetAsDefault") == Some("true") {
+            if input.flag("SetAsDefault") == Some(true) {
                 policy.default = policy.last;
             }
             transaction.put_as(POLICIES, &arn, &policy);
@@ -116,19 +177,33 @@ fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) 
         "DeletePolicyVersion" => {
             let number = known(&policy)?;
             if number == policy.default {
-                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete the default version of a policy."));
+                return Err(Refusal::new(
+                    409,
+                    "DeleteConflict",
+                    "Cannot delete the default version of a policy.",
+                ));
             }
             policy.versions.remove(&number);
         }
         "SetDefaultPolicyVersion" => policy.default = known(&policy)?,
         "TagPolicy" => policy.tags.extend(tag_list(input)),
-        "UntagPolicy" => input.list("TagKeys.member").iter().for_each(|key| drop(policy.tags.remove(key))),
+        "UntagPolicy" => {
+            input.texts("TagKeys").iter().for_each(|key| drop(policy.tags.remove(*key)));
+        }
         _ => {
             if !users(transaction, &arn).is_empty() {
-                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete a policy attached to entities."));
+                return Err(Refusal::new(
+                    409,
+                    "DeleteConflict",
+                    "Cannot delete a policy attached to entities.",
+                ));
             }
             if policy.versions.len() > 1 {
-                return Err(AwsError::new(409, "DeleteConflict", "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."));
+                return Err(Refusal::new(
+                    409,
+                    "DeleteConflict",
+                    "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+                ));
             }
             transaction.delete(POLICIES, &arn);
             return Ok(json!({}));

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{PROVIDERS, exists, missing, page, tag_list};
+use super::{PROVIDERS, exists, missing, owned, page, tag_list};
 use crate::aws::tags::{self, Tags};
-use crate::aws::{AwsError, Input};
+use crate::aws::{Answer, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::Context;
 
@@ -17,30 +17,43 @@ struct Provider {
     tags: Tags,
 }
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Option<Result<Value, AwsError>> {
+pub(super) fn call(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Option<Answer> {
     Some(match name {
         "CreateOpenIDConnectProvider" => create(context, transaction, input),
         "ListOpenIDConnectProviders" => {
-            let all: Vec<Value> = transaction.list(PROVIDERS).iter().map(|(arn, _)| json!({"Arn": &**arn})).collect();
+            let all: Vec<Value> =
+                transaction.list(PROVIDERS).iter().map(|(arn, _)| json!({"Arn": &**arn})).collect();
             Ok(json!({"OpenIDConnectProviderList": all}))
         }
-        "GetOpenIDConnectProvider" | "DeleteOpenIDConnectProvider" | "TagOpenIDConnectProvider" | "UntagOpenIDConnectProvider"
-        | "ListOpenIDConnectProviderTags" | "AddClientIDToOpenIDConnectProvider" | "UpdateOpenIDConnectProviderThumbprint" => on_provider(transaction, name, input),
+        "GetOpenIDConnectProvider"
+        | "DeleteOpenIDConnectProvider"
+        | "TagOpenIDConnectProvider"
+        | "UntagOpenIDConnectProvider"
+        | "ListOpenIDConnectProviderTags"
+        | "AddClientIDToOpenIDConnectProvider"
+        | "UpdateOpenIDConnectProviderThumbprint" => on_provider(transaction, name, input),
         _ => return None,
     })
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let url = input.required("Url")?;
-    let bare = url.strip_prefix("https://").ok_or_else(|| AwsError::bad("InvalidInput", "OpenID Connect Provider URLs must begin with https://"))?;
+    let bare = url.strip_prefix("https://").ok_or_else(|| {
+        Refusal::bad("InvalidInput", "OpenID Connect Provider URLs must begin with https://")
+    })?;
     let arn = format!("arn:aws:iam::{}:oidc-provider/{bare}", context.account);
     if transaction.get(PROVIDERS, &arn).is_some() {
         return Err(exists(format!("Provider with url {url} already exists.")));
     }
     let provider = Provider {
         url: bare.to_owned(),
-        clients: input.list("ClientIDList.member"),
-        thumbprints: input.list("ThumbprintList.member"),
+        clients: owned(input.texts("ClientIDList")),
+        thumbprints: owned(input.texts("ThumbprintList")),
         created: transaction.now().to_string(),
         tags: tag_list(input),
     };
@@ -48,9 +61,11 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
     Ok(json!({"OpenIDConnectProviderArn": arn, "Tags": tags::to_list(&provider.tags)}))
 }
 
-fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
+fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("OpenIDConnectProviderArn")?.to_owned();
-    let mut provider: Provider = transaction.get_as(PROVIDERS, &arn).ok_or_else(|| missing(&format!("OpenIDConnect Provider not found for arn {arn}")))?;
+    let mut provider: Provider = transaction
+        .get_as(PROVIDERS, &arn)
+        .ok_or_else(|| missing(&format!("OpenIDConnect Provider not found for arn {arn}")))?;
     match operation {
         "GetOpenIDConnectProvider" => {
             return Ok(json!({
@@ -58,20 +73,24 @@ fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input
                 "CreateDate": provider.created, "Tags": tags::to_list(&provider.tags),
             }));
         }
-        "ListOpenIDConnectProviderTags" => return Ok(page(input, "Tags", tags::to_list(&provider.tags).as_array().cloned().unwrap_or_default())),
+        "ListOpenIDConnectProviderTags" => {
+            return page(input, "Tags", tags::to_list(&provider.tags));
+        }
         "DeleteOpenIDConnectProvider" => {
             transaction.delete(PROVIDERS, &arn);
             return Ok(json!({}));
         }
         "TagOpenIDConnectProvider" => provider.tags.extend(tag_list(input)),
-        "UntagOpenIDConnectProvider" => input.list("TagKeys.member").iter().for_each(|key| drop(provider.tags.remove(key))),
+        "UntagOpenIDConnectProvider" => {
+            input.texts("TagKeys").iter().for_each(|key| drop(provider.tags.remove(*key)));
+        }
         "AddClientIDToOpenIDConnectProvider" => {
             let client = input.required("ClientID")?.to_owned();
             if !provider.clients.contains(&client) {
                 provider.clients.push(client);
             }
         }
-        _ => provider.thumbprints = input.list("ThumbprintList.member"),
+        _ => provider.thumbprints = owned(input.texts("ThumbprintList")),
     }
     transaction.put_as(PROVIDERS, &arn, &provider);
     Ok(json!({}))

@@ -4,21 +4,40 @@ use serde_json::{Value, json};
 
 use super::{POLICIES, ROLES, Role, check_document, encoded, exists, missing, page, tag_list};
 use crate::aws::tags;
-use crate::aws::{AwsError, Input};
+use crate::aws::{Answer, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
 
-pub(super) fn call(context: &Context, transaction: &mut Transaction<'_>, name: &str, input: &Input) -> Option<Result<Value, AwsError>> {
+pub(super) fn call(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    input: &Input,
+) -> Option<Answer> {
     Some(match name {
         "CreateRole" => create(context, transaction, input),
         "CreateServiceLinkedRole" => create_linked(context, transaction, input),
         "ListRoles" => {
             let prefix = input.text("PathPrefix").unwrap_or("/").to_owned();
-            let roles = transaction.list_as::<Role>(ROLES).into_iter().filter(|(_, role)| role.path.starts_with(&prefix));
-            Ok(page(input, "Roles", roles.map(|(name, role)| describe(&name, &role)).collect()))
+            let roles = transaction
+                .list_as::<Role>(ROLES)
+                .into_iter()
+                .filter(|(_, role)| role.path.starts_with(&prefix));
+            page(input, "Roles", roles.map(|(name, role)| describe(&name, &role)).collect())
         }
-        "GetRole" | "UpdateAssumeRolePolicy" | "TagRole" | "UntagRole" | "ListRoleTags" | "AttachRolePolicy" | "DetachRolePolicy"
-        | "ListAttachedRolePolicies" | "PutRolePolicy" | "GetRolePolicy" | "DeleteRolePolicy" | "ListRolePolicies" | "DeleteRole"
+        "GetRole"
+        | "UpdateAssumeRolePolicy"
+        | "TagRole"
+        | "UntagRole"
+        | "ListRoleTags"
+        | "AttachRolePolicy"
+        | "DetachRolePolicy"
+        | "ListAttachedRolePolicies"
+        | "PutRolePolicy"
+        | "GetRolePolicy"
+        | "DeleteRolePolicy"
+        | "ListRolePolicies"
+        | "DeleteRole"
         | "ListInstanceProfilesForRole" => on_role(transaction, name, input),
         _ => return None,
     })
@@ -32,11 +51,14 @@ fn describe(name: &str, role: &Role) -> Value {
     })
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let name = input.required("RoleName")?;
     let trust = input.required("AssumeRolePolicyDocument")?;
     if name.len() > 64 {
-        return Err(AwsError::bad("ValidationError", "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64"));
+        return Err(Refusal::bad(
+            "ValidationError",
+            "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64",
+        ));
     }
     check_document(trust)?;
     if transaction.get(ROLES, name).is_some() {
@@ -58,16 +80,26 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
     Ok(json!({"Role": describe(name, &role)}))
 }
 
-fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Result<Value, AwsError> {
+fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let service = input.required("AWSServiceName")?;
     let name = match service {
         "spot.amazonaws.com" => "AWSServiceRoleForEC2Spot",
         "eks.amazonaws.com" => "AWSServiceRoleForAmazonEKS",
         "eks-fargate.amazonaws.com" => "AWSServiceRoleForAmazonEKSForFargate",
-        other => return Err(AwsError::bad("InvalidInput", format!("{other} does not have a service-linked role in the sandbox"))),
+        other => {
+            return Err(Refusal::bad(
+                "InvalidInput",
+                format!("{other} does not have a service-linked role in the sandbox"),
+            ));
+        }
     };
     if transaction.get(ROLES, name).is_some() {
-        return Err(AwsError::bad("InvalidInput", format!("Service role name {name} has been taken in this account, please try a different suffix.")));
+        return Err(Refusal::bad(
+            "InvalidInput",
+            format!(
+                "Service role name {name} has been taken in this account, please try a different suffix."
+            ),
+        ));
     }
     let path = format!("/aws-service-role/{service}/");
     let role = Role {
@@ -85,22 +117,39 @@ fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &I
     Ok(json!({"Role": describe(name, &role)}))
 }
 
-fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Result<Value, AwsError> {
+#[expect(clippy::too_many_lines, reason = "one row per operation")]
+fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let name = input.required("RoleName")?.to_owned();
-    let mut role: Role = transaction.get_as(ROLES, &name).ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))?;
+    let mut role: Role = transaction
+        .get_as(ROLES, &name)
+        .ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))?;
     match operation {
         "GetRole" => return Ok(json!({"Role": describe(&name, &role)})),
-        "ListRoleTags" => return Ok(page(input, "Tags", tags::to_list(&role.tags).as_array().cloned().unwrap_or_default())),
+        "ListRoleTags" => return page(input, "Tags", tags::to_list(&role.tags)),
         "ListAttachedRolePolicies" => {
-            let attached = role.attached.iter().map(|arn| json!({"PolicyArn": arn, "PolicyName": arn.rsplit('/').next()})).collect();
-            return Ok(page(input, "AttachedPolicies", attached));
+            let attached = role
+                .attached
+                .iter()
+                .map(|arn| json!({"PolicyArn": arn, "PolicyName": arn.rsplit('/').next()}))
+                .collect();
+            return page(input, "AttachedPolicies", attached);
         }
-        "ListRolePolicies" => return Ok(page(input, "PolicyNames", role.inline.keys().map(|name| json!(name)).collect())),
-        "ListInstanceProfilesForRole" => return Ok(page(input, "InstanceProfiles", Vec::new())),
+        "ListRolePolicies" => {
+            return page(
+                input,
+                "PolicyNames",
+                role.inline.keys().map(|name| json!(name)).collect(),
+            );
+        }
+        "ListInstanceProfilesForRole" => return page(input, "InstanceProfiles", Vec::new()),
         "GetRolePolicy" => {
             let policy = input.required("PolicyName")?;
-            let document = role.inline.get(policy).ok_or_else(|| missing(&format!("The role policy with name {policy} cannot be found.")))?;
-            return Ok(json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": encoded(document)}));
+            let document = role.inline.get(policy).ok_or_else(|| {
+                missing(&format!("The role policy with name {policy} cannot be found."))
+            })?;
+            return Ok(
+                json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": encoded(document)}),
+            );
         }
         "UpdateAssumeRolePolicy" => {
             let document = input.required("PolicyDocument")?;
@@ -108,7 +157,7 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
             document.clone_into(&mut role.trust);
         }
         "TagRole" => role.tags.extend(tag_list(input)),
-        "UntagRole" => input.list("TagKeys.member").iter().for_each(|key| drop(role.tags.remove(key))),
+        "UntagRole" => input.texts("TagKeys").iter().for_each(|key| drop(role.tags.remove(*key))),
         "AttachRolePolicy" => {
             let arn = input.required("PolicyArn")?.to_owned();
             if transaction.get(POLICIES, &arn).is_none() {
@@ -132,14 +181,24 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
         }
         "DeleteRolePolicy" => {
             let policy = input.required("PolicyName")?;
-            role.inline.remove(policy).ok_or_else(|| missing(&format!("The role policy with name {policy} cannot be found.")))?;
+            role.inline.remove(policy).ok_or_else(|| {
+                missing(&format!("The role policy with name {policy} cannot be found."))
+            })?;
         }
         _ => {
             if !role.attached.is_empty() {
-                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete entity, must detach all policies first."));
+                return Err(Refusal::new(
+                    409,
+                    "DeleteConflict",
+                    "Cannot delete entity, must detach all policies first.",
+                ));
             }
             if !role.inline.is_empty() {
-                return Err(AwsError::new(409, "DeleteConflict", "Cannot delete entity, must delete policies first."));
+                return Err(Refusal::new(
+                    409,
+                    "DeleteConflict",
+                    "Cannot delete entity, must delete policies first.",
+                ));
             }
             transaction.delete(ROLES, &name);
             return Ok(json!({}));

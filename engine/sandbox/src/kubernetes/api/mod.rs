@@ -57,7 +57,11 @@ impl Request {
     pub(crate) fn class(&self) -> &'static str {
         match self.method.as_str() {
             "GET" | "HEAD" => "read",
-            _ if self.path.contains("selfsubjectaccessreviews") || self.path.contains("selfsubjectreviews") => "read",
+            _ if self.path.contains("selfsubjectaccessreviews")
+                || self.path.contains("selfsubjectreviews") =>
+            {
+                "read"
+            }
             _ if self.is_dry_run() => "dry_run",
             _ => "write",
         }
@@ -80,7 +84,12 @@ impl Answer {
     }
 
     fn json(status: u16, body: Value) -> Self {
-        Self::Json { status, content_type: "application/json".to_owned(), body, warnings: Vec::new() }
+        Self::Json {
+            status,
+            content_type: "application/json".to_owned(),
+            body,
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -120,20 +129,35 @@ pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<
         return Ok(Status::no_path().into());
     }
     match (request.method.as_str(), &target.name) {
-        ("GET", None) if request.is("watch") => Ok(watch::open(world, cluster, &kind, &target, request)),
-        ("GET", Some(_)) if request.is("watch") => Ok(watch::open(world, cluster, &kind, &target, request)),
+        ("GET", None) if request.is("watch") => {
+            Ok(watch::open(world, cluster, &kind, &target, request))
+        }
+        ("GET", Some(_)) if request.is("watch") => {
+            Ok(watch::open(world, cluster, &kind, &target, request))
+        }
         ("GET", _) => Ok(read::read(world, cluster, &kind, &target, request)),
-        ("POST" | "PUT" | "PATCH" | "DELETE", _) => write::write(world, cluster, &kind, &target, request),
-        _ => Ok(Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource").into()),
+        ("POST" | "PUT" | "PATCH" | "DELETE", _) => {
+            write::write(world, cluster, &kind, &target, request)
+        }
+        _ => Ok(Status::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )
+        .into()),
     }
 }
 
-/// What is not a resource: health, version, discovery, OpenAPI.
+/// What is not a resource: health, version, discovery, `OpenAPI`.
 fn general(world: &World, cluster: &str, request: &Request) -> Option<Answer> {
     match request.path.trim_end_matches('/') {
-        "/healthz" | "/livez" | "/readyz" => Some(Answer::Text { status: 200, body: "ok".to_owned() }),
+        "/healthz" | "/livez" | "/readyz" => {
+            Some(Answer::Text { status: 200, body: "ok".to_owned() })
+        }
         "/version" => Some(discovery::version(world, cluster)),
-        path if path == "/api" || path == "/apis" || discovery::is_group_path(path) => discovery::answer(world, cluster, path, request),
+        path if path == "/api" || path == "/apis" || discovery::is_group_path(path) => {
+            discovery::answer(world, cluster, path, request)
+        }
         path if path.starts_with("/openapi/v3") => openapi::answer(world, cluster, path),
         _ => None,
     }
@@ -148,7 +172,11 @@ fn target(path: &str) -> Option<Target> {
         _ => return None,
     };
     let (namespace, rest) = match rest {
-        ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) => (Some((*namespace).to_owned()), rest),
+        ["namespaces", namespace, rest @ ..]
+            if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) =>
+        {
+            (Some((*namespace).to_owned()), rest)
+        }
         rest => (None, rest),
     };
     let text = |index: usize| rest.get(index).map(|text| (*text).to_owned());
@@ -164,6 +192,7 @@ fn target(path: &str) -> Option<Target> {
 
 /// Parts of a path, decoded.
 fn segments(path: &str) -> Vec<String> {
-    let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let decoded =
+        |part: &str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
     path.split('/').filter(|part| !part.is_empty()).map(decoded).collect()
 }

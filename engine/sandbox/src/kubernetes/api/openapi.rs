@@ -11,11 +11,29 @@ use crate::world::World;
 const TABLE: &str = include_str!("../../../data/kubernetes_fields.csv");
 
 pub(super) fn answer(world: &World, cluster: &str, path: &str) -> Option<Answer> {
-    let kinds = world.rehearse(|transaction| -> Result<Vec<Kind>, std::convert::Infallible> { Ok(kinds::all(transaction, cluster)) }).unwrap_or_default();
-    let group_path = |kind: &Kind| if kind.group.is_empty() { format!("api/{}", kind.version) } else { format!("apis/{}/{}", kind.group, kind.version) };
+    let kinds = world
+        .rehearse(|transaction| -> Result<Vec<Kind>, std::convert::Infallible> {
+            Ok(kinds::all(transaction, cluster))
+        })
+        .unwrap_or_default();
+    let group_path = |kind: &Kind| {
+        if kind.group.is_empty() {
+            format!("api/{}", kind.version)
+        } else {
+            format!("apis/{}/{}", kind.group, kind.version)
+        }
+    };
     let rest = path.trim_start_matches("/openapi/v3").trim_matches('/');
     if rest.is_empty() {
-        let paths: BTreeMap<String, Value> = kinds.iter().map(|kind| (group_path(kind), json!({"serverRelativeURL": format!("/openapi/v3/{}", group_path(kind))}))).collect();
+        let paths: BTreeMap<String, Value> = kinds
+            .iter()
+            .map(|kind| {
+                (
+                    group_path(kind),
+                    json!({"serverRelativeURL": format!("/openapi/v3/{}", group_path(kind))}),
+                )
+            })
+            .collect();
         return Some(Answer::ok(json!({"paths": paths})));
     }
     let own: Vec<&Kind> = kinds.iter().filter(|kind| group_path(kind) == rest).collect();
@@ -42,7 +60,9 @@ pub(super) fn answer(world: &World, cluster: &str, path: &str) -> Option<Answer>
         }
     }
     collect(wanted, &mut schemas);
-    Some(Answer::ok(json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1"}, "paths": paths, "components": {"schemas": schemas}})))
+    Some(Answer::ok(
+        json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1"}, "paths": paths, "components": {"schemas": schemas}}),
+    ))
 }
 
 fn schema_name(kind: &Kind) -> String {
@@ -51,7 +71,9 @@ fn schema_name(kind: &Kind) -> String {
         return format!("{}.{}.{}", reversed.join("."), kind.version, kind.kind);
     }
     let root = format!("kind {}/{}", kind.api_version(), kind.kind);
-    rows().find(|row| row.kind == root && row.field.is_empty()).map_or_else(|| kind.kind.clone(), |row| row.schema.to_owned())
+    rows()
+        .find(|row| row.kind == root && row.field.is_empty())
+        .map_or_else(|| kind.kind.clone(), |row| row.schema.to_owned())
 }
 
 struct Row {
@@ -71,8 +93,20 @@ fn rows() -> impl Iterator<Item = Row> {
     TABLE.lines().skip(2).map(|line| {
         let mut cells = line.splitn(12, ',');
         let mut next = || cells.next().unwrap_or_default();
-        let (schema, field, kind, format, required, _default) = (next(), next(), next(), next(), next(), next());
-        Row { schema, field, kind, format, required: required == "yes", list: next(), keys: next(), patch_key: next(), strategy: next(), map: next() }
+        let (schema, field, kind, format, required, _default) =
+            (next(), next(), next(), next(), next(), next());
+        Row {
+            schema,
+            field,
+            kind,
+            format,
+            required: required == "yes",
+            list: next(),
+            keys: next(),
+            patch_key: next(),
+            strategy: next(),
+            map: next(),
+        }
     })
 }
 
@@ -92,7 +126,8 @@ fn collect(mut wanted: BTreeSet<String>, schemas: &mut serde_json::Map<String, V
                 if let Some(root) = row.kind.strip_prefix("kind ") {
                     let (api_version, kind) = root.rsplit_once('/').unwrap_or(("", root));
                     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-                    schema["x-kubernetes-group-version-kind"] = json!([{"group": group, "version": version, "kind": kind}]);
+                    schema["x-kubernetes-group-version-kind"] =
+                        json!([{"group": group, "version": version, "kind": kind}]);
                 }
                 continue;
             }
@@ -128,7 +163,12 @@ fn property(row: &Row, wanted: &mut BTreeSet<String>, known: &BTreeMap<&str, Vec
     property
 }
 
-fn type_of(kind: &str, format: &str, wanted: &mut BTreeSet<String>, known: &BTreeMap<&str, Vec<Row>>) -> Value {
+fn type_of(
+    kind: &str,
+    format: &str,
+    wanted: &mut BTreeSet<String>,
+    known: &BTreeMap<&str, Vec<Row>>,
+) -> Value {
     if let Some(inner) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
         return json!({"type": "array", "items": type_of(inner, "", wanted, known)});
     }
@@ -136,13 +176,19 @@ fn type_of(kind: &str, format: &str, wanted: &mut BTreeSet<String>, known: &BTre
         return json!({"type": "object", "additionalProperties": type_of(inner, "", wanted, known)});
     }
     match kind {
-        "string" | "integer" | "boolean" | "number" | "object" if format.is_empty() => json!({"type": kind}),
-        "string" | "integer" | "boolean" | "number" | "object" => json!({"type": kind, "format": format}),
+        "string" | "integer" | "boolean" | "number" | "object" if format.is_empty() => {
+            json!({"type": kind})
+        }
+        "string" | "integer" | "boolean" | "number" | "object" => {
+            json!({"type": kind, "format": format})
+        }
         name if known.contains_key(name) => {
             wanted.insert(name.to_owned());
             json!({"allOf": [{"$ref": format!("#/components/schemas/{name}")}]})
         }
-        name if name.ends_with("IntOrString") || name.ends_with("Quantity") => json!({"x-kubernetes-int-or-string": true}),
+        name if name.ends_with("IntOrString") || name.ends_with("Quantity") => {
+            json!({"x-kubernetes-int-or-string": true})
+        }
         _ => json!({}),
     }
 }

@@ -18,7 +18,11 @@ pub(super) enum Shape {
 
 /// What `Accept` asks for.
 pub(super) fn shape(accept: &str) -> Shape {
-    let first = accept.split(',').map(str::trim).find(|one| one.starts_with("application/json") || *one == "*/*").unwrap_or_default();
+    let first = accept
+        .split(',')
+        .map(str::trim)
+        .find(|one| one.starts_with("application/json") || *one == "*/*")
+        .unwrap_or_default();
     if first.contains("as=Table") {
         Shape::Table
     } else if first.contains("as=PartialObjectMetadata") {
@@ -42,7 +46,11 @@ pub(super) fn partial(object: &Value) -> Value {
 
 /// Whether an object is what a list or a watch asks for.
 pub(super) fn selected(object: &Value, target: &Target, request: &Request) -> Result<bool, Status> {
-    if target.namespace.as_deref().is_some_and(|namespace| object["metadata"]["namespace"] != namespace) {
+    if target
+        .namespace
+        .as_deref()
+        .is_some_and(|namespace| object["metadata"]["namespace"] != namespace)
+    {
         return Ok(false);
     }
     if target.name.as_deref().is_some_and(|name| object["metadata"]["name"] != name) {
@@ -57,23 +65,46 @@ pub(super) fn selected(object: &Value, target: &Target, request: &Request) -> Re
     }
 }
 
-pub(super) fn read(world: &World, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Answer {
+pub(super) fn read(
+    world: &World,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Answer {
     let collection = kind.collection(cluster);
     let now = world.now();
     world.store.read(|state| {
         if let Some(name) = &target.name {
-            let key = target.namespace.as_ref().map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
-            let Some(found) = state.get(&collection, &key) else { return Status::not_found(kind, name).into() };
+            let key = target
+                .namespace
+                .as_ref()
+                .map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
+            let Some(found) = state.get(&collection, &key) else {
+                return Status::not_found(kind, name).into();
+            };
             let object = with_revision(&found.value, found.revision);
             return match (shape(&request.accept), target.subresource.as_deref()) {
                 (_, Some("scale")) => Answer::ok(scale(&object)),
-                (Shape::Table, _) => Answer::ok(table::of(kind, std::slice::from_ref(&object), now, state.revision(), request.get("includeObject"))),
+                (Shape::Table, _) => Answer::ok(table::of(
+                    kind,
+                    std::slice::from_ref(&object),
+                    now,
+                    state.revision(),
+                    request.get("includeObject"),
+                )),
                 (Shape::Partial, _) => Answer::ok(partial(&object)),
                 _ => Answer::ok(object),
             };
         }
-        let start = request.get("continue").and_then(|token| token.split_once('/')).map(|(_, name)| name.to_owned());
-        let limit = request.get("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|limit| *limit > 0);
+        let start = request
+            .get("continue")
+            .and_then(|token| token.split_once('/'))
+            .map(|(_, name)| name.to_owned());
+        let limit = request
+            .get("limit")
+            .and_then(|limit| limit.parse::<usize>().ok())
+            .filter(|limit| *limit > 0);
         let mut items = Vec::new();
         let mut next = None;
         for (name, found) in state.list(&collection) {
@@ -99,17 +130,28 @@ pub(super) fn read(world: &World, cluster: &str, kind: &Kind, target: &Target, r
     })
 }
 
-fn list_answer(kind: &Kind, mut items: Vec<Value>, metadata: &Value, now: jiff::Timestamp, request: &Request) -> Answer {
+fn list_answer(
+    kind: &Kind,
+    mut items: Vec<Value>,
+    metadata: &Value,
+    now: jiff::Timestamp,
+    request: &Request,
+) -> Answer {
     match shape(&request.accept) {
         Shape::Table => {
-            let revision = metadata["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
+            let revision = metadata["resourceVersion"]
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default();
             let mut body = table::of(kind, &items, now, revision, request.get("includeObject"));
             body["metadata"] = metadata.clone();
             Answer::ok(body)
         }
         Shape::Partial => {
             let items: Vec<Value> = items.iter().map(partial).collect();
-            Answer::ok(json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}))
+            Answer::ok(
+                json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}),
+            )
         }
         Shape::Plain => {
             for item in &mut items {
@@ -118,7 +160,9 @@ fn list_answer(kind: &Kind, mut items: Vec<Value>, metadata: &Value, now: jiff::
                     entries.remove("kind");
                 }
             }
-            Answer::ok(json!({"kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(), "metadata": metadata, "items": items}))
+            Answer::ok(
+                json!({"kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(), "metadata": metadata, "items": items}),
+            )
         }
     }
 }
@@ -126,7 +170,10 @@ fn list_answer(kind: &Kind, mut items: Vec<Value>, metadata: &Value, now: jiff::
 /// The scale of a workload.
 pub(super) fn scale(object: &Value) -> Value {
     let labels = object["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
-    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
     let meta = &object["metadata"];
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",

@@ -19,7 +19,8 @@ impl Status {
     }
 
     pub(super) fn no_path() -> Self {
-        let mut status = Self::new(404, "NotFound", "the server could not find the requested resource");
+        let mut status =
+            Self::new(404, "NotFound", "the server could not find the requested resource");
         status.details = json!({});
         status
     }
@@ -38,35 +39,76 @@ impl Status {
     }
 
     pub(super) fn already_exists(kind: &Kind, name: &str) -> Self {
-        Self::of(409, "AlreadyExists", kind, name, format!("{} \"{name}\" already exists", kind.qualified()))
+        Self::of(
+            409,
+            "AlreadyExists",
+            kind,
+            name,
+            format!("{} \"{name}\" already exists", kind.qualified()),
+        )
     }
 
     pub(super) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        Self::of(409, "Conflict", kind, name, format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified()))
+        Self::of(
+            409,
+            "Conflict",
+            kind,
+            name,
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified()),
+        )
     }
 
     pub(super) fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
-        Self::of(403, "Forbidden", kind, name, format!("{} \"{name}\" is forbidden: {why}", kind.qualified()))
+        Self::of(
+            403,
+            "Forbidden",
+            kind,
+            name,
+            format!("{} \"{name}\" is forbidden: {why}", kind.qualified()),
+        )
     }
 
     /// Invalid fields: (field, what is wrong).
     pub(super) fn invalid(kind: &Kind, name: &str, causes: &[(String, String, &str)]) -> Self {
-        let texts: Vec<String> = causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
-        let listed = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let full = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-        let mut status = Self::new(422, "Invalid", format!("{full} \"{name}\" is invalid: {listed}"));
+        let texts: Vec<String> =
+            causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
+        let listed =
+            if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+        let full = if kind.group.is_empty() {
+            kind.kind.clone()
+        } else {
+            format!("{}.{}", kind.kind, kind.group)
+        };
+        let mut status =
+            Self::new(422, "Invalid", format!("{full} \"{name}\" is invalid: {listed}"));
         let causes: Vec<Value> = causes.iter().map(|(field, message, reason)| json!({"reason": reason, "message": message, "field": field})).collect();
-        status.details = json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
+        status.details =
+            json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
         status
     }
 
     /// Fields that other managers own.
     pub(super) fn apply_conflict(kind: &Kind, name: &str, conflicts: &[(String, String)]) -> Self {
-        let listed: Vec<String> = conflicts.iter().map(|(manager, field)| format!("conflict with \"{manager}\": {field}")).collect();
-        let noun = if conflicts.len() == 1 { "1 conflict".to_owned() } else { format!("{} conflicts", conflicts.len()) };
+        let listed: Vec<String> = conflicts
+            .iter()
+            .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
+            .collect();
+        let noun = if conflicts.len() == 1 {
+            "1 conflict".to_owned()
+        } else {
+            format!("{} conflicts", conflicts.len())
+        };
         let mut message = format!("Apply failed with {noun}: {}", listed.join("\n"));
         if conflicts.len() > 1 {
-            message = format!("Apply failed with {noun}: conflicts with \"{}\":\n{}", conflicts[0].0, conflicts.iter().map(|(_, field)| format!("- {field}")).collect::<Vec<_>>().join("\n"));
+            message = format!(
+                "Apply failed with {noun}: conflicts with \"{}\":\n{}",
+                conflicts[0].0,
+                conflicts
+                    .iter()
+                    .map(|(_, field)| format!("- {field}"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
         }
         let mut status = Self::new(409, "Conflict", message);
         let causes: Vec<Value> = conflicts

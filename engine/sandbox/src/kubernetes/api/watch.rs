@@ -25,10 +25,19 @@ pub(crate) struct Watch {
     over: bool,
 }
 
-pub(super) fn open(world: &World, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Answer {
+pub(super) fn open(
+    world: &World,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Answer {
     let collection = kind.collection(cluster);
     let initial = request.is("sendInitialEvents");
-    let asked = request.get("resourceVersion").and_then(|text| text.parse::<u64>().ok()).filter(|revision| *revision > 0);
+    let asked = request
+        .get("resourceVersion")
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|revision| *revision > 0);
     let (first, revision) = world.store.read(|state| {
         let revision = state.revision();
         let mut first = Vec::new();
@@ -68,7 +77,10 @@ pub(super) fn open(world: &World, cluster: &str, kind: &Kind, target: &Target, r
             timeout_seconds: request.get("timeoutSeconds").and_then(|text| text.parse().ok()),
             over: false,
         })),
-        Err(TooOld { asked, oldest }) => Status::new(410, "Expired", format!("too old resource version: {asked} ({oldest})")).into(),
+        Err(TooOld { asked, oldest }) => {
+            Status::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
+                .into()
+        }
     }
 }
 
@@ -91,7 +103,11 @@ impl Watch {
         match self.subscription.drain() {
             Ok(changes) => events.extend(changes.iter().filter_map(|change| self.event(change))),
             Err(TooOld { asked, oldest }) => {
-                let status = Status::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"));
+                let status = Status::new(
+                    410,
+                    "Expired",
+                    format!("too old resource version: {asked} ({oldest})"),
+                );
                 events.push(json!({"type": "ERROR", "object": status.body()}));
                 self.over = true;
             }
@@ -108,7 +124,11 @@ impl Watch {
         if *change.key.collection != *self.collection {
             return None;
         }
-        let wanted = |object: &Option<Arc<Value>>| object.as_ref().is_some_and(|object| read::selected(object, &self.target, &self.request).unwrap_or(false));
+        let wanted = |object: &Option<Arc<Value>>| {
+            object.as_ref().is_some_and(|object| {
+                read::selected(object, &self.target, &self.request).unwrap_or(false)
+            })
+        };
         let (kind, object) = match (wanted(&change.before), wanted(&change.after)) {
             (false, true) => ("ADDED", change.after.as_ref()?),
             (true, true) => ("MODIFIED", change.after.as_ref()?),
@@ -119,15 +139,19 @@ impl Watch {
     }
 
     fn shaped(&mut self, mut event: Value, now: Timestamp) -> Value {
-        if event["type"] == "ERROR" || event["type"] == "BOOKMARK" && shape(&self.request.accept) == Shape::Plain {
+        if event["type"] == "ERROR"
+            || event["type"] == "BOOKMARK" && shape(&self.request.accept) == Shape::Plain
+        {
             return event;
         }
         match shape(&self.request.accept) {
             Shape::Table => {
                 let revision = self.subscription.revision();
                 let object = event["object"].clone();
-                let rows: &[Value] = if event["type"] == "BOOKMARK" { &[] } else { std::slice::from_ref(&object) };
-                let mut table = table::of(&self.kind, rows, now, revision, self.request.get("includeObject"));
+                let rows: &[Value] =
+                    if event["type"] == "BOOKMARK" { &[] } else { std::slice::from_ref(&object) };
+                let mut table =
+                    table::of(&self.kind, rows, now, revision, self.request.get("includeObject"));
                 if event["type"] == "BOOKMARK" {
                     table["metadata"] = object["metadata"].clone();
                 }

@@ -13,9 +13,17 @@ use crate::world::{Context, LogError, World, ids};
 /// The answer of a write, and warnings of it.
 type Written = Result<(u16, Value, Vec<String>), Status>;
 
-pub(super) fn write(world: &World, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Result<Answer, LogError> {
+pub(super) fn write(
+    world: &World,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Result<Answer, LogError> {
     let next = world.store.read(crate::store::State::revision) + 1;
-    let body = |transaction: &mut Transaction<'_>| carry_out(&world.context, transaction, cluster, kind, target, request);
+    let body = |transaction: &mut Transaction<'_>| {
+        carry_out(&world.context, transaction, cluster, kind, target, request)
+    };
     let written = if request.is_dry_run() { world.rehearse(body) } else { world.transact(body)? };
     let (status, value, warnings) = match written {
         Ok(written) => written,
@@ -26,46 +34,92 @@ pub(super) fn write(world: &World, cluster: &str, kind: &Kind, target: &Target, 
         next
     } else {
         let key = object::key(&value);
-        world.store.read(|state| state.get(&kind.collection(cluster), &key).map_or(next, |found| found.revision))
+        world.store.read(|state| {
+            state.get(&kind.collection(cluster), &key).map_or(next, |found| found.revision)
+        })
     };
-    let body = if value["kind"] == "Status" || value["kind"] == "Scale" { value } else { with_revision(&value, revision) };
+    let body = if value["kind"] == "Status" || value["kind"] == "Scale" {
+        value
+    } else {
+        with_revision(&value, revision)
+    };
     let body = match shape(&request.accept) {
         Shape::Partial if body["kind"] != "Status" => partial(&body),
-        Shape::Table if body["kind"] != "Status" => super::super::table::of(kind, std::slice::from_ref(&body), world.now(), revision, request.get("includeObject")),
+        Shape::Table if body["kind"] != "Status" => super::super::table::of(
+            kind,
+            std::slice::from_ref(&body),
+            world.now(),
+            revision,
+            request.get("includeObject"),
+        ),
         _ => body,
     };
     Ok(Answer::Json { status, content_type: "application/json".to_owned(), body, warnings })
 }
 
-fn carry_out(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+fn carry_out(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Written {
     match (request.method.as_str(), &target.name, target.subresource.as_deref()) {
         ("POST", None, _) => create(context, transaction, cluster, kind, target, request),
-        ("POST", Some(name), Some("eviction")) => delete_one(context, transaction, cluster, kind, &key_of(target, name), request),
-        ("POST", Some(name), Some("token")) => Ok((201, token(transaction, name, target), Vec::new())),
-        ("PUT", Some(name), _) => replace(context, transaction, cluster, kind, target, name, request),
-        ("PATCH", Some(name), _) => patch_one(context, transaction, cluster, kind, target, name, request),
-        ("DELETE", Some(name), _) => delete_one(context, transaction, cluster, kind, &key_of(target, name), request),
+        ("POST", Some(name), Some("eviction")) => {
+            delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
+        }
+        ("POST", Some(name), Some("token")) => {
+            Ok((201, token(transaction, name, target), Vec::new()))
+        }
+        ("PUT", Some(name), _) => {
+            replace(context, transaction, cluster, kind, target, name, request)
+        }
+        ("PATCH", Some(name), _) => {
+            patch_one(context, transaction, cluster, kind, target, name, request)
+        }
+        ("DELETE", Some(name), _) => {
+            delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
+        }
         ("DELETE", None, _) => delete_all(context, transaction, cluster, kind, target, request),
-        _ => Err(Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")),
+        _ => Err(Status::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )),
     }
 }
 
 fn key_of(target: &Target, name: &str) -> String {
-    target.namespace.as_ref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+    target
+        .namespace
+        .as_ref()
+        .map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
 fn parse(request: &Request) -> Result<Value, Status> {
     if request.content_type.contains("protobuf") || request.content_type.contains("cbor") {
-        return Err(Status::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (found {})", request.content_type)));
+        return Err(Status::new(
+            415,
+            "UnsupportedMediaType",
+            format!(
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (found {})",
+                request.content_type
+            ),
+        ));
     }
-    let text = std::str::from_utf8(&request.body).map_err(|_| Status::bad_request("the body is not UTF-8"))?;
+    let text = std::str::from_utf8(&request.body)
+        .map_err(|_| Status::bad_request("the body is not UTF-8"))?;
     if text.trim().is_empty() {
         return Ok(json!({}));
     }
     if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::from_str(text).map_err(|error| Status::bad_request(format!("error decoding: {error}")));
+        return serde_json::from_str(text)
+            .map_err(|error| Status::bad_request(format!("error decoding: {error}")));
     }
-    serde_saphyr::from_str(text).map_err(|error| Status::bad_request(format!("error decoding: {error}")))
+    serde_saphyr::from_str(text)
+        .map_err(|error| Status::bad_request(format!("error decoding: {error}")))
 }
 
 /// A token of a service account: opaque, and good for nothing here.
@@ -75,30 +129,56 @@ fn token(transaction: &Transaction<'_>, name: &str, target: &Target) -> Value {
         "status": {"token": format!("sandbox.{account}"), "expirationTimestamp": object::timestamp(transaction)}})
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+fn create(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Written {
     let mut wanted = parse(request)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, review(kind, wanted, request), Vec::new()));
     }
     if let Some(given) = wanted["kind"].as_str().filter(|given| *given != kind.kind) {
-        return Err(Status::bad_request(format!("{given} in version \"{}\" cannot be handled as a {}: no kind \"{given}\" is registered", kind.version, kind.kind)));
+        return Err(Status::bad_request(format!(
+            "{given} in version \"{}\" cannot be handled as a {}: no kind \"{given}\" is registered",
+            kind.version, kind.kind
+        )));
     }
     wanted["apiVersion"] = json!(kind.api_version());
     wanted["kind"] = json!(kind.kind);
     if let Some(namespace) = target.namespace.as_deref().filter(|_| kind.namespaced) {
         wanted["metadata"]["namespace"] = json!(namespace);
-        if transaction.get(&super::super::collection(cluster, "", "namespaces"), namespace).is_none() {
-            return Err(Status::new(404, "NotFound", format!("namespaces \"{namespace}\" not found")));
+        if transaction
+            .get(&super::super::collection(cluster, "", "namespaces"), namespace)
+            .is_none()
+        {
+            return Err(Status::new(
+                404,
+                "NotFound",
+                format!("namespaces \"{namespace}\" not found"),
+            ));
         }
     } else if kind.namespaced {
         return Err(Status::bad_request("an empty namespace may not be set during creation"));
     }
     if wanted["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
         let Some(prefix) = wanted["metadata"]["generateName"].as_str().map(str::to_owned) else {
-            return Err(Status::invalid(kind, "", &[("metadata.name".to_owned(), "Required value: name or generateName is required".to_owned(), "FieldValueRequired")]));
+            return Err(Status::invalid(
+                kind,
+                "",
+                &[(
+                    "metadata.name".to_owned(),
+                    "Required value: name or generateName is required".to_owned(),
+                    "FieldValueRequired",
+                )],
+            ));
         };
         let revision = transaction.next_revision().to_string();
-        wanted["metadata"]["name"] = json!(format!("{prefix}{}", ids::suffix(context, &[cluster, &prefix, &revision], 5)));
+        wanted["metadata"]["name"] =
+            json!(format!("{prefix}{}", ids::suffix(context, &[cluster, &prefix, &revision], 5)));
     }
     let key = object::key(&wanted);
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -111,16 +191,25 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, k
 }
 
 fn stored(transaction: &Transaction<'_>, cluster: &str, kind: &Kind, key: &str) -> Value {
-    transaction.get(&kind.collection(cluster), key).map(|value| (*value).clone()).unwrap_or_default()
+    transaction
+        .get(&kind.collection(cluster), key)
+        .map(|value| (*value).clone())
+        .unwrap_or_default()
 }
 
 fn review(kind: &Kind, mut wanted: Value, request: &Request) -> Value {
     wanted["apiVersion"] = json!(kind.api_version());
     wanted["kind"] = json!(kind.kind);
     wanted["status"] = match kind.kind.as_str() {
-        "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview" => json!({"allowed": true}),
-        "SelfSubjectReview" => json!({"userInfo": {"username": request.user, "groups": ["system:authenticated"]}}),
-        "SelfSubjectRulesReview" => json!({"resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], "nonResourceRules": [], "incomplete": false}),
+        "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview" => {
+            json!({"allowed": true})
+        }
+        "SelfSubjectReview" => {
+            json!({"userInfo": {"username": request.user, "groups": ["system:authenticated"]}})
+        }
+        "SelfSubjectRulesReview" => {
+            json!({"resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], "nonResourceRules": [], "incomplete": false})
+        }
         _ => json!({"authenticated": false}),
     };
     wanted
@@ -133,11 +222,19 @@ fn check_fields(kind: &Kind, wanted: &mut Value, request: &Request) -> Result<Ve
     if unknown.is_empty() {
         return Ok(Vec::new());
     }
-    let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    let texts: Vec<String> =
+        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match request.get("fieldValidation") {
         Some("Strict") => {
             let full = format!("strict decoding error: {}", texts.join(", "));
-            let message = if kind.definition.is_some() { full } else { format!("{} in version \"{}\" cannot be handled as a {}: {full}", kind.kind, kind.version, kind.kind) };
+            let message = if kind.definition.is_some() {
+                full
+            } else {
+                format!(
+                    "{} in version \"{}\" cannot be handled as a {}: {full}",
+                    kind.kind, kind.version, kind.kind
+                )
+            };
             Err(Status::bad_request(message))
         }
         Some("Ignore") => Ok(Vec::new()),
@@ -145,7 +242,13 @@ fn check_fields(kind: &Kind, wanted: &mut Value, request: &Request) -> Result<Ve
     }
 }
 
-fn find_unknown(value: &mut Value, place: &Place, path: &str, prune: bool, unknown: &mut Vec<String>) {
+fn find_unknown(
+    value: &mut Value,
+    place: &Place,
+    path: &str,
+    prune: bool,
+    unknown: &mut Vec<String>,
+) {
     let Some(entries) = value.as_object_mut() else { return };
     let mut gone = Vec::new();
     for (name, inner) in entries.iter_mut() {
@@ -176,7 +279,10 @@ fn find_unknown(value: &mut Value, place: &Place, path: &str, prune: bool, unkno
 }
 
 /// Defaults, validates, tracks managers and stores.
-#[expect(clippy::too_many_arguments, reason = "everything a write depends on; grouping would only rename the list")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything a write depends on; grouping would only rename the list"
+)]
 fn store(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -193,7 +299,14 @@ fn store(
     keep_apart(kind, &mut wanted, before, sub);
     if !request.content_type.contains("apply-patch") {
         let time = object::timestamp(transaction);
-        managed_fields::track_update(before, &mut wanted, &schema::root(kind), &request.manager(), sub, &time);
+        managed_fields::track_update(
+            before,
+            &mut wanted,
+            &schema::root(kind),
+            &request.manager(),
+            sub,
+            &time,
+        );
     }
     defaults::apply(context, transaction, cluster, kind, &mut wanted, before);
     let causes = defaults::problems(kind, &wanted, before);
@@ -204,7 +317,10 @@ fn store(
     object::complete(context, transaction, &collection, &mut wanted, before);
     // The last finalizer of what is being deleted lets it go.
     let free = wanted["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-    if object::is_deleting(&wanted) && free && wanted["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0 {
+    if object::is_deleting(&wanted)
+        && free
+        && wanted["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+    {
         transaction.delete(&collection, &key);
         return Ok(());
     }
@@ -234,7 +350,15 @@ fn keep_apart(kind: &Kind, wanted: &mut Value, before: Option<&Value>, sub: &str
     }
 }
 
-fn replace(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+fn replace(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    name: &str,
+    request: &Request,
+) -> Written {
     let key = key_of(target, name);
     let mut wanted = parse(request)?;
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
@@ -251,7 +375,10 @@ fn replace(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, 
     Ok((200, stored(transaction, cluster, kind, &key), warnings))
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything a write depends on; grouping would only rename the list")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything a write depends on; grouping would only rename the list"
+)]
 fn scale(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -270,16 +397,41 @@ fn scale(
 }
 
 /// A version that was given must be the current one.
-fn check_revision(transaction: &Transaction<'_>, cluster: &str, kind: &Kind, key: &str, name: &str, wanted: &Value) -> Result<(), Status> {
-    let Some(given) = wanted["metadata"]["resourceVersion"].as_str().filter(|given| !given.is_empty()) else { return Ok(()) };
-    let current = transaction.committed(&kind.collection(cluster), key).map(|found| found.revision.to_string());
+fn check_revision(
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    key: &str,
+    name: &str,
+    wanted: &Value,
+) -> Result<(), Status> {
+    let Some(given) =
+        wanted["metadata"]["resourceVersion"].as_str().filter(|given| !given.is_empty())
+    else {
+        return Ok(());
+    };
+    let current = transaction
+        .committed(&kind.collection(cluster), key)
+        .map(|found| found.revision.to_string());
     if current.as_deref().is_some_and(|current| current != given) {
-        return Err(Status::conflict(kind, name, "the object has been modified; please apply your changes to the latest version and try again"));
+        return Err(Status::conflict(
+            kind,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        ));
     }
     Ok(())
 }
 
-fn patch_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+fn patch_one(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    name: &str,
+    request: &Request,
+) -> Written {
     let key = key_of(target, name);
     let collection = kind.collection(cluster);
     let before = transaction.get(&collection, &key);
@@ -294,11 +446,31 @@ fn patch_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str
     match patch_type {
         "application/merge-patch+json" => patch::merge(&mut after, &body),
         "application/strategic-merge-patch+json" if kind.definition.is_some() => {
-            return Err(Status::new(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"));
+            return Err(Status::new(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
         }
-        "application/strategic-merge-patch+json" => patch::strategic(&mut after, &body, &schema::root(kind)),
-        "application/json-patch+json" => patch::json_patch(&mut after, &body).map_err(|why| Status::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {why}")))?,
-        other => return Err(Status::new(415, "UnsupportedMediaType", format!("the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (found {other})"))),
+        "application/strategic-merge-patch+json" => {
+            patch::strategic(&mut after, &body, &schema::root(kind));
+        }
+        "application/json-patch+json" => patch::json_patch(&mut after, &body).map_err(|why| {
+            Status::new(
+                422,
+                "Invalid",
+                format!("the server rejected our request due to an error in our request: {why}"),
+            )
+        })?,
+        other => {
+            return Err(Status::new(
+                415,
+                "UnsupportedMediaType",
+                format!(
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (found {other})"
+                ),
+            ));
+        }
     }
     check_revision(transaction, cluster, kind, &key, name, &body)?;
     if is_scale {
@@ -309,10 +481,22 @@ fn patch_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str
     Ok((200, stored(transaction, cluster, kind, &key), warnings))
 }
 
-fn apply(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, name: &str, request: &Request) -> Written {
+fn apply(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    name: &str,
+    request: &Request,
+) -> Written {
     let mut declared = parse(request)?;
     let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
-        return Err(Status::new(422, "Invalid", "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+        return Err(Status::new(
+            422,
+            "Invalid",
+            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+        ));
     };
     if !declared["metadata"]["managedFields"].is_null() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
@@ -322,17 +506,32 @@ fn apply(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, ki
     declared["metadata"]["name"] = json!(name);
     if let Some(namespace) = target.namespace.as_deref().filter(|_| kind.namespaced) {
         declared["metadata"]["namespace"] = json!(namespace);
-        if transaction.get(&super::super::collection(cluster, "", "namespaces"), namespace).is_none() {
-            return Err(Status::new(404, "NotFound", format!("namespaces \"{namespace}\" not found")));
+        if transaction
+            .get(&super::super::collection(cluster, "", "namespaces"), namespace)
+            .is_none()
+        {
+            return Err(Status::new(
+                404,
+                "NotFound",
+                format!("namespaces \"{namespace}\" not found"),
+            ));
         }
     }
     let warnings = check_fields(kind, &mut declared, request)?;
     let key = key_of(target, name);
     let before = transaction.get(&kind.collection(cluster), &key);
     let time = object::timestamp(transaction);
-    let merged = managed_fields::apply(before.as_deref(), &declared, &schema::root(kind), &manager, request.is("force"), &time);
+    let merged = managed_fields::apply(
+        before.as_deref(),
+        &declared,
+        &schema::root(kind),
+        &manager,
+        request.is("force"),
+        &time,
+    );
     let mut merged = merged.map_err(|conflicts| {
-        let pairs: Vec<(String, String)> = conflicts.into_iter().map(|one| (one.manager, one.field)).collect();
+        let pairs: Vec<(String, String)> =
+            conflicts.into_iter().map(|one| (one.manager, one.field)).collect();
         Status::apply_conflict(kind, name, &pairs)
     })?;
     // An application that changes nothing keeps its time, and so the object's version.
@@ -357,36 +556,88 @@ fn options(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap_or_default()
 }
 
-fn delete_one(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, key: &str, request: &Request) -> Written {
+fn delete_one(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    key: &str,
+    request: &Request,
+) -> Written {
     let collection = kind.collection(cluster);
     let name = key.rsplit('/').next().unwrap_or(key).to_owned();
-    let Some(found) = transaction.get(&collection, key) else { return Err(Status::not_found(kind, &name)) };
+    let Some(found) = transaction.get(&collection, key) else {
+        return Err(Status::not_found(kind, &name));
+    };
     let options = options(request);
-    if let Some(uid) = options["preconditions"]["uid"].as_str() {
-        if found["metadata"]["uid"] != uid {
-            return Err(Status::conflict(kind, &name, &format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", found["metadata"]["uid"].as_str().unwrap_or_default())));
-        }
+    if let Some(uid) = options["preconditions"]["uid"].as_str()
+        && found["metadata"]["uid"] != uid
+    {
+        return Err(Status::conflict(
+            kind,
+            &name,
+            &format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                found["metadata"]["uid"].as_str().unwrap_or_default()
+            ),
+        ));
     }
-    if kind.plural == "namespaces" && matches!(name.as_str(), "default" | "kube-system" | "kube-public") {
+    if kind.plural == "namespaces"
+        && matches!(name.as_str(), "default" | "kube-system" | "kube-public")
+    {
         return Err(Status::forbidden(kind, &name, "this namespace may not be deleted"));
     }
-    let policy = request.get("propagationPolicy").map(str::to_owned).or_else(|| options["propagationPolicy"].as_str().map(str::to_owned));
-    super::super::controllers::delete(context, transaction, cluster, kind.group.as_str(), &kind.plural, key, policy.as_deref());
+    let policy = request
+        .get("propagationPolicy")
+        .map(str::to_owned)
+        .or_else(|| options["propagationPolicy"].as_str().map(str::to_owned));
+    super::super::controllers::delete(
+        context,
+        transaction,
+        cluster,
+        kind.group.as_str(),
+        &kind.plural,
+        key,
+        policy.as_deref(),
+    );
     let after = transaction.get(&collection, key);
     match after {
         Some(still) => Ok((200, (*still).clone(), Vec::new())),
-        None => Ok((200, json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-            "details": {"name": name, "group": kind.group, "kind": kind.plural, "uid": found["metadata"]["uid"]},
-        }), Vec::new())),
+        None => Ok((
+            200,
+            json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                "details": {"name": name, "group": kind.group, "kind": kind.plural, "uid": found["metadata"]["uid"]},
+            }),
+            Vec::new(),
+        )),
     }
 }
 
-fn delete_all(context: &Context, transaction: &mut Transaction<'_>, cluster: &str, kind: &Kind, target: &Target, request: &Request) -> Written {
+fn delete_all(
+    context: &Context,
+    transaction: &mut Transaction<'_>,
+    cluster: &str,
+    kind: &Kind,
+    target: &Target,
+    request: &Request,
+) -> Written {
     for (key, value) in transaction.list(&kind.collection(cluster)) {
         if read::selected(&value, target, request)? {
-            super::super::controllers::delete(context, transaction, cluster, kind.group.as_str(), &kind.plural, &key, None);
+            super::super::controllers::delete(
+                context,
+                transaction,
+                cluster,
+                kind.group.as_str(),
+                &kind.plural,
+                &key,
+                None,
+            );
         }
     }
-    Ok((200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"group": kind.group, "kind": kind.plural}}), Vec::new()))
+    Ok((
+        200,
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"group": kind.group, "kind": kind.plural}}),
+        Vec::new(),
+    ))
 }

@@ -25,17 +25,24 @@ pub(crate) fn admit(transaction: &Transaction<'_>, cluster: &str, pod: &mut Valu
     pod["spec"]["priority"] = json!(2_000_001_000_i64);
 }
 
-fn profile_for(transaction: &Transaction<'_>, cluster: &str, pod: &Value) -> Option<(String, Value)> {
+fn profile_for(
+    transaction: &Transaction<'_>,
+    cluster: &str,
+    pod: &Value,
+) -> Option<(String, Value)> {
     let prefix = format!("{cluster}/");
     let asked = object::label(pod, "eks.amazonaws.com/fargate-profile");
     let mut matching: Vec<(String, Value)> = transaction
         .list(eks::PROFILES)
         .into_iter()
-        .filter_map(|(key, profile)| Some((key.strip_prefix(&prefix)?.to_owned(), (*profile).clone())))
+        .filter_map(|(key, profile)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), (*profile).clone()))
+        })
         .filter(|(_, profile)| profile["status"] == "ACTIVE" && matches(profile, pod))
         .collect();
     matching.sort_by(|left, right| left.0.cmp(&right.0));
-    let position = asked.and_then(|asked| matching.iter().position(|(name, _)| name == asked)).unwrap_or(0);
+    let position =
+        asked.and_then(|asked| matching.iter().position(|(name, _)| name == asked)).unwrap_or(0);
     (position < matching.len()).then(|| matching.swap_remove(position))
 }
 
@@ -43,7 +50,10 @@ fn matches(profile: &Value, pod: &Value) -> bool {
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
     profile["selectors"].as_array().into_iter().flatten().any(|one| {
         let here = one["namespace"].as_str().is_some_and(|pattern| wildcard(pattern, namespace));
-        here && one["labels"].as_object().into_iter().flatten().all(|(key, pattern)| object::label(pod, key).is_some_and(|value| wildcard(pattern.as_str().unwrap_or_default(), value)))
+        here && one["labels"].as_object().into_iter().flatten().all(|(key, pattern)| {
+            object::label(pod, key)
+                .is_some_and(|value| wildcard(pattern.as_str().unwrap_or_default(), value))
+        })
     })
 }
 
@@ -52,10 +62,15 @@ fn wildcard(pattern: &str, text: &str) -> bool {
         None => text.is_empty(),
         Some('*') => {
             let rest = &pattern[1..];
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| wildcard(rest, &text[at..]))
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| wildcard(rest, &text[at..]))
         }
         Some(first) => match text.chars().next() {
-            Some(one) if first == '?' || first == one => wildcard(&pattern[first.len_utf8()..], &text[one.len_utf8()..]),
+            Some(one) if first == '?' || first == one => {
+                wildcard(&pattern[first.len_utf8()..], &text[one.len_utf8()..])
+            }
             _ => false,
         },
     }
@@ -63,7 +78,8 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     for pod in cluster.list(transaction, "", "pods") {
-        let mine = pod["spec"]["schedulerName"] == "fargate-scheduler" && !pod["spec"]["nodeName"].is_string();
+        let mine = pod["spec"]["schedulerName"] == "fargate-scheduler"
+            && !pod["spec"]["nodeName"].is_string();
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         if !mine || object::is_deleting(&pod) || transaction.get(TRIED, &uid).is_some() {
             continue;
@@ -77,13 +93,22 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
 
 fn sized(pod: &Value) -> Result<Size, String> {
     let resources = |container: &Value| {
-        let amount = |list: &str, name: &str| scheduler::millis(&container["resources"][list][name]);
+        let amount =
+            |list: &str, name: &str| scheduler::millis(&container["resources"][list][name]);
         let cpu = amount("requests", "cpu").max(0);
         let memory = amount("requests", "memory").max(0) / 1000;
-        ContainerResources::requesting(container["name"].as_str().unwrap_or_default(), Resources::of(Millicores(cpu), Bytes(memory)))
+        ContainerResources::requesting(
+            container["name"].as_str().unwrap_or_default(),
+            Resources::of(Millicores(cpu), Bytes(memory)),
+        )
     };
-    let list = |name: &str| pod["spec"][name].as_array().into_iter().flatten().map(resources).collect();
-    let figures = PodResources { containers: list("containers"), init_containers: list("initContainers"), ..PodResources::default() };
+    let list =
+        |name: &str| pod["spec"][name].as_array().into_iter().flatten().map(resources).collect();
+    let figures = PodResources {
+        containers: list("containers"),
+        init_containers: list("initContainers"),
+        ..PodResources::default()
+    };
     fargate::size(&figures).map(|sized| sized.size).map_err(|error| error.to_string())
 }
 
@@ -97,7 +122,9 @@ fn unsupported(pod: &Value) -> Option<&'static str> {
     if containers().any(|one| one["securityContext"]["privileged"] == true) {
         return Some("invalid SecurityContext fields: Privileged");
     }
-    if containers().any(|one| one["ports"].as_array().into_iter().flatten().any(|port| !port["hostPort"].is_null())) {
+    if containers().any(|one| {
+        one["ports"].as_array().into_iter().flatten().any(|port| !port["hostPort"].is_null())
+    }) {
         return Some("port HostPort is not supported");
     }
     None
@@ -110,37 +137,82 @@ pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
         return;
     }
     let Some((_, profile)) = profile_for(transaction, cluster.name, &pod) else {
-        return refuse(cluster, transaction, pod, "Misconfigured Fargate Profile: fargate profile not found");
+        return refuse(
+            cluster,
+            transaction,
+            pod,
+            "Misconfigured Fargate Profile: fargate profile not found",
+        );
     };
     let role = profile["podExecutionRoleArn"].as_str().unwrap_or_default();
     if !eks::access::has_type(transaction, cluster.name, role, "FARGATE_LINUX") {
-        return refuse(cluster, transaction, pod, "Misconfigured Fargate Profile: fargate profile blocked for new launches due to: Pod execution role is not found in auth config or does not have all required permissions for launching fargate pods.");
+        return refuse(
+            cluster,
+            transaction,
+            pod,
+            "Misconfigured Fargate Profile: fargate profile blocked for new launches due to: Pod execution role is not found in auth config or does not have all required permissions for launching fargate pods.",
+        );
     }
     if let Some(why) = unsupported(&pod) {
         return refuse(cluster, transaction, pod, &format!("Pod not supported on Fargate: {why}"));
     }
     let size = match sized(&pod) {
         Ok(size) => size,
-        Err(why) => return refuse(cluster, transaction, pod, &format!("Your pod's cpu/memory requirements exceed the max Fargate configuration: {why}")),
+        Err(why) => {
+            return refuse(
+                cluster,
+                transaction,
+                pod,
+                &format!(
+                    "Your pod's cpu/memory requirements exceed the max Fargate configuration: {why}"
+                ),
+            );
+        }
     };
-    let subnets: Vec<&str> = profile["subnets"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let subnets: Vec<&str> =
+        profile["subnets"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     // Spread over the profile's zones: the subnet with the fewest pods of the same owner, then of all.
     let nodes = cluster.list(transaction, "", "nodes");
     let owner = pod["metadata"]["ownerReferences"][0]["uid"].clone();
-    let siblings: Vec<Value> = cluster.list(transaction, "", "pods").into_iter().filter(|one| one["metadata"]["ownerReferences"][0]["uid"] == owner && one["spec"]["nodeName"].is_string()).collect();
+    let siblings: Vec<Value> = cluster
+        .list(transaction, "", "pods")
+        .into_iter()
+        .filter(|one| {
+            one["metadata"]["ownerReferences"][0]["uid"] == owner
+                && one["spec"]["nodeName"].is_string()
+        })
+        .collect();
     let used = |subnet: &str| {
         let of = |node: &&Value| node["metadata"]["labels"]["sandbox/subnet"] == subnet;
-        let near = nodes.iter().filter(of).filter(|node| siblings.iter().any(|pod| pod["spec"]["nodeName"] == node["metadata"]["name"])).count();
+        let near = nodes
+            .iter()
+            .filter(of)
+            .filter(|node| {
+                siblings.iter().any(|pod| pod["spec"]["nodeName"] == node["metadata"]["name"])
+            })
+            .count();
         (near, nodes.iter().filter(of).count())
     };
-    let Some(subnet) = subnets.iter().min_by_key(|subnet| (used(subnet), (**subnet).to_owned())) else { return };
+    let Some(subnet) = subnets.iter().min_by_key(|subnet| (used(subnet), (**subnet).to_owned()))
+    else {
+        return;
+    };
     let address = pods::address(cluster, transaction, subnet, key);
     let node = make_node(cluster, transaction, subnet, &address);
     pod["spec"]["nodeName"] = json!(node);
-    pod["metadata"]["annotations"]["CapacityProvisioned"] = json!(format!("{}vCPU {}GB", size.vcpus(), size.gibibytes()));
-    pod["metadata"]["annotations"]["Logging"] = json!("LoggingDisabled: LOGGING_CONFIGMAP_NOT_FOUND");
+    pod["metadata"]["annotations"]["CapacityProvisioned"] =
+        json!(format!("{}vCPU {}GB", size.vcpus(), size.gibibytes()));
+    pod["metadata"]["annotations"]["Logging"] =
+        json!("LoggingDisabled: LOGGING_CONFIGMAP_NOT_FOUND");
     cluster.event(transaction, &pod, "Warning", "LoggingDisabled", "Disabled logging because aws-logging configmap was not found. configmap \"aws-logging\" not found", "fargate-scheduler");
-    cluster.event(transaction, &pod, "Normal", "Scheduled", &format!("Successfully assigned {key} to {node}"), "fargate-scheduler");
+    cluster.event(
+        transaction,
+        &pod,
+        "Normal",
+        "Scheduled",
+        &format!("Successfully assigned {key} to {node}"),
+        "fargate-scheduler",
+    );
     pods::run(transaction, &mut pod, &json!(address), &json!(address));
     cluster.put(transaction, "", "pods", pod);
 }
@@ -152,12 +224,27 @@ fn refuse(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut pod: Val
     cluster.put(transaction, "", "pods", pod);
 }
 
-fn make_node(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, subnet: &str, address: &str) -> String {
+fn make_node(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    subnet: &str,
+    address: &str,
+) -> String {
     let region = &cluster.context.region;
-    let domain = if region == "us-east-1" { "ec2.internal".to_owned() } else { format!("{region}.compute.internal") };
+    let domain = if region == "us-east-1" {
+        "ec2.internal".to_owned()
+    } else {
+        format!("{region}.compute.internal")
+    };
     let name = format!("fargate-ip-{}.{domain}", address.replace('.', "-"));
-    let zone = transaction.get(ec2::SUBNETS, subnet).and_then(|subnet| subnet["availabilityZone"].as_str().map(str::to_owned)).unwrap_or_default();
-    let version = transaction.get("eks/cluster", cluster.name).and_then(|cluster| cluster["version"].as_str().map(str::to_owned)).unwrap_or_default();
+    let zone = transaction
+        .get(ec2::SUBNETS, subnet)
+        .and_then(|subnet| subnet["availabilityZone"].as_str().map(str::to_owned))
+        .unwrap_or_default();
+    let version = transaction
+        .get("eks/cluster", cluster.name)
+        .and_then(|cluster| cluster["version"].as_str().map(str::to_owned))
+        .unwrap_or_default();
     let now = object::timestamp(transaction);
     let mut node = json!({
         "apiVersion": "v1", "kind": "Node",
@@ -176,7 +263,14 @@ fn make_node(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, subnet: &
             "conditions": [],
         },
     });
-    set_condition(&mut node["status"], "Ready", true, "KubeletReady", "kubelet is posting ready status", &now);
+    set_condition(
+        &mut node["status"],
+        "Ready",
+        true,
+        "KubeletReady",
+        "kubelet is posting ready status",
+        &now,
+    );
     cluster.put(transaction, "", "nodes", node);
     name
 }

@@ -25,12 +25,15 @@ const EMPTYING: &str = "sandbox/emptying";
 /// Whether its controller runs.
 fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
     cluster.list(transaction, "apps", "deployments").iter().any(|one| {
-        object::label(one, "app.kubernetes.io/name") == Some("karpenter") && one["status"]["readyReplicas"].as_i64().unwrap_or(0) > 0
+        object::label(one, "app.kubernetes.io/name") == Some("karpenter")
+            && one["status"]["readyReplicas"].as_i64().unwrap_or(0) > 0
     })
 }
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    if transaction.list(&collection(cluster.name, AWS_GROUP, "ec2nodeclasses")).is_empty() || !is_running(cluster, transaction) {
+    if transaction.list(&collection(cluster.name, AWS_GROUP, "ec2nodeclasses")).is_empty()
+        || !is_running(cluster, transaction)
+    {
         return;
     }
     for class in cluster.list(transaction, AWS_GROUP, "ec2nodeclasses") {
@@ -39,7 +42,10 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     for pool in cluster.list(transaction, GROUP, "nodepools") {
         reconcile_pool(cluster, transaction, pool);
     }
-    let waiting = cluster.list(transaction, "", "pods").iter().any(|pod| is_waiting(cluster, transaction, pod));
+    let waiting = cluster
+        .list(transaction, "", "pods")
+        .iter()
+        .any(|pod| is_waiting(cluster, transaction, pod));
     if waiting && transaction.get("sandbox/batch", cluster.name).is_none() {
         transaction.put("sandbox/batch", cluster.name, json!(true));
         cluster.schedule(transaction, 1, "karpenter.batch", "batch");
@@ -49,15 +55,25 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
 
 /// A pod that the default scheduler could not place and that no claim is meant for.
 fn is_waiting(cluster: &Cluster<'_>, transaction: &Transaction<'_>, pod: &Value) -> bool {
-    let unschedulable = pod["status"]["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == "PodScheduled" && one["status"] == "False" && one["reason"] == "Unschedulable");
+    let unschedulable = pod["status"]["conditions"].as_array().into_iter().flatten().any(|one| {
+        one["type"] == "PodScheduled"
+            && one["status"] == "False"
+            && one["reason"] == "Unschedulable"
+    });
     let nominated = cluster.list(transaction, GROUP, "nodeclaims").iter().any(|claim| {
-        claim["metadata"]["annotations"]["sandbox/pods"].as_str().is_some_and(|names| names.split(' ').any(|name| name == object::key(pod)))
+        claim["metadata"]["annotations"]["sandbox/pods"]
+            .as_str()
+            .is_some_and(|names| names.split(' ').any(|name| name == object::key(pod)))
     });
     unschedulable && !pod["spec"]["nodeName"].is_string() && !nominated && !object::is_deleting(pod)
 }
 
 /// Resources that some selector terms mean.
-fn selected(transaction: &Transaction<'_>, collection: &str, terms: &Value) -> Vec<(String, Value)> {
+fn selected(
+    transaction: &Transaction<'_>,
+    collection: &str,
+    terms: &Value,
+) -> Vec<(String, Value)> {
     transaction
         .list(collection)
         .into_iter()
@@ -65,7 +81,11 @@ fn selected(transaction: &Transaction<'_>, collection: &str, terms: &Value) -> V
             terms.as_array().into_iter().flatten().any(|term| {
                 let by_id = term["id"].as_str().is_some_and(|wanted| *wanted == **id);
                 let tags = term["tags"].as_object();
-                let by_tags = tags.is_some_and(|tags| tags.iter().all(|(key, wanted)| value["tags"].get(key).is_some_and(|value| wanted == "*" || value == wanted)));
+                let by_tags = tags.is_some_and(|tags| {
+                    tags.iter().all(|(key, wanted)| {
+                        value["tags"].get(key).is_some_and(|value| wanted == "*" || value == wanted)
+                    })
+                });
                 by_id || by_tags
             })
         })
@@ -79,15 +99,34 @@ fn reconcile_class(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut
     let subnets = selected(transaction, ec2::SUBNETS, &spec["subnetSelectorTerms"]);
     let groups = selected(transaction, ec2::SECURITY_GROUPS, &spec["securityGroupSelectorTerms"]);
     let role = spec["role"].as_str().unwrap_or_default();
-    let has_role = spec["instanceProfile"].is_string() || transaction.get(iam::ROLES, role).is_some();
+    let has_role =
+        spec["instanceProfile"].is_string() || transaction.get(iam::ROLES, role).is_some();
     let images = spec["amiSelectorTerms"].as_array().cloned().unwrap_or_default();
     let mut status = if class["status"].is_object() { class["status"].clone() } else { json!({}) };
-    status["subnets"] = subnets.iter().map(|(id, subnet)| json!({"id": id, "zone": subnet["availabilityZone"]})).collect();
-    status["securityGroups"] = groups.iter().map(|(id, group)| json!({"id": id, "name": group["groupName"]})).collect();
-    status["instanceProfile"] = json!(format!("{}_{}", cluster.name, ids::hex(cluster.context, &["profile", cluster.name, role], 12)));
+    status["subnets"] = subnets
+        .iter()
+        .map(|(id, subnet)| json!({"id": id, "zone": subnet["availabilityZone"]}))
+        .collect();
+    status["securityGroups"] =
+        groups.iter().map(|(id, group)| json!({"id": id, "name": group["groupName"]})).collect();
+    status["instanceProfile"] = json!(format!(
+        "{}_{}",
+        cluster.name,
+        ids::hex(cluster.context, &["profile", cluster.name, role], 12)
+    ));
     let parts = [
-        ("SubnetsReady", !subnets.is_empty(), "SubnetsNotFound", "SubnetSelector did not match any Subnets"),
-        ("SecurityGroupsReady", !groups.is_empty(), "SecurityGroupsNotFound", "SecurityGroupSelector did not match any SecurityGroups"),
+        (
+            "SubnetsReady",
+            !subnets.is_empty(),
+            "SubnetsNotFound",
+            "SubnetSelector did not match any Subnets",
+        ),
+        (
+            "SecurityGroupsReady",
+            !groups.is_empty(),
+            "SecurityGroupsNotFound",
+            "SecurityGroupSelector did not match any SecurityGroups",
+        ),
         ("AMIsReady", !images.is_empty(), "AMINotFound", "AMISelector did not match any AMIs"),
         ("InstanceProfileReady", has_role, "InstanceProfileNotReady", "the role does not exist"),
     ];
@@ -97,13 +136,34 @@ fn reconcile_class(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut
         set_condition(&mut status, kind, value, reason, message, &now);
         ready &= value;
     }
-    set_condition(&mut status, "ValidationSucceeded", ready, if ready { "ValidationSucceeded" } else { "DependenciesNotReady" }, "", &now);
-    set_condition(&mut status, "Ready", ready, if ready { "Ready" } else { "UnhealthyDependents" }, "", &now);
+    set_condition(
+        &mut status,
+        "ValidationSucceeded",
+        ready,
+        if ready { "ValidationSucceeded" } else { "DependenciesNotReady" },
+        "",
+        &now,
+    );
+    set_condition(
+        &mut status,
+        "Ready",
+        ready,
+        if ready { "Ready" } else { "UnhealthyDependents" },
+        "",
+        &now,
+    );
     finish_status(cluster, transaction, AWS_GROUP, "ec2nodeclasses", &mut class, status);
 }
 
 /// Writes a status with its generation, when it changed.
-fn finish_status(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, group: &str, plural: &str, object: &mut Value, mut status: Value) {
+fn finish_status(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    group: &str,
+    plural: &str,
+    object: &mut Value,
+    mut status: Value,
+) {
     let generation = object["metadata"]["generation"].clone();
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         condition["observedGeneration"] = generation.clone();
@@ -116,16 +176,42 @@ fn finish_status(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, group
 
 fn reconcile_pool(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut pool: Value) {
     let now = object::timestamp(transaction);
-    let class_name = pool["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default().to_owned();
+    let class_name = pool["spec"]["template"]["spec"]["nodeClassRef"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let class = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", &class_name);
     let ready = class.as_ref().is_some_and(|class| is_true(class, "Ready"));
     let mut status = if pool["status"].is_object() { pool["status"].clone() } else { json!({}) };
-    set_condition(&mut status, "NodeClassReady", ready, if ready { "NodeClassReady" } else { "NodeClassNotReady" }, "", &now);
+    set_condition(
+        &mut status,
+        "NodeClassReady",
+        ready,
+        if ready { "NodeClassReady" } else { "NodeClassNotReady" },
+        "",
+        &now,
+    );
     set_condition(&mut status, "ValidationSucceeded", true, "ValidationSucceeded", "", &now);
-    set_condition(&mut status, "Ready", ready, if ready { "Ready" } else { "UnhealthyDependents" }, "", &now);
+    set_condition(
+        &mut status,
+        "Ready",
+        ready,
+        if ready { "Ready" } else { "UnhealthyDependents" },
+        "",
+        &now,
+    );
     let name = pool["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let claims: Vec<Value> = cluster.list(transaction, GROUP, "nodeclaims").into_iter().filter(|claim| object::label(claim, "karpenter.sh/nodepool") == Some(&name)).collect();
-    let sum = |resource: &str| claims.iter().map(|claim| scheduler::millis(&claim["status"]["capacity"][resource])).sum::<i64>();
+    let claims: Vec<Value> = cluster
+        .list(transaction, GROUP, "nodeclaims")
+        .into_iter()
+        .filter(|claim| object::label(claim, "karpenter.sh/nodepool") == Some(&name))
+        .collect();
+    let sum = |resource: &str| {
+        claims
+            .iter()
+            .map(|claim| scheduler::millis(&claim["status"]["capacity"][resource]))
+            .sum::<i64>()
+    };
     status["resources"] = json!({"nodes": claims.len().to_string(), "cpu": format!("{}m", sum("cpu")), "memory": format!("{}", sum("memory") / 1000)});
     status["nodes"] = json!(claims.len());
     finish_status(cluster, transaction, GROUP, "nodepools", &mut pool, status);
@@ -142,17 +228,34 @@ fn requirements(pool: &Value, pods: &[Value]) -> Vec<NodeRequirement> {
             "Gt" => Operator::Gt,
             _ => Operator::Lt,
         };
-        let values: Vec<&str> = values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<&str> =
+            values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         NodeRequirement::new(key, operator, &values)
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut all: Vec<NodeRequirement> = pool["spec"]["template"]["spec"]["requirements"].as_array().into_iter().flatten().map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"])).collect();
+    let mut all: Vec<NodeRequirement> = pool["spec"]["template"]["spec"]["requirements"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"]))
+        .collect();
     for pod in pods {
         for (key, value) in pod["spec"]["nodeSelector"].as_object().into_iter().flatten() {
-            all.push(NodeRequirement::new(key, Operator::In, &[value.as_str().unwrap_or_default()]));
+            all.push(NodeRequirement::new(
+                key,
+                Operator::In,
+                &[value.as_str().unwrap_or_default()],
+            ));
         }
-        let terms = &pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"][0]["matchExpressions"];
-        all.extend(terms.as_array().into_iter().flatten().map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"])));
+        let terms = &pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            ["nodeSelectorTerms"][0]["matchExpressions"];
+        all.extend(
+            terms
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"])),
+        );
     }
     all
 }
@@ -164,31 +267,76 @@ pub(super) fn batch(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, _:
         return;
     }
     let all = cluster.list(transaction, "", "pods");
-    let waiting: Vec<Value> = all.into_iter().filter(|pod| is_waiting(cluster, transaction, pod)).collect();
-    let mut pools: Vec<Value> = cluster.list(transaction, GROUP, "nodepools").into_iter().filter(|pool| is_true(pool, "Ready") && !object::is_deleting(pool)).collect();
-    pools.sort_by_key(|pool| (std::cmp::Reverse(pool["spec"]["weight"].as_i64().unwrap_or(0)), std::cmp::Reverse(pool["metadata"]["name"].as_str().unwrap_or_default().to_owned())));
+    let waiting: Vec<Value> =
+        all.into_iter().filter(|pod| is_waiting(cluster, transaction, pod)).collect();
+    let mut pools: Vec<Value> = cluster
+        .list(transaction, GROUP, "nodepools")
+        .into_iter()
+        .filter(|pool| is_true(pool, "Ready") && !object::is_deleting(pool))
+        .collect();
+    pools.sort_by_key(|pool| {
+        (
+            std::cmp::Reverse(pool["spec"]["weight"].as_i64().unwrap_or(0)),
+            std::cmp::Reverse(pool["metadata"]["name"].as_str().unwrap_or_default().to_owned()),
+        )
+    });
     for pool in pools {
         let taints = json!({"spec": {"taints": pool["spec"]["template"]["spec"]["taints"]}});
-        let mine: Vec<Value> = waiting.iter().filter(|pod| is_waiting(cluster, transaction, pod) && scheduler::tolerates(pod, &taints)).cloned().collect();
+        let mine: Vec<Value> = waiting
+            .iter()
+            .filter(|pod| {
+                is_waiting(cluster, transaction, pod) && scheduler::tolerates(pod, &taints)
+            })
+            .cloned()
+            .collect();
         if mine.is_empty() || claim(cluster, transaction, &pool, &mine) {
             continue;
         }
         for pod in &mine {
             if !claim(cluster, transaction, &pool, std::slice::from_ref(pod)) {
-                let message = format!("Failed to schedule pod, incompatible with nodepool \"{}\", no instance type satisfied its resources and requirements", pool["metadata"]["name"].as_str().unwrap_or_default());
-                cluster.event(transaction, pod, "Warning", "FailedScheduling", &message, "karpenter");
+                let message = format!(
+                    "Failed to schedule pod, incompatible with nodepool \"{}\", no instance type satisfied its resources and requirements",
+                    pool["metadata"]["name"].as_str().unwrap_or_default()
+                );
+                cluster.event(
+                    transaction,
+                    pod,
+                    "Warning",
+                    "FailedScheduling",
+                    &message,
+                    "karpenter",
+                );
             }
         }
     }
 }
 
 /// Makes a claim that holds some pods; whether one could be made.
-fn claim(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, pool: &Value, pods: &[Value]) -> bool {
-    let class_name = pool["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else { return false };
-    let zones: Vec<String> = class["status"]["subnets"].as_array().into_iter().flatten().filter_map(|one| one["zone"].as_str().map(str::to_owned)).collect();
-    let daemons: Vec<Value> = cluster.list(transaction, "apps", "daemonsets").into_iter().map(|set| json!({"spec": set["spec"]["template"]["spec"]})).collect();
-    let total = |resource: &str| pods.iter().chain(&daemons).map(|pod| scheduler::request(pod, resource)).sum::<i64>();
+fn claim(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    pool: &Value,
+    pods: &[Value],
+) -> bool {
+    let class_name =
+        pool["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
+    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else {
+        return false;
+    };
+    let zones: Vec<String> = class["status"]["subnets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["zone"].as_str().map(str::to_owned))
+        .collect();
+    let daemons: Vec<Value> = cluster
+        .list(transaction, "apps", "daemonsets")
+        .into_iter()
+        .map(|set| json!({"spec": set["spec"]["template"]["spec"]}))
+        .collect();
+    let total = |resource: &str| {
+        pods.iter().chain(&daemons).map(|pod| scheduler::request(pod, resource)).sum::<i64>()
+    };
     let requests = Resources::of(Millicores(total("cpu")), Bytes(total("memory") / 1000));
     let Ok(region) = cluster.context.region.parse() else { return false };
     let requirements = requirements(pool, pods);
@@ -203,7 +351,9 @@ fn claim(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, pool: &Value,
         prices: PriceBook::embedded(),
     });
     let Some(offering) = answer.offering else { return false };
-    let Some(machine) = runbook_capacity::catalogue::instance_type(offering.instance_type) else { return false };
+    let Some(machine) = runbook_capacity::catalogue::instance_type(offering.instance_type) else {
+        return false;
+    };
     let limit = scheduler::millis(&pool["spec"]["limits"]["cpu"]);
     let used = scheduler::millis(&pool["status"]["resources"]["cpu"]);
     if limit > 0 && used + i64::from(machine.vcpus) * 1000 > limit {
@@ -211,7 +361,14 @@ fn claim(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, pool: &Value,
     }
     let pool_name = pool["metadata"]["name"].as_str().unwrap_or_default();
     let first = pods.first().map(object::key).unwrap_or_default();
-    let name = format!("{pool_name}-{}", ids::suffix(cluster.context, &["claim", cluster.name, pool_name, &first, &transaction.now().to_string()], 5));
+    let name = format!(
+        "{pool_name}-{}",
+        ids::suffix(
+            cluster.context,
+            &["claim", cluster.name, pool_name, &first, &transaction.now().to_string()],
+            5
+        )
+    );
     let keys: Vec<String> = pods.iter().map(object::key).collect();
     let capacity = json!({"cpu": machine.vcpus.to_string(), "memory": format!("{}", machine.memory.0), "pods": offering.allocatable.pods.to_string()});
     let allocatable = json!({"cpu": format!("{}m", offering.allocatable.cpu.0), "memory": format!("{}", offering.allocatable.memory.0), "pods": offering.allocatable.pods.to_string()});
@@ -236,13 +393,25 @@ fn claim(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, pool: &Value,
     });
     cluster.put(transaction, GROUP, "nodeclaims", made);
     for pod in pods {
-        cluster.event(transaction, pod, "Normal", "Nominated", &format!("Pod should schedule on: nodeclaim/{name}"), "karpenter");
+        cluster.event(
+            transaction,
+            pod,
+            "Normal",
+            "Nominated",
+            &format!("Pod should schedule on: nodeclaim/{name}"),
+            "karpenter",
+        );
     }
     cluster.schedule(transaction, 3, "karpenter.launched", &name);
     true
 }
 
-fn mark(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, claim: &mut Value, kinds: &[&str]) {
+fn mark(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    claim: &mut Value,
+    kinds: &[&str],
+) {
     let now = object::timestamp(transaction);
     let mut status = claim["status"].clone();
     for kind in kinds {
@@ -255,9 +424,18 @@ fn mark(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, claim: &mut Va
 pub(super) fn launched(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
     let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
     let class_name = claim["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else { return };
+    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else {
+        return;
+    };
     let zone = object::label(&claim, "topology.kubernetes.io/zone").unwrap_or_default().to_owned();
-    let subnet = class["status"]["subnets"].as_array().into_iter().flatten().find(|one| one["zone"] == zone).and_then(|one| one["id"].as_str()).unwrap_or_default().to_owned();
+    let subnet = class["status"]["subnets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["zone"] == zone)
+        .and_then(|one| one["id"].as_str())
+        .unwrap_or_default()
+        .to_owned();
     let id = ids::ec2(cluster.context, "i", &format!("{}/{name}", cluster.name));
     let address = pods::address(cluster, transaction, &subnet, &id);
     let mut tags = class["spec"]["tags"].as_object().cloned().unwrap_or_default();
@@ -292,8 +470,13 @@ pub(super) fn launched(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
 pub(super) fn registered(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
     let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
     let class_name = claim["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let class = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name).unwrap_or_default();
-    let role = format!("arn:aws:iam::{}:role/{}", cluster.context.account, class["spec"]["role"].as_str().unwrap_or_default());
+    let class =
+        cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name).unwrap_or_default();
+    let role = format!(
+        "arn:aws:iam::{}:role/{}",
+        cluster.context.account,
+        class["spec"]["role"].as_str().unwrap_or_default()
+    );
     if !eks::access::has_type(transaction, cluster.name, &role, "EC2_LINUX") {
         // The kubelet is turned away and tries again.
         cluster.schedule(transaction, 30, "karpenter.registered", name);
@@ -303,7 +486,10 @@ pub(super) fn registered(cluster: &Cluster<'_>, transaction: &mut Transaction<'_
     let id = provider.rsplit('/').next().unwrap_or_default().to_owned();
     let Some(instance) = transaction.get(ec2::INSTANCES, &id) else { return };
     let node_name = instance["privateDnsName"].as_str().unwrap_or_default().to_owned();
-    let version = transaction.get("eks/cluster", cluster.name).and_then(|cluster| cluster["version"].as_str().map(str::to_owned)).unwrap_or_default();
+    let version = transaction
+        .get("eks/cluster", cluster.name)
+        .and_then(|cluster| cluster["version"].as_str().map(str::to_owned))
+        .unwrap_or_default();
     let mut labels = claim["metadata"]["labels"].clone();
     labels["kubernetes.io/hostname"] = json!(node_name);
     labels["sandbox/subnet"] = instance["subnetId"].clone();
@@ -324,7 +510,14 @@ pub(super) fn registered(cluster: &Cluster<'_>, transaction: &mut Transaction<'_
             "conditions": [],
         },
     });
-    set_condition(&mut node["status"], "Ready", true, "KubeletReady", "kubelet is posting ready status", &now);
+    set_condition(
+        &mut node["status"],
+        "Ready",
+        true,
+        "KubeletReady",
+        "kubelet is posting ready status",
+        &now,
+    );
     cluster.put(transaction, "", "nodes", node);
     claim["status"]["nodeName"] = json!(node_name);
     mark(cluster, transaction, &mut claim, &["Registered"]);
@@ -342,7 +535,11 @@ fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value
     cluster
         .list(transaction, "", "pods")
         .iter()
-        .filter(|pod| pod["spec"]["nodeName"] == *node && object::owner(pod, "DaemonSet").is_none() && pod["status"]["phase"] != "Succeeded")
+        .filter(|pod| {
+            pod["spec"]["nodeName"] == *node
+                && object::owner(pod, "DaemonSet").is_none()
+                && pod["status"]["phase"] != "Succeeded"
+        })
         .count()
 }
 
@@ -350,7 +547,8 @@ fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value
 fn watch_emptiness(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     for claim in cluster.list(transaction, GROUP, "nodeclaims") {
         let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let is_empty = is_true(&claim, "Initialized") && occupants(cluster, transaction, &claim) == 0;
+        let is_empty =
+            is_true(&claim, "Initialized") && occupants(cluster, transaction, &claim) == 0;
         let key = format!("{}/{name}", cluster.name);
         if !is_empty {
             transaction.delete(EMPTYING, &key);
@@ -366,7 +564,9 @@ fn watch_emptiness(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
 }
 
 fn consolidate_after(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value) -> i64 {
-    let pool = object::label(claim, "karpenter.sh/nodepool").and_then(|pool| cluster.get(transaction, GROUP, "nodepools", pool)).unwrap_or_default();
+    let pool = object::label(claim, "karpenter.sh/nodepool")
+        .and_then(|pool| cluster.get(transaction, GROUP, "nodepools", pool))
+        .unwrap_or_default();
     let text = pool["spec"]["disruption"]["consolidateAfter"].as_str().unwrap_or("0s");
     let (digits, unit) = text.split_at(text.len().saturating_sub(1));
     let factor = match unit {
@@ -384,11 +584,17 @@ pub(super) fn empty(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, na
     let Some(since) = transaction.get(EMPTYING, &key) else { return };
     let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
     let waited = since.map_or(0, |since| transaction.now().duration_since(since).as_secs());
-    if waited < consolidate_after(cluster, transaction, &claim) || occupants(cluster, transaction, &claim) > 0 {
+    if waited < consolidate_after(cluster, transaction, &claim)
+        || occupants(cluster, transaction, &claim) > 0
+    {
         return;
     }
     transaction.delete(EMPTYING, &key);
-    let id = claim["status"]["providerID"].as_str().and_then(|provider| provider.rsplit('/').next()).unwrap_or_default().to_owned();
+    let id = claim["status"]["providerID"]
+        .as_str()
+        .and_then(|provider| provider.rsplit('/').next())
+        .unwrap_or_default()
+        .to_owned();
     transaction.delete(ec2::INSTANCES, &id);
     lifecycle::delete(cluster.context, transaction, cluster.name, GROUP, "nodeclaims", name, None);
 }

@@ -67,33 +67,72 @@ pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
 }
 
 impl Cluster<'_> {
-    pub(super) fn put(&self, transaction: &mut Transaction<'_>, group: &str, plural: &str, object: Value) {
+    pub(super) fn put(
+        &self,
+        transaction: &mut Transaction<'_>,
+        group: &str,
+        plural: &str,
+        object: Value,
+    ) {
         super::put(self.context, transaction, self.name, group, plural, object);
     }
 
-    pub(super) fn get(&self, transaction: &Transaction<'_>, group: &str, plural: &str, key: &str) -> Option<Value> {
+    pub(super) fn get(
+        &self,
+        transaction: &Transaction<'_>,
+        group: &str,
+        plural: &str,
+        key: &str,
+    ) -> Option<Value> {
         super::get(transaction, self.name, group, plural, key)
     }
 
-    pub(super) fn list(&self, transaction: &Transaction<'_>, group: &str, plural: &str) -> Vec<Value> {
+    pub(super) fn list(
+        &self,
+        transaction: &Transaction<'_>,
+        group: &str,
+        plural: &str,
+    ) -> Vec<Value> {
         super::list(transaction, self.name, group, plural)
     }
 
-    pub(super) fn remove(&self, transaction: &mut Transaction<'_>, group: &str, plural: &str, key: &str) {
+    pub(super) fn remove(
+        &self,
+        transaction: &mut Transaction<'_>,
+        group: &str,
+        plural: &str,
+        key: &str,
+    ) {
         transaction.delete(&super::collection(self.name, group, plural), key);
     }
 
-    pub(super) fn schedule(&self, transaction: &mut Transaction<'_>, seconds: i64, kind: &str, key: &str) {
+    pub(super) fn schedule(
+        &self,
+        transaction: &mut Transaction<'_>,
+        seconds: i64,
+        kind: &str,
+        key: &str,
+    ) {
         transaction.schedule_in(seconds, kind, &format!("{}|{key}", self.name), Value::Null);
     }
 
     /// A number of seconds, spread by name.
     pub(super) fn seconds(&self, kind: &str, key: &str, least: i64, spread: u64) -> i64 {
-        least + i64::try_from(ids::below(self.context, &[kind, self.name, key], spread)).unwrap_or_default()
+        least
+            + i64::try_from(ids::below(self.context, &[kind, self.name, key], spread))
+                .unwrap_or_default()
     }
 
     /// Writes an event about an object; the same one again counts up.
-    pub(super) fn event(&self, transaction: &mut Transaction<'_>, about: &Value, kind: &str, reason: &str, message: &str, source: &str) {
+    pub(super) fn event(
+        &self,
+        transaction: &mut Transaction<'_>,
+        about: &Value,
+        kind: &str,
+        reason: &str,
+        message: &str,
+        source: &str,
+    ) {
         let meta = &about["metadata"];
         let name = meta["name"].as_str().unwrap_or_default();
         let namespace = meta["namespace"].as_str().unwrap_or("default");
@@ -119,7 +158,14 @@ impl Cluster<'_> {
 }
 
 /// Sets a condition; its time changes with its status only. Whether anything changed.
-pub(super) fn set_condition(status: &mut Value, kind: &str, value: bool, reason: &str, message: &str, now: &Value) -> bool {
+pub(super) fn set_condition(
+    status: &mut Value,
+    kind: &str,
+    value: bool,
+    reason: &str,
+    message: &str,
+    now: &Value,
+) -> bool {
     let text = if value { "True" } else { "False" };
     if !status["conditions"].is_array() {
         status["conditions"] = json!([]);
@@ -143,5 +189,9 @@ pub(super) fn set_condition(status: &mut Value, kind: &str, value: bool, reason:
 
 /// Whether a condition is true.
 pub(super) fn is_true(object: &Value, kind: &str) -> bool {
-    object["status"]["conditions"].as_array().into_iter().flatten().any(|one| one["type"] == kind && one["status"] == "True")
+    object["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|one| one["type"] == kind && one["status"] == "True")
 }

@@ -16,10 +16,18 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
         }
     }
     for mut budget in cluster.list(transaction, "policy", "poddisruptionbudgets") {
-        let mine: Vec<&Value> = pods.iter().filter(|pod| pod["metadata"]["namespace"] == budget["metadata"]["namespace"] && fargate::set_matches(pod, &budget["spec"]["selector"])).collect();
+        let mine: Vec<&Value> = pods
+            .iter()
+            .filter(|pod| {
+                pod["metadata"]["namespace"] == budget["metadata"]["namespace"]
+                    && fargate::set_matches(pod, &budget["spec"]["selector"])
+            })
+            .collect();
         let healthy = mine.iter().filter(|pod| is_ready(pod)).count();
-        let most = budget["spec"]["maxUnavailable"].as_u64().and_then(|most| usize::try_from(most).ok());
-        let least = budget["spec"]["minAvailable"].as_u64().and_then(|least| usize::try_from(least).ok());
+        let most =
+            budget["spec"]["maxUnavailable"].as_u64().and_then(|most| usize::try_from(most).ok());
+        let least =
+            budget["spec"]["minAvailable"].as_u64().and_then(|least| usize::try_from(least).ok());
         let wanted = least.unwrap_or_else(|| mine.len().saturating_sub(most.unwrap_or(0)));
         let status = json!({
             "currentHealthy": healthy, "desiredHealthy": wanted, "expectedPods": mine.len(), "disruptionsAllowed": healthy.saturating_sub(wanted),
@@ -32,7 +40,12 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     }
 }
 
-fn slice(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, service: &Value, pods: &[Value]) {
+fn slice(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    service: &Value,
+    pods: &[Value],
+) {
     let name = service["metadata"]["name"].as_str().unwrap_or_default();
     let namespace = service["metadata"]["namespace"].as_str().unwrap_or_default();
     let wanted = json!({"matchLabels": service["spec"]["selector"]});
@@ -50,9 +63,19 @@ fn slice(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, service: &Val
         .flatten()
         .map(|port| json!({"name": port["name"].as_str().unwrap_or(""), "port": if port["targetPort"].is_i64() { port["targetPort"].clone() } else { port["port"].clone() }, "protocol": port["protocol"]}))
         .collect();
-    let slice_name = format!("{name}-{}", ids::suffix(cluster.context, &["slice", cluster.name, namespace, name], 5));
-    let before = cluster.get(transaction, "discovery.k8s.io", "endpointslices", &format!("{namespace}/{slice_name}"));
-    if before.as_ref().is_some_and(|before| before["endpoints"] == json!(endpoints) && before["ports"] == json!(ports)) {
+    let slice_name = format!(
+        "{name}-{}",
+        ids::suffix(cluster.context, &["slice", cluster.name, namespace, name], 5)
+    );
+    let before = cluster.get(
+        transaction,
+        "discovery.k8s.io",
+        "endpointslices",
+        &format!("{namespace}/{slice_name}"),
+    );
+    if before.as_ref().is_some_and(|before| {
+        before["endpoints"] == json!(endpoints) && before["ports"] == json!(ports)
+    }) {
         return;
     }
     let made = json!({

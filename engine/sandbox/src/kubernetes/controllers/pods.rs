@@ -12,7 +12,9 @@ const STARTING: &str = "sandbox/starting";
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     for pod in cluster.list(transaction, "", "pods") {
-        let bound = pod["spec"]["nodeName"].is_string() && pod["status"]["phase"] == "Pending" && !object::is_deleting(&pod);
+        let bound = pod["spec"]["nodeName"].is_string()
+            && pod["status"]["phase"] == "Pending"
+            && !object::is_deleting(&pod);
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         if !bound || transaction.get(STARTING, &uid).is_some() {
             continue;
@@ -26,13 +28,22 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
 }
 
 /// An address in the subnet of a zone, spread by name.
-pub(super) fn address(cluster: &Cluster<'_>, transaction: &Transaction<'_>, subnet: &str, name: &str) -> String {
-    let block = transaction.get(crate::aws::ec2::SUBNETS, subnet).and_then(|subnet| subnet["cidrBlock"].as_str().map(str::to_owned)).unwrap_or_else(|| "192.168.11.0/24".to_owned());
+pub(super) fn address(
+    cluster: &Cluster<'_>,
+    transaction: &Transaction<'_>,
+    subnet: &str,
+    name: &str,
+) -> String {
+    let block = transaction
+        .get(crate::aws::ec2::SUBNETS, subnet)
+        .and_then(|subnet| subnet["cidrBlock"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| "192.168.11.0/24".to_owned());
     let base: Vec<u64> = block.split(['.', '/']).filter_map(|part| part.parse().ok()).collect();
     let bits = base.get(4).copied().unwrap_or(24).clamp(16, 28);
     let size = 1_u64 << (32 - bits);
     let start = base.iter().take(4).fold(0_u64, |number, part| number * 256 + part);
-    let offset = 4 + ids::below(cluster.context, &["address", cluster.name, subnet, name], size - 6);
+    let offset =
+        4 + ids::below(cluster.context, &["address", cluster.name, subnet, name], size - 6);
     let number = start + offset;
     format!("{}.{}.{}.{}", number >> 24 & 255, number >> 16 & 255, number >> 8 & 255, number & 255)
 }
@@ -43,7 +54,8 @@ pub(super) fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, ke
     if object::is_deleting(&pod) {
         return;
     }
-    let node = cluster.get(transaction, "", "nodes", pod["spec"]["nodeName"].as_str().unwrap_or_default());
+    let node =
+        cluster.get(transaction, "", "nodes", pod["spec"]["nodeName"].as_str().unwrap_or_default());
     let Some(node) = node else { return };
     let host = node["status"]["addresses"][0]["address"].clone();
     let own = if pod["spec"]["hostNetwork"] == true {
@@ -51,7 +63,8 @@ pub(super) fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, ke
     } else if let Some(given) = pod["metadata"]["annotations"]["sandbox/address"].as_str() {
         json!(given)
     } else {
-        let subnet = node["metadata"]["labels"]["sandbox/subnet"].as_str().unwrap_or_default().to_owned();
+        let subnet =
+            node["metadata"]["labels"]["sandbox/subnet"].as_str().unwrap_or_default().to_owned();
         json!(address(cluster, transaction, &subnet, key))
     };
     run(transaction, &mut pod, &host, &own);
@@ -78,7 +91,9 @@ pub(super) fn run(transaction: &Transaction<'_>, pod: &mut Value, host: &Value, 
     status["podIPs"] = json!([{"ip": own}]);
     status["startTime"] = now.clone();
     status["containerStatuses"] = json!(containers);
-    for kind in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"] {
+    for kind in
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+    {
         set_condition(status, kind, true, "", "", &now);
     }
 }
@@ -90,7 +105,8 @@ pub(super) fn gone(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key
         return;
     }
     cluster.remove(transaction, "", "pods", key);
-    if let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| node.starts_with("fargate-")) {
+    if let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| node.starts_with("fargate-"))
+    {
         cluster.remove(transaction, "", "nodes", node);
     }
 }

@@ -10,23 +10,48 @@ use crate::store::Transaction;
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     let nodes = cluster.list(transaction, "", "nodes");
     for mut pod in cluster.list(transaction, "", "pods") {
-        let mine = pod["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler") == "default-scheduler";
+        let mine = pod["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler")
+            == "default-scheduler";
         if !mine || pod["spec"]["nodeName"].is_string() || object::is_deleting(&pod) {
             continue;
         }
         let now = object::timestamp(transaction);
-        let fitting = nodes.iter().find(|node| is_true(node, "Ready") && tolerates(&pod, node) && selects(&pod, node) && fits(cluster, transaction, &pod, node));
+        let fitting = nodes.iter().find(|node| {
+            is_true(node, "Ready")
+                && tolerates(&pod, node)
+                && selects(&pod, node)
+                && fits(cluster, transaction, &pod, node)
+        });
         if let Some(node) = fitting {
             let name = node["metadata"]["name"].clone();
             pod["spec"]["nodeName"] = name.clone();
             set_condition(&mut pod["status"], "PodScheduled", true, "", "", &now);
-            cluster.event(transaction, &pod, "Normal", "Scheduled", &format!("Successfully assigned {} to {}", object::key(&pod), name.as_str().unwrap_or_default()), "default-scheduler");
+            cluster.event(
+                transaction,
+                &pod,
+                "Normal",
+                "Scheduled",
+                &format!(
+                    "Successfully assigned {} to {}",
+                    object::key(&pod),
+                    name.as_str().unwrap_or_default()
+                ),
+                "default-scheduler",
+            );
             cluster.put(transaction, "", "pods", pod);
             continue;
         }
         let message = why(&pod, &nodes);
-        if set_condition(&mut pod["status"], "PodScheduled", false, "Unschedulable", &message, &now) {
-            cluster.event(transaction, &pod, "Warning", "FailedScheduling", &message, "default-scheduler");
+        if set_condition(&mut pod["status"], "PodScheduled", false, "Unschedulable", &message, &now)
+        {
+            cluster.event(
+                transaction,
+                &pod,
+                "Warning",
+                "FailedScheduling",
+                &message,
+                "default-scheduler",
+            );
             cluster.put(transaction, "", "pods", pod);
         }
     }
@@ -37,7 +62,8 @@ fn why(pod: &Value, nodes: &[Value]) -> String {
         return "no nodes available to schedule pods".to_owned();
     }
     let untolerated = nodes.iter().filter(|node| !tolerates(pod, node)).count();
-    let unselected = nodes.iter().filter(|node| tolerates(pod, node) && !selects(pod, node)).count();
+    let unselected =
+        nodes.iter().filter(|node| tolerates(pod, node) && !selects(pod, node)).count();
     let rest = nodes.len() - untolerated - unselected;
     let mut parts = Vec::new();
     if rest > 0 {
@@ -49,34 +75,60 @@ fn why(pod: &Value, nodes: &[Value]) -> String {
     if untolerated > 0 {
         parts.push(format!("{untolerated} node(s) had untolerated taint(s)"));
     }
-    format!("0/{} nodes are available: {}. no new claims to deallocate, preemption: 0/{} nodes are available: {} Preemption is not helpful for scheduling.", nodes.len(), parts.join(", "), nodes.len(), nodes.len())
+    format!(
+        "0/{} nodes are available: {}. no new claims to deallocate, preemption: 0/{} nodes are available: {} Preemption is not helpful for scheduling.",
+        nodes.len(),
+        parts.join(", "),
+        nodes.len(),
+        nodes.len()
+    )
 }
 
 /// Whether a pod tolerates all taints of a node that keep pods away.
 pub(super) fn tolerates(pod: &Value, node: &Value) -> bool {
     let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
-    node["spec"]["taints"].as_array().into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule").all(|taint| {
-        tolerations.iter().any(|one| {
-            let key = one["key"].is_null() || one["key"] == taint["key"];
-            let value = one["operator"] == "Exists" || one["value"] == taint["value"];
-            let effect = one["effect"].is_null() || one["effect"] == taint["effect"];
-            key && value && effect
+    node["spec"]["taints"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|taint| taint["effect"] != "PreferNoSchedule")
+        .all(|taint| {
+            tolerations.iter().any(|one| {
+                let key = one["key"].is_null() || one["key"] == taint["key"];
+                let value = one["operator"] == "Exists" || one["value"] == taint["value"];
+                let effect = one["effect"].is_null() || one["effect"] == taint["effect"];
+                key && value && effect
+            })
         })
-    })
 }
 
 /// Whether a node's labels are what a pod requires.
 pub(super) fn selects(pod: &Value, node: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
-    let plain = pod["spec"]["nodeSelector"].as_object().into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    let plain = pod["spec"]["nodeSelector"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .all(|(key, value)| labels.get(key) == Some(value));
     let terms = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"].as_array().cloned().unwrap_or_default();
-    plain && (terms.is_empty() || terms.iter().any(|term| term["matchExpressions"].as_array().into_iter().flatten().all(|one| expression(labels, one))))
+    plain
+        && (terms.is_empty()
+            || terms.iter().any(|term| {
+                term["matchExpressions"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .all(|one| expression(labels, one))
+            }))
 }
 
 fn expression(labels: &Value, one: &Value) -> bool {
     let value = labels.get(one["key"].as_str().unwrap_or_default());
-    let listed = value.is_some_and(|value| one["values"].as_array().is_some_and(|values| values.contains(value)));
-    let number = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
+    let listed = value
+        .is_some_and(|value| one["values"].as_array().is_some_and(|values| values.contains(value)));
+    let number = |value: Option<&Value>| {
+        value.and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok())
+    };
     let bound = number(one["values"].get(0));
     match one["operator"].as_str() {
         Some("In") => listed,
@@ -99,14 +151,27 @@ pub(super) fn millis(value: &Value) -> i64 {
 pub(super) fn request(pod: &Value, resource: &str) -> i64 {
     let of = |container: &Value| millis(&container["resources"]["requests"][resource]);
     let running: i64 = pod["spec"]["containers"].as_array().into_iter().flatten().map(of).sum();
-    let first = pod["spec"]["initContainers"].as_array().into_iter().flatten().map(of).max().unwrap_or(0);
+    let first =
+        pod["spec"]["initContainers"].as_array().into_iter().flatten().map(of).max().unwrap_or(0);
     running.max(first)
 }
 
 fn fits(cluster: &Cluster<'_>, transaction: &Transaction<'_>, pod: &Value, node: &Value) -> bool {
-    let there: Vec<Value> = cluster.list(transaction, "", "pods").into_iter().filter(|one| one["spec"]["nodeName"] == node["metadata"]["name"] && one["status"]["phase"] != "Succeeded").collect();
+    let there: Vec<Value> = cluster
+        .list(transaction, "", "pods")
+        .into_iter()
+        .filter(|one| {
+            one["spec"]["nodeName"] == node["metadata"]["name"]
+                && one["status"]["phase"] != "Succeeded"
+        })
+        .collect();
     let offered = &node["status"]["allocatable"];
-    let room = |resource: &str| millis(&offered[resource]) - there.iter().map(|one| request(one, resource)).sum::<i64>();
+    let room = |resource: &str| {
+        millis(&offered[resource]) - there.iter().map(|one| request(one, resource)).sum::<i64>()
+    };
     let slots = millis(&offered["pods"]) / 1000 - i64::try_from(there.len()).unwrap_or(i64::MAX);
-    request(pod, "cpu") <= room("cpu") && request(pod, "memory") <= room("memory") && slots >= 1 && !json!(node["spec"]["unschedulable"]).as_bool().unwrap_or(false)
+    request(pod, "cpu") <= room("cpu")
+        && request(pod, "memory") <= room("memory")
+        && slots >= 1
+        && !json!(node["spec"]["unschedulable"]).as_bool().unwrap_or(false)
 }

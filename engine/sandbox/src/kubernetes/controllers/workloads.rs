@@ -31,8 +31,18 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
 /// Pods that an object owns and that are not on their way out.
 fn pods_of(cluster: &Cluster<'_>, transaction: &Transaction<'_>, owner: &Value) -> Vec<Value> {
     let uid = &owner["metadata"]["uid"];
-    let owned = |pod: &Value| pod["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|one| one["uid"] == *uid);
-    cluster.list(transaction, "", "pods").into_iter().filter(|pod| owned(pod) && !object::is_deleting(pod)).collect()
+    let owned = |pod: &Value| {
+        pod["metadata"]["ownerReferences"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|one| one["uid"] == *uid)
+    };
+    cluster
+        .list(transaction, "", "pods")
+        .into_iter()
+        .filter(|pod| owned(pod) && !object::is_deleting(pod))
+        .collect()
 }
 
 pub(super) fn is_ready(pod: &Value) -> bool {
@@ -45,14 +55,22 @@ fn hash(cluster: &Cluster<'_>, template: &Value) -> String {
 
 /// A share such as `25%` of some replicas.
 fn share(value: &Value, of: i64, up: bool) -> i64 {
-    match value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok()) {
+    match value
+        .as_str()
+        .and_then(|text| text.strip_suffix('%'))
+        .and_then(|text| text.parse::<i64>().ok())
+    {
         Some(percent) if up => (of * percent + 99) / 100,
         Some(percent) => of * percent / 100,
         None => value.as_i64().unwrap_or(0),
     }
 }
 
-fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut deployment: Value) {
+fn reconcile_deployment(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    mut deployment: Value,
+) {
     let spec = deployment["spec"].clone();
     let wanted = spec["replicas"].as_i64().unwrap_or(1);
     let hash = hash(cluster, &spec["template"]);
@@ -60,9 +78,21 @@ fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
     let namespace = deployment["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
     let current = format!("{name}-{hash}");
     let uid = deployment["metadata"]["uid"].clone();
-    let owned = |set: &Value| set["metadata"]["ownerReferences"].as_array().into_iter().flatten().any(|one| one["uid"] == uid);
-    let sets: Vec<Value> = cluster.list(transaction, "apps", "replicasets").into_iter().filter(owned).collect();
-    let revision = |set: &Value| set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let owned = |set: &Value| {
+        set["metadata"]["ownerReferences"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|one| one["uid"] == uid)
+    };
+    let sets: Vec<Value> =
+        cluster.list(transaction, "apps", "replicasets").into_iter().filter(owned).collect();
+    let revision = |set: &Value| {
+        set["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+            .as_str()
+            .and_then(|text| text.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
     let last = sets.iter().map(revision).max().unwrap_or(0);
     let new = sets.iter().find(|set| set["metadata"]["name"] == current);
     let number = match new {
@@ -70,15 +100,22 @@ fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
         _ => last + 1,
     };
     let old: Vec<&Value> = sets.iter().filter(|set| set["metadata"]["name"] != current).collect();
-    let old_pods: Vec<Value> = old.iter().flat_map(|set| pods_of(cluster, transaction, set)).collect();
+    let old_pods: Vec<Value> =
+        old.iter().flat_map(|set| pods_of(cluster, transaction, set)).collect();
     let new_pods = new.map(|set| pods_of(cluster, transaction, set)).unwrap_or_default();
-    let ready = |pods: &[Value]| i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0);
+    let ready = |pods: &[Value]| {
+        i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0)
+    };
     let count = |pods: &[Value]| i64::try_from(pods.len()).unwrap_or(0);
     let surge = share(&spec["strategy"]["rollingUpdate"]["maxSurge"], wanted, true).max(1);
     let unavailable = share(&spec["strategy"]["rollingUpdate"]["maxUnavailable"], wanted, false);
     if spec["paused"] != true {
         let room = wanted + surge - count(&old_pods);
-        let target = if old_pods.is_empty() { wanted } else { room.clamp(count(&new_pods).min(wanted), wanted) };
+        let target = if old_pods.is_empty() {
+            wanted
+        } else {
+            room.clamp(count(&new_pods).min(wanted), wanted)
+        };
         ensure_set(cluster, transaction, &deployment, &namespace, &current, &hash, number, target);
         // Old pods go as new ones become ready; those that never were go first.
         let mut keep = (wanted - unavailable - ready(&new_pods)).clamp(0, ready(&old_pods));
@@ -115,7 +152,11 @@ fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
     put("availableReplicas", available);
     put("unavailableReplicas", (wanted.max(total) - available).max(0));
     let enough = available >= wanted - unavailable;
-    let (reason, message) = if enough { ("MinimumReplicasAvailable", "Deployment has minimum availability.") } else { ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.") };
+    let (reason, message) = if enough {
+        ("MinimumReplicasAvailable", "Deployment has minimum availability.")
+    } else {
+        ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    };
     set_condition(&mut status, "Available", enough, reason, message, &now);
     let complete = updated == wanted && available >= wanted && total == wanted;
     let (reason, message) = if complete {
@@ -124,20 +165,36 @@ fn reconcile_deployment(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
         ("ReplicaSetUpdated", format!("ReplicaSet \"{current}\" is progressing."))
     };
     set_condition(&mut status, "Progressing", true, reason, &message, &now);
-    let annotated = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == json!(number.to_string());
+    let annotated = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+        == json!(number.to_string());
     if deployment["status"] != status || !annotated {
         deployment["status"] = status;
-        deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(number.to_string());
+        deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] =
+            json!(number.to_string());
         cluster.put(transaction, "apps", "deployments", deployment);
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the identity of a replica set; grouping would only rename the list")]
-fn ensure_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, deployment: &Value, namespace: &str, name: &str, hash: &str, revision: i64, replicas: i64) {
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the identity of a replica set; grouping would only rename the list"
+)]
+fn ensure_set(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    deployment: &Value,
+    namespace: &str,
+    name: &str,
+    hash: &str,
+    revision: i64,
+    replicas: i64,
+) {
     let key = format!("{namespace}/{name}");
     if let Some(mut set) = cluster.get(transaction, "apps", "replicasets", &key) {
         let numbered = json!(revision.to_string());
-        if set["spec"]["replicas"] != json!(replicas) || set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] != numbered {
+        if set["spec"]["replicas"] != json!(replicas)
+            || set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] != numbered
+        {
             set["spec"]["replicas"] = json!(replicas);
             set["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = numbered;
             cluster.put(transaction, "apps", "replicasets", set);
@@ -158,17 +215,31 @@ fn ensure_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, deployme
         "status": {"replicas": 0},
     });
     cluster.put(transaction, "apps", "replicasets", set);
-    cluster.event(transaction, deployment, "Normal", "ScalingReplicaSet", &format!("Scaled up replica set {name} to {replicas}"), "deployment-controller");
+    cluster.event(
+        transaction,
+        deployment,
+        "Normal",
+        "ScalingReplicaSet",
+        &format!("Scaled up replica set {name} to {replicas}"),
+        "deployment-controller",
+    );
 }
 
 /// Makes a pod from a template.
-pub(super) fn make_pod(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, owner: &Value, template: &Value, name: &str) {
+pub(super) fn make_pod(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    owner: &Value,
+    template: &Value,
+    name: &str,
+) {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending", "qosClass": "Burstable"}});
     if !pod["metadata"].is_object() {
         pod["metadata"] = json!({});
     }
     pod["metadata"]["name"] = json!(name);
-    pod["metadata"]["generateName"] = json!(format!("{}-", owner["metadata"]["name"].as_str().unwrap_or_default()));
+    pod["metadata"]["generateName"] =
+        json!(format!("{}-", owner["metadata"]["name"].as_str().unwrap_or_default()));
     pod["metadata"]["namespace"] = owner["metadata"]["namespace"].clone();
     pod["metadata"]["ownerReferences"] = json!([object::reference(owner)]);
     super::fargate::admit(transaction, cluster.name, &mut pod);
@@ -183,7 +254,14 @@ fn reconcile_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut s
     let mut ordinal = 0_u32;
     while pods.len() < wanted {
         let made = transaction.now().to_string();
-        let pod = format!("{name}-{}", ids::suffix(cluster.context, &["pod", cluster.name, &namespace, &name, &made, &ordinal.to_string()], 5));
+        let pod = format!(
+            "{name}-{}",
+            ids::suffix(
+                cluster.context,
+                &["pod", cluster.name, &namespace, &name, &made, &ordinal.to_string()],
+                5
+            )
+        );
         ordinal += 1;
         if cluster.get(transaction, "", "pods", &format!("{namespace}/{pod}")).is_none() {
             make_pod(cluster, transaction, &set, &set["spec"]["template"], &pod);
@@ -192,9 +270,24 @@ fn reconcile_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut s
     }
     if pods.len() > wanted {
         // Those that are not ready go first, then the youngest.
-        pods.sort_by_key(|pod| (is_ready(pod), std::cmp::Reverse(pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned())));
+        pods.sort_by_key(|pod| {
+            (
+                is_ready(pod),
+                std::cmp::Reverse(
+                    pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned(),
+                ),
+            )
+        });
         for pod in pods.iter().take(pods.len() - wanted) {
-            lifecycle::delete(cluster.context, transaction, cluster.name, "", "pods", &object::key(pod), None);
+            lifecycle::delete(
+                cluster.context,
+                transaction,
+                cluster.name,
+                "",
+                "pods",
+                &object::key(pod),
+                None,
+            );
         }
         pods = pods_of(cluster, transaction, &set);
     }
@@ -224,7 +317,10 @@ fn reconcile_daemons(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, m
         }
         wanted += 1;
         if !pods.iter().any(|pod| pod["spec"]["nodeName"] == json!(node_name)) {
-            let pod = format!("{name}-{}", ids::suffix(cluster.context, &["daemon", cluster.name, &name, &node_name], 5));
+            let pod = format!(
+                "{name}-{}",
+                ids::suffix(cluster.context, &["daemon", cluster.name, &name, &node_name], 5)
+            );
             let mut bound = template.clone();
             bound["spec"]["nodeName"] = json!(node_name);
             make_pod(cluster, transaction, &set, &bound, &pod);
@@ -243,13 +339,23 @@ fn reconcile_daemons(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, m
 }
 
 fn reconcile_job(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut job: Value) {
-    if super::is_true(&job, "Complete") || object::is_deleting(&job) || job["spec"]["suspend"] == true {
+    if super::is_true(&job, "Complete")
+        || object::is_deleting(&job)
+        || job["spec"]["suspend"] == true
+    {
         return;
     }
     let pods = pods_of(cluster, transaction, &job);
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     if pods.is_empty() {
-        let pod = format!("{name}-{}", ids::suffix(cluster.context, &["job", cluster.name, &name, &transaction.now().to_string()], 5));
+        let pod = format!(
+            "{name}-{}",
+            ids::suffix(
+                cluster.context,
+                &["job", cluster.name, &name, &transaction.now().to_string()],
+                5
+            )
+        );
         make_pod(cluster, transaction, &job, &job["spec"]["template"], &pod);
         job["status"] = json!({"active": 1, "startTime": object::timestamp(transaction)});
         cluster.put(transaction, "batch", "jobs", job);
@@ -272,7 +378,8 @@ pub(super) fn finish(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, k
         pod["status"]["phase"] = json!("Succeeded");
         for container in pod["status"]["containerStatuses"].as_array_mut().into_iter().flatten() {
             container["ready"] = json!(false);
-            container["state"] = json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now}});
+            container["state"] =
+                json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now}});
         }
         set_condition(&mut pod["status"], "Ready", false, "PodCompleted", "", &now);
         cluster.put(transaction, "", "pods", pod);
@@ -280,6 +387,13 @@ pub(super) fn finish(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, k
     job["status"]["active"] = Value::Null;
     job["status"]["succeeded"] = json!(1);
     job["status"]["completionTime"] = now.clone();
-    set_condition(&mut job["status"], "Complete", true, "CompletionsReached", "Reached expected number of succeeded pods", &now);
+    set_condition(
+        &mut job["status"],
+        "Complete",
+        true,
+        "CompletionsReached",
+        "Reached expected number of succeeded pods",
+        &now,
+    );
     cluster.put(transaction, "batch", "jobs", job);
 }

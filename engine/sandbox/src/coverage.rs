@@ -1,0 +1,83 @@
+//! What the sandbox simulates, and what it does not: the list behind `runbook sandbox coverage`.
+
+use serde::Serialize;
+
+use crate::aws;
+use crate::kubernetes;
+
+/// How far something is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Covered {
+    /// As the real thing answers.
+    Simulated,
+    /// Refused by name.
+    Refused,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// `eks`, `kubernetes`, `controller`.
+    pub area: String,
+    /// The operation, kind or feature.
+    pub name: String,
+    /// How far.
+    pub covered: Covered,
+    /// What to know about it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub note: &'static str,
+}
+
+/// Controllers and what they do.
+const CONTROLLERS: [(&str, Covered, &str); 12] = [
+    (
+        "Deployment, ReplicaSet, DaemonSet",
+        Covered::Simulated,
+        "rolling update by surge and unavailability",
+    ),
+    ("Fargate webhook and scheduler", Covered::Simulated, "acts at pod creation, tries a pod once"),
+    (
+        "Karpenter: provisioning",
+        Covered::Simulated,
+        "the cheapest type that fits, with its NodeClaim",
+    ),
+    ("Karpenter: emptiness consolidation", Covered::Simulated, ""),
+    (
+        "Karpenter: replacement consolidation, drift, interruption",
+        Covered::Refused,
+        "an event says so",
+    ),
+    ("default scheduler", Covered::Simulated, "resources, taints, selectors; no preferences"),
+    ("endpoints and endpoint slices", Covered::Simulated, ""),
+    ("garbage collection, namespaces", Covered::Simulated, ""),
+    ("Job, StatefulSet, CronJob", Covered::Refused, "objects are kept, nothing acts on them"),
+    ("load balancers of Services and Ingresses", Covered::Refused, "no load balancer appears"),
+    ("IAM permissions", Covered::Refused, "every signed caller may do everything"),
+    ("logs, exec, port-forward, top", Covered::Refused, "containers are not run"),
+];
+
+/// Everything, in the order of areas.
+pub fn coverage() -> Vec<Item> {
+    let operations = aws::SERVICES.iter().flat_map(|service| {
+        service.operations.iter().map(|operation| Item {
+            area: service.name.to_owned(),
+            name: operation.name.to_owned(),
+            covered: Covered::Simulated,
+            note: "",
+        })
+    });
+    let kinds = kubernetes::built_in_kinds().into_iter().map(|name| Item {
+        area: "kubernetes".to_owned(),
+        name,
+        covered: Covered::Simulated,
+        note: "",
+    });
+    let controllers = CONTROLLERS.iter().map(|(name, covered, note)| Item {
+        area: "controller".to_owned(),
+        name: (*name).to_owned(),
+        covered: *covered,
+        note,
+    });
+    operations.chain(kinds).chain(controllers).collect()
+}
