@@ -96,6 +96,10 @@ pub struct Schema {
     /// How much can be known without running it. `shell` refines this by its arguments, see
     /// [`Module::nature`].
     pub nature: Nature,
+    /// What it observes is the effect of the tasks that it comes after (a check, a restart of what
+    /// an update leaves behind): while one of them has something left to do, looking says nothing,
+    /// and the task is deferred. Pure modules always follow.
+    pub follows: bool,
     /// The connection it needs.
     pub connection: Option<Kind>,
     /// Arguments, in the order in which they are documented.

@@ -197,6 +197,7 @@ impl ThingModule {
             name: "fake.thing",
             summary: "A thing.",
             nature: Nature::Observable,
+            follows: false,
             connection: None,
             arguments: vec![
                 Argument { identity: true, ..argument("name", Type::String, true) },
@@ -382,6 +383,7 @@ impl LookupModule {
             name: "fake.lookup",
             summary: "A thing's size.",
             nature: Nature::Pure,
+            follows: false,
             connection: None,
             arguments: vec![Argument { identity: true, ..argument("name", Type::String, true) }],
             outputs: vec![

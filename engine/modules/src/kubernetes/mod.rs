@@ -1,0 +1,8 @@
+//! Tasks in a Kubernetes cluster.
+
+use runbook_core::registry::Registry;
+
+/// Adds the modules of this folder.
+pub(crate) fn register(registry: &mut Registry) {
+    let _ = registry;
+}
