@@ -1,0 +1,1 @@
+//! What people see: pure functions from the engine's values to text.
