@@ -5,12 +5,14 @@
 //! Applying reads its facts again before the first write and refuses when one has moved.
 
 pub mod estimate;
+mod instances;
 pub mod look;
 mod make;
 mod mask;
+mod orphans;
 mod store;
 
-pub(crate) use make::{Expanded, check_one, expand_vertex, related};
+pub(crate) use instances::{Expanded, check_one, expand_vertex, related};
 pub use make::{PlanError, PlanInput, Planned, make};
 pub use mask::SecretKey;
 pub use store::{LoadError, moved};
@@ -173,6 +175,9 @@ pub struct Plan {
     pub facts: Vec<Fact>,
     /// Objects of ours that nothing declares any more.
     pub orphans: Vec<Orphan>,
+    /// Modules whose marked objects could not be listed, with why: orphans of theirs do not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// How long it takes.
     pub estimate: Estimate,
 }
