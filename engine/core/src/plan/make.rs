@@ -528,6 +528,7 @@ impl Maker {
             target,
             graph: self.graph.digest.clone(),
             inputs,
+            root_file: String::new(),
             files,
             estimate: Estimate::default(),
             tasks: all,

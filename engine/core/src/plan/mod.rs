@@ -166,6 +166,9 @@ pub struct Plan {
     pub graph: String,
     /// The root's inputs as given, masked; what `apply` compiles the graph with again.
     pub inputs: BTreeMap<String, serde_json::Value>,
+    /// The name of the root runbook among the files.
+    #[serde(default)]
+    pub root_file: String,
     /// The files of the runbook, by name, complete: a plan applies what was planned, not what a
     /// file says by then.
     pub files: BTreeMap<String, String>,
