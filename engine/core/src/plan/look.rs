@@ -195,7 +195,7 @@ impl Looker {
         let blocked = schema.arguments.iter().any(|one| {
             (one.identity || pure) && arguments.values.get(one.name).is_some_and(Value::has_unknown)
         });
-        if blocked {
+        if blocked || vertex.module.is_unnamed(&arguments.values) {
             return Ok(Given::Ended(Look::Deferred(arguments.unknown, arguments.values)));
         }
         match evaluate::settings(graph, instance, view)? {

@@ -1,8 +1,40 @@
 //! Tasks in a Kubernetes cluster.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `apply` | `k8s.apply`: objects by server-side apply |
+//! | `patch` | `k8s.patch`: fields of an object that is another's |
+//! | `rollout_restart`, `rollout` | `k8s.rollout_restart`, `k8s.rollout`: new pods for a workload, and whether they are there |
+//! | `on_fargate`, `on_karpenter` | `k8s.on_fargate`, `k8s.on_karpenter`: where pods run |
+//! | `wait`, `get`, `table` | `k8s.wait`, `k8s.get`, `k8s.table`: looking at objects |
+//! | `named`, `failures` | what these share: arguments that name an object, and what a cluster's errors mean |
+
+mod apply;
+mod failures;
+mod get;
+mod named;
+mod on_fargate;
+mod on_karpenter;
+mod patch;
+mod pods;
+mod rollout;
+mod rollout_restart;
+mod table;
+mod wait;
+
+use std::sync::Arc;
 
 use runbook_core::registry::Registry;
 
 /// Adds the modules of this folder.
 pub(crate) fn register(registry: &mut Registry) {
-    let _ = registry;
+    registry.add(Arc::new(apply::Apply::new()));
+    registry.add(Arc::new(get::Get::new()));
+    registry.add(Arc::new(on_fargate::OnFargate::new()));
+    registry.add(Arc::new(on_karpenter::OnKarpenter::new()));
+    registry.add(Arc::new(patch::Patch::new()));
+    registry.add(Arc::new(rollout::Rollout::new()));
+    registry.add(Arc::new(rollout_restart::RolloutRestart::new()));
+    registry.add(Arc::new(table::Table::new()));
+    registry.add(Arc::new(wait::Wait::new()));
 }
