@@ -21,12 +21,18 @@ mod schema;
 use runbook_core::registry::Registry;
 
 pub use connections::Cluster;
+pub use local::Machine;
 
-/// All modules.
+/// All modules, on a machine of which nothing is known.
 pub fn registry() -> Registry {
+    registry_on(&Machine::default())
+}
+
+/// All modules; the processes that they start know this much of the machine.
+pub fn registry_on(machine: &Machine) -> Registry {
     let mut registry = Registry::new();
     aws::register(&mut registry);
     kubernetes::register(&mut registry);
-    local::register(&mut registry);
+    local::register(&mut registry, machine);
     registry
 }
