@@ -51,7 +51,7 @@ fn chosen(
     journal: &dyn Store,
     asked: Option<&str>,
 ) -> Result<Option<String>, Trouble> {
-    let runs = journal.list().map_err(|error| Trouble::of(&error))?;
+    let runs = journal.runs().map_err(|error| Trouble::of(&error))?;
     let Some(asked) = asked else {
         let open = runs.iter().find(|run| !ended_well(run));
         if open.is_none() {

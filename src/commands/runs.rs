@@ -13,7 +13,7 @@ use crate::view;
 /// Lists runs.
 pub(crate) fn runs(session: &Session, arguments: &RunsArguments) -> Result<Exit, Trouble> {
     let runs = if session.state.path.is_dir() {
-        journal(session)?.list().map_err(|error| Trouble::of(&error))?
+        journal(session)?.runs().map_err(|error| Trouble::of(&error))?
     } else {
         Vec::new()
     };
@@ -38,7 +38,7 @@ pub(crate) fn runs(session: &Session, arguments: &RunsArguments) -> Result<Exit,
 /// Shows one run.
 pub(crate) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit, Trouble> {
     let journal = journal(session)?;
-    let runs = journal.list().map_err(|error| Trouble::of(&error))?;
+    let runs = journal.runs().map_err(|error| Trouble::of(&error))?;
     let run = match &arguments.run {
         Some(asked) => find_run(&runs, asked)?,
         None => runs.first().ok_or_else(|| {

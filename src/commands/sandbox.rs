@@ -223,10 +223,13 @@ fn covered(session: &Session, output: DataFormat) -> Result<Exit, Trouble> {
 
 /// The sandbox's helm: a child process of our own runs.
 pub(crate) async fn helm(session: &Session, arguments: Vec<String>) -> Result<Exit, Trouble> {
-    let code = runbook_sandbox::helm(arguments, &session.environment.variables).await;
-    session.printer.raw(code.stdout.as_bytes());
-    if !code.stderr.is_empty() {
-        session.printer.note(&code.stderr);
+    let variables = &session.environment.variables;
+    let variable = |name: &str| variables.get(name).cloned();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = runbook_sandbox::helm::main(arguments, &variable, &mut out, &mut err).await;
+    session.printer.raw(&out);
+    if !err.is_empty() {
+        session.printer.note(&String::from_utf8_lossy(&err));
     }
-    if code.succeeded { Ok(Exit::Done) } else { Err(Trouble::told(Exit::Failed)) }
+    if code == 0 { Ok(Exit::Done) } else { Err(Trouble::told(Exit::Failed)) }
 }

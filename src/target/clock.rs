@@ -247,11 +247,8 @@ impl Clock for SandboxTime {
                 // The child then finds no sandbox either, and says so.
                 Err(_) => return Delegation { environment: Vec::new(), guard: Hold::none() },
             };
-            let environment = runbook_sandbox::child_environment(
-                &self.0.address,
-                &self.0.token,
-                &child,
-            );
+            let environment =
+                runbook_sandbox::helm::environment(&self.0.address, &self.0.token, Some(&child));
             self.0.release();
             let shared = self.0.clone();
             let guard = Hold::new(move || {

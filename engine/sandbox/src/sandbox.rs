@@ -232,6 +232,19 @@ impl Sandbox {
         Ok(true)
     }
 
+    /// Who serves the world of a state folder; none when nobody does.
+    pub fn holder(state_dir: &Path) -> Result<Option<Holder>, OpenError> {
+        let folder = state_dir.join(FOLDER);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        match Lock::take(&folder).map_err(|error| lock_error(&folder, error)) {
+            Ok(_) => Ok(None),
+            Err(OpenError::Held { holder, .. }) => Ok(holder),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The request log of a state folder, also while another process holds the world.
     pub fn log(state_dir: &Path, query: &Query) -> Result<Vec<Request>, LogError> {
         requests::read(&state_dir.join(FOLDER), query)
