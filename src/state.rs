@@ -30,8 +30,7 @@ pub(crate) struct StateFolder {
 }
 
 fn unusable(action: &str, path: &Path, error: &std::io::Error) -> Trouble {
-    let trouble =
-        Trouble::failed(format!("failed to {action} `{}`: {error}", path.display()));
+    let trouble = Trouble::failed(format!("failed to {action} `{}`: {error}", path.display()));
     match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => trouble
             .hint("the state folder must be writable; `--state-dir DIR` or RUNBOOK_STATE name another"),
@@ -103,8 +102,7 @@ impl StateFolder {
     /// Stores a text under `plans/`; the path as a person would type it.
     pub(crate) fn store_plan(&self, name: &str, text: &str) -> Result<String, Trouble> {
         let folder = self.path.join("plans");
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| unusable("create", &folder, &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| unusable("create", &folder, &error))?;
         let path = folder.join(format!("{name}.plan"));
         write_whole(&path, text.as_bytes())?;
         Ok(format!("{}/plans/{name}.plan", self.shown.trim_start_matches("./")))

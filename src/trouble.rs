@@ -64,7 +64,8 @@ impl Trouble {
 
     /// As a person reads it.
     pub(crate) fn render(&self, style: &Style) -> String {
-        let mut text = format!("{} {}", style.paint(Meaning::Bad, "error:"), harmless(&self.message));
+        let mut text =
+            format!("{} {}", style.paint(Meaning::Bad, "error:"), harmless(&self.message));
         for line in &self.evidence {
             text.push_str(&format!("\n  {}", harmless(line)));
         }

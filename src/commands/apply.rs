@@ -29,7 +29,9 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Trouble::usage(format!("failed to read the plan `{shown}`: {error}")))?;
     let plan = Plan::load(&text).map_err(|error| {
-        Trouble::of(&error).exit(Exit::Usage).hint("runbook plan RUNBOOK --out FILE makes a new one")
+        Trouble::of(&error)
+            .exit(Exit::Usage)
+            .hint("runbook plan RUNBOOK --out FILE makes a new one")
     })?;
     session.state.create()?;
     let secret_key = session.state.secret_key()?;
@@ -127,7 +129,9 @@ fn inputs_of(
                 return Err(Trouble::usage(format!(
                     "the plan has its own value of the input `{name}`"
                 ))
-                .hint("plan again to change it; only sensitive inputs are given to a stored plan"));
+                .hint(
+                    "plan again to change it; only sensitive inputs are given to a stored plan",
+                ));
             }
             let value = Given::Value(Value::from_json(value));
             inputs.0.insert(name.clone(), (value, "the plan".to_owned()));

@@ -54,8 +54,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
     let journal = journal(session)?;
     let cancel = Cancel::default();
     let asked = Arc::new(OnceLock::new());
-    let signals =
-        tokio::spawn(signals(session.printer.clone(), cancel.clone(), asked.clone()));
+    let signals = tokio::spawn(signals(session.printer.clone(), cancel.clone(), asked.clone()));
     let progress = Arc::new(progress(session, &work));
     let observer = progress.clone();
     let input = RunInput {
@@ -115,13 +114,7 @@ fn progress(session: &Session, work: &Work<'_>) -> Progress {
         Mode::Json => Arc::new(move |line| printer.out(line)),
         Mode::Terminal | Mode::Lines => Arc::new(move |line| printer.note(line)),
     };
-    Progress::new(
-        &work.plan,
-        mode,
-        session.printer.err,
-        work.target.on == On::Sandbox,
-        sink,
-    )
+    Progress::new(&work.plan, mode, session.printer.err, work.target.on == On::Sandbox, sink)
 }
 
 /// Ctrl-C once: nothing new starts, writes get their answer. Twice: out.

@@ -60,7 +60,9 @@ fn as_json(session: &Session, arguments: &CheckArguments) -> Result<Exit, Troubl
             let place = problem.primary.as_ref().and_then(|label| {
                 let file = sources.get(label.span.file)?;
                 let (line, column) = sources.position(label.span.file, label.span.start)?;
-                Some(json!({"file": file.name, "line": line, "column": column, "label": label.text}))
+                Some(
+                    json!({"file": file.name, "line": line, "column": column, "label": label.text}),
+                )
             });
             json!({
                 "code": problem.code, "severity": problem.severity, "message": problem.message,
@@ -68,6 +70,6 @@ fn as_json(session: &Session, arguments: &CheckArguments) -> Result<Exit, Troubl
             })
         })
         .collect();
-    session.printer.out(&view::value::pretty(&json!({"v": 1, "problems": rows})));
+    session.printer.out(&view::json::pretty(&json!({"v": 1, "problems": rows})));
     Ok(exit)
 }

@@ -65,10 +65,7 @@ pub(crate) fn warn(session: &Session, graph: &Graph, warnings: &[Diagnostic]) {
 }
 
 /// Reads given inputs: files first, then the command line.
-pub(crate) fn given(
-    session: &Session,
-    arguments: &InputArguments,
-) -> Result<GivenInputs, Trouble> {
+pub(crate) fn given(session: &Session, arguments: &InputArguments) -> Result<GivenInputs, Trouble> {
     let here = &session.environment.working_directory;
     let mut given = BTreeMap::new();
     for file in &arguments.inputs {

@@ -51,7 +51,7 @@ pub(crate) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit,
     }
     match arguments.output {
         DataFormat::Json => {
-            session.printer.out(&view::value::pretty(&json!({"v": 1, "runbooks": rows})));
+            session.printer.out(&view::json::pretty(&json!({"v": 1, "runbooks": rows})));
         }
         DataFormat::Text => {
             let cells: Vec<Vec<String>> = rows
@@ -70,8 +70,9 @@ pub(crate) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit,
 
 fn in_folder(session: &Session, folder: &Path) -> Result<Vec<Row>, Trouble> {
     let path = session.environment.working_directory.join(folder);
-    let entries = std::fs::read_dir(&path)
-        .map_err(|error| Trouble::usage(format!("failed to list `{}`: {error}", folder.display())))?;
+    let entries = std::fs::read_dir(&path).map_err(|error| {
+        Trouble::usage(format!("failed to list `{}`: {error}", folder.display()))
+    })?;
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| is_runbook_name(name))
@@ -84,7 +85,12 @@ fn in_folder(session: &Session, folder: &Path) -> Result<Vec<Row>, Trouble> {
             let text = std::fs::read_to_string(path.join(&name)).ok()?;
             let head = head(&name, &text)?;
             Some(Row {
-                runbook: folder.join(&name).display().to_string().trim_start_matches("./").to_owned(),
+                runbook: folder
+                    .join(&name)
+                    .display()
+                    .to_string()
+                    .trim_start_matches("./")
+                    .to_owned(),
                 from: folder.display().to_string(),
                 name: head.name,
                 description: head.description,

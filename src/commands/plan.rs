@@ -32,11 +32,8 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     warn(session, &compiled);
     let graph = Arc::new(compiled.graph);
     let key = session.state.secret_key()?;
-    let planning = Planning {
-        parallelism: arguments.parallelism,
-        targets: &arguments.targets,
-        bound_to: &[],
-    };
+    let planning =
+        Planning { parallelism: arguments.parallelism, targets: &arguments.targets, bound_to: &[] };
     let plan = planned(session, &target, &graph, &compiled.library, &key, &planning).await;
     let on = target.on.name();
     target.close().await;

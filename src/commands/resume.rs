@@ -13,7 +13,10 @@ use crate::target::clock::real_now;
 use crate::trouble::Trouble;
 
 /// Resumes a run.
-pub(crate) async fn resume(session: &Session, arguments: &ResumeArguments) -> Result<Exit, Trouble> {
+pub(crate) async fn resume(
+    session: &Session,
+    arguments: &ResumeArguments,
+) -> Result<Exit, Trouble> {
     let began = real_now();
     let (run, plan, resumed) = {
         let journal = journal(session)?;
@@ -81,7 +84,8 @@ pub(crate) fn find_run<'a>(runs: &'a [RunSummary], asked: &str) -> Result<&'a Ru
         ))
         .hint("more letters")),
         (None, _) => {
-            Err(Trouble::usage(format!("there is no run `{asked}`")).hint("runbook runs lists them"))
+            Err(Trouble::usage(format!("there is no run `{asked}`"))
+                .hint("runbook runs lists them"))
         }
     }
 }

@@ -66,8 +66,7 @@ async fn on_target(
         targets: &arguments.targets,
         bound_to: &[],
     };
-    let plan =
-        planned(session, target, &graph, &compiled.library, &secret_key, &planning).await?;
+    let plan = planned(session, target, &graph, &compiled.library, &secret_key, &planning).await?;
     if plan.is_empty() {
         say_nothing(session, &plan, began, target.on, text);
         return Ok(Exit::Done);
@@ -125,7 +124,11 @@ pub(crate) fn approve(
     if destroys > 0 && !options.allow_destroy {
         let what = format!(
             "{} an object; that wants `--allow-destroy`",
-            if destroys == 1 { "one change deletes or replaces" } else { "several changes delete or replace" }
+            if destroys == 1 {
+                "one change deletes or replaces"
+            } else {
+                "several changes delete or replace"
+            }
         );
         return paused(session, plan, &what, true).map(Some);
     }
@@ -142,12 +145,7 @@ pub(crate) fn approve(
     paused(session, plan, what, destroys > 0).map(Some)
 }
 
-fn paused(
-    session: &Session,
-    plan: &Plan,
-    why: &str,
-    allow_destroy: bool,
-) -> Result<Exit, Trouble> {
+fn paused(session: &Session, plan: &Plan, why: &str, allow_destroy: bool) -> Result<Exit, Trouble> {
     let path = session.state.store_plan(&plan.name(), &plan.store())?;
     let allow = if allow_destroy { " --allow-destroy" } else { "" };
     session.printer.note(&format!(
@@ -166,4 +164,3 @@ fn ask(session: &Session, plan: &Plan) -> bool {
     // No answer is no.
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
-

@@ -23,7 +23,7 @@ pub(crate) fn runs(session: &Session, arguments: &RunsArguments) -> Result<Exit,
                 .iter()
                 .map(|run| json!({"run": run.run, "first": run.first, "last": run.last}))
                 .collect();
-            session.printer.out(&view::value::pretty(&json!({"v": 1, "runs": rows})));
+            session.printer.out(&view::json::pretty(&json!({"v": 1, "runs": rows})));
         }
         DataFormat::Text if runs.is_empty() => {
             session.printer.out(&format!("no runs yet in {}", session.state.shown));

@@ -188,7 +188,17 @@ fn log(session: &Session, query: Query, output: DataFormat) -> Result<Exit, Trou
                 })
                 .collect();
             session.printer.out(&view::table::render(
-                &["#", "WORLD TIME", "CLASS", "SERVICE", "OPERATION", "ABOUT", "STATUS", "RUN", "ERROR"],
+                &[
+                    "#",
+                    "WORLD TIME",
+                    "CLASS",
+                    "SERVICE",
+                    "OPERATION",
+                    "ABOUT",
+                    "STATUS",
+                    "RUN",
+                    "ERROR",
+                ],
                 &rows,
                 &session.printer.out,
             ));
@@ -201,7 +211,7 @@ fn covered(session: &Session, output: DataFormat) -> Result<Exit, Trouble> {
     let items = coverage();
     match output {
         DataFormat::Json => {
-            session.printer.out(&view::value::pretty(&json!({"v": 1, "coverage": items})));
+            session.printer.out(&view::json::pretty(&json!({"v": 1, "coverage": items})));
         }
         DataFormat::Text => {
             let rows: Vec<Vec<String>> = items

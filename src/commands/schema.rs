@@ -17,7 +17,7 @@ use crate::view;
 pub(crate) fn schema(session: &Session) -> Result<Exit, Trouble> {
     let modules: Vec<&Schema> =
         session.registry.iter().map(|(_, module)| module.schema()).collect();
-    session.printer.out(&view::value::pretty(&runbook(&modules)));
+    session.printer.out(&view::json::pretty(&runbook(&modules)));
     Ok(Exit::Done)
 }
 

@@ -55,10 +55,9 @@ pub(crate) fn find(asked: &str, working_directory: &Path) -> Result<Found, NotFo
     for candidate in [name.to_owned(), format!("{name}.yaml")] {
         if is_runbook_name(&candidate) && SHIPPED.get_file(&candidate).is_some() {
             let library = Library::shipped().with_root(&candidate);
-            let root = library.root(&candidate).map_err(|message| NotFound {
-                message,
-                hint: "runbook list".to_owned(),
-            })?;
+            let root = library
+                .root(&candidate)
+                .map_err(|message| NotFound { message, hint: "runbook list".to_owned() })?;
             return Ok(Found { origin: Origin::Shipped, name: candidate, root, library });
         }
     }

@@ -49,7 +49,8 @@ impl Library {
 
     /// The files of a stored plan.
     pub(crate) fn stored(root: String, files: BTreeMap<String, String>) -> Self {
-        let library = Self::new(Arc::new(Stored(files)), PathBuf::from("/plan"), "plan:".to_owned());
+        let library =
+            Self::new(Arc::new(Stored(files)), PathBuf::from("/plan"), "plan:".to_owned());
         Self { root_name: root, ..library }
     }
 
@@ -96,11 +97,7 @@ impl Library {
     fn loaded(&self, name: &str) -> Result<Loaded, String> {
         let text = self.text(name)?;
         let folder = Path::new(name).parent().unwrap_or_else(|| Path::new(""));
-        Ok(Loaded {
-            name: format!("{}{name}", self.prefix),
-            text,
-            folder: self.root.join(folder),
-        })
+        Ok(Loaded { name: format!("{}{name}", self.prefix), text, folder: self.root.join(folder) })
     }
 
     /// The name of a path that is written in a file of that folder.

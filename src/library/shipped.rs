@@ -29,9 +29,9 @@ pub(super) struct Shipped;
 
 impl Shelf for Shipped {
     fn read(&self, name: &str) -> Result<String, String> {
-        let file = SHIPPED
-            .get_file(name)
-            .ok_or_else(|| format!("there is no shipped file `{name}`; `runbook list` names them"))?;
+        let file = SHIPPED.get_file(name).ok_or_else(|| {
+            format!("there is no shipped file `{name}`; `runbook list` names them")
+        })?;
         file.contents_utf8()
             .map(str::to_owned)
             .ok_or_else(|| format!("the shipped file `{name}` is not text"))

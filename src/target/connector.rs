@@ -152,7 +152,11 @@ impl TargetConnector {
 
     /// What makes tokens for helm: this program, with the target's credentials where it has its
     /// own.
-    fn token_command(&self, opened: &kubernetes::Connection, aws: Option<&aws::Connection>) -> Exec {
+    fn token_command(
+        &self,
+        opened: &kubernetes::Connection,
+        aws: Option<&aws::Connection>,
+    ) -> Exec {
         let kubernetes::Server::Eks { cluster, .. } = opened.server() else {
             return Exec::default();
         };
@@ -179,9 +183,10 @@ fn aws_failure(error: &aws::OpenError) -> Failure {
             Class::Invalid,
             "`connections: {aws: {region: …}}` in the runbook, or AWS_REGION in the environment",
         ),
-        aws::OpenError::WrongAccount { .. } => {
-            (Class::Denied, "use the credentials of the expected account, or change `expected_account`")
-        }
+        aws::OpenError::WrongAccount { .. } => (
+            Class::Denied,
+            "use the credentials of the expected account, or change `expected_account`",
+        ),
         aws::OpenError::Setting { .. } => (Class::Invalid, "correct the connection's settings"),
         aws::OpenError::Identity { error, .. } if error.is_denied() => {
             (Class::Denied, "check the credentials: `aws sts get-caller-identity` should work")
