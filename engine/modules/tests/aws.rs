@@ -1,0 +1,1 @@
+//! The AWS modules against the sandbox.
