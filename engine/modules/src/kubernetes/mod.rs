@@ -26,6 +26,11 @@ mod wait;
 
 use std::sync::Arc;
 
+mod helm_release;
+mod verify;
+
+use std::sync::Arc;
+
 use runbook_core::registry::Registry;
 
 /// Adds the modules of this folder.
@@ -40,4 +45,6 @@ pub(crate) fn register(registry: &mut Registry) {
     registry.add(Arc::new(rollout_restart::RolloutRestart::new()));
     registry.add(Arc::new(table::Table::new()));
     registry.add(Arc::new(wait::Wait::new()));
+    registry.add(Arc::new(helm_release::HelmRelease::new()));
+    registry.add(Arc::new(verify::Verify::new()));
 }
