@@ -585,6 +585,10 @@ pub(crate) fn expand_vertex(
             Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
         }
     }
+    if instances.is_empty() {
+        // Nobody else says so, and `run.changed` asks.
+        knowledge.learn_writes(id, knowledge_writes(Some(false)));
+    }
     Ok(Expanded::Instances(instances))
 }
 
