@@ -1,7 +1,7 @@
 //! The instances of a vertex: which there are, which of them belong together, what is checked of each.
 
 use crate::graph::{Expansion, Graph, Keys, Place, Problem, Read, ScopeId, VertexId};
-use crate::task::{Instance, InstanceKey, Knowledge};
+use crate::task::{Instance, InstanceKey, Knowledge, knowledge_writes};
 use crate::value::Value;
 
 /// Whether an instance needs that instance of a vertex it depends on: the loops around both have
@@ -82,6 +82,10 @@ pub(crate) fn expand_vertex(
             Expansion::Unknown(reads) => return Ok(Expanded::Unknown(reads)),
             Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
         }
+    }
+    if instances.is_empty() {
+        // Nobody else says so, and `run.changed` asks.
+        knowledge.learn_writes(id, knowledge_writes(Some(false)));
     }
     Ok(Expanded::Instances(instances))
 }
