@@ -131,13 +131,12 @@ fn add(group: Group<'_>, piece: Piece) -> Group<'_> {
             kind.span(range).label(text)
         })
         .collect();
-    let snippet =
-        Snippet::source(piece.text).line_start(piece.first_line).annotations(annotations);
+    let snippet = Snippet::source(piece.text).line_start(piece.first_line).annotations(annotations);
     match piece.cut {
         None => group.element(snippet.path(piece.path)),
-        Some((line, column)) => group
-            .element(Origin::path(piece.path).line(line).char_column(column))
-            .element(snippet),
+        Some((line, column)) => {
+            group.element(Origin::path(piece.path).line(line).char_column(column)).element(snippet)
+        }
     }
 }
 
@@ -220,7 +219,8 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// The lines that a place touches, complete.
 fn lines_of(text: &str, place: &Range<usize>) -> Range<usize> {
-    let start = text.get(..place.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let start =
+        text.get(..place.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     // A place that ends with a line end ends in that line.
     let from = place.end.saturating_sub(1).max(place.start);
     let from = floor(text, from);
@@ -242,9 +242,10 @@ fn around(text: &str, place: &Range<usize>, lines: &Range<usize>) -> Range<usize
         .get(start..place.start)
         .and_then(|before| before.rfind('\n'))
         .map_or(start, |at| start + at + 1);
-    let end = text.get(place.start..end).and_then(|rest| rest.find('\n')).map_or(end, |at| {
-        place.start + at
-    });
+    let end = text
+        .get(place.start..end)
+        .and_then(|rest| rest.find('\n'))
+        .map_or(end, |at| place.start + at);
     start..end.max(start)
 }
 
@@ -272,8 +273,6 @@ fn turns(one: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use runbook_core::diagnostic::Code;
-
     use super::*;
     use crate::view::support::Workshop;
 

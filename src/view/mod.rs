@@ -2,6 +2,7 @@
 
 pub(crate) mod diagnostics;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod value;

@@ -42,8 +42,7 @@ pub(crate) fn run(report: &RunReport, place: &Place, style: &Style) -> String {
 
 /// Interrupted, and not merely because the person stopped the run.
 fn asks(task: &TaskReport) -> bool {
-    task.state == TaskState::Interrupted
-        && task.because.as_deref() != Some("the run was cancelled")
+    task.state == TaskState::Interrupted && task.because.as_deref() != Some("the run was cancelled")
 }
 
 fn failed(task: &TaskReport, style: &Style) -> Vec<String> {
@@ -120,20 +119,22 @@ fn outcome(report: &RunReport, place: &Place, style: &Style) -> String {
     let (sign, meaning, what) = match report.outcome {
         Outcome::Succeeded => ("✓", Meaning::Good, succeeded(report)),
         Outcome::Failed => ("✗", Meaning::Bad, unfinished(report)),
-        Outcome::Uncovered => {
-            ("✗", Meaning::Bad, format!("stopped, the plan did not cover what is there: {}", unfinished(report)))
+        Outcome::Uncovered => (
+            "✗",
+            Meaning::Bad,
+            format!("stopped, the plan did not cover what is there: {}", unfinished(report)),
+        ),
+        Outcome::Paused => {
+            ("◆", Meaning::Changed, format!("waits for you: {}", unfinished(report)))
         }
-        Outcome::Paused => ("◆", Meaning::Changed, format!("waits for you: {}", unfinished(report))),
         Outcome::Cancelled => ("◆", Meaning::Changed, format!("cancelled: {}", unfinished(report))),
     };
     let changed_nothing = report.outcome == Outcome::Succeeded && report.counts.changed == 0;
     let time = match (place.simulated, changed_nothing) {
         (_, true) => words::waited(place.waited),
-        (true, false) => format!(
-            "{} simulated in {}",
-            words::duration(report.took),
-            words::waited(place.waited)
-        ),
+        (true, false) => {
+            format!("{} simulated in {}", words::duration(report.took), words::waited(place.waited))
+        }
         (false, false) => words::duration(report.took),
     };
     format!(
@@ -276,12 +277,7 @@ tasks:
     #[tokio::test]
     async fn a_failure_is_a_place_a_reason_and_a_way_out() {
         let workshop = Workshop::new(ROOT);
-        workshop
-            .world
-            .faults
-            .lock()
-            .unwrap()
-            .insert("first-2".to_owned(), vec![Fault::Reject]);
+        workshop.world.faults.lock().unwrap().insert("first-2".to_owned(), vec![Fault::Reject]);
         let (mut report, _) = workshop.plan_and_apply().await;
         let failure = report.tasks[1].failure.take().unwrap();
         report.tasks[1].failure = Some(

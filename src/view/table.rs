@@ -34,9 +34,11 @@ pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> S
             .iter()
             .zip(&widths)
             .zip(&numeric)
-            .map(|((cell, width), numeric)| {
-                if *numeric { words::right(cell, *width) } else { words::left(cell, *width) }
-            })
+            .map(
+                |((cell, width), numeric)| {
+                    if *numeric { words::right(cell, *width) } else { words::left(cell, *width) }
+                },
+            )
             .collect();
         cells.join(GAP).trim_end().to_owned()
     };
@@ -91,7 +93,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_numbers_right() {
-        let rows = rows(&[&["default", "nginx-7c5d", "0", "41s"], &["kube-system", "coredns", "12"]]);
+        let rows =
+            rows(&[&["default", "nginx-7c5d", "0", "41s"], &["kube-system", "coredns", "12"]]);
         assert_eq!(
             render(&["NAMESPACE", "NAME", "RESTARTS", "AGE"], &rows, &Style::plain()),
             "NAMESPACE     NAME         RESTARTS   AGE\n\

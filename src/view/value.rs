@@ -81,9 +81,9 @@ fn shown(value: &Value) -> Json {
         Value::Secret(_) => "(secret)".into(),
         Value::String(text) => harmless(text).into(),
         Value::List(items) => items.iter().map(shown).collect(),
-        Value::Map(entries) => Json::Object(
-            entries.iter().map(|(key, value)| (harmless(key), shown(value))).collect(),
-        ),
+        Value::Map(entries) => {
+            Json::Object(entries.iter().map(|(key, value)| (harmless(key), shown(value))).collect())
+        }
         other => other.to_json_with(&|_| "(secret)".into()),
     }
 }
@@ -110,9 +110,9 @@ fn as_table(value: &Json) -> Option<(Vec<String>, Vec<Vec<String>>)> {
         .iter()
         .map(|row| match row {
             Json::Array(cells) => Some(cells.iter().map(cell).collect()),
-            Json::Object(cells) => {
-                Some(columns.iter().map(|name| cells.get(name).map_or_else(String::new, cell)).collect())
-            }
+            Json::Object(cells) => Some(
+                columns.iter().map(|name| cells.get(name).map_or_else(String::new, cell)).collect(),
+            ),
             _ => None,
         })
         .collect::<Option<_>>()?;

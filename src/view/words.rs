@@ -56,8 +56,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 {
         return format!("1 {noun}");
     }
-    let ends_in_consonant_y =
-        noun.ends_with('y') && !noun.ends_with("ay") && !noun.ends_with("ey");
+    let ends_in_consonant_y = noun.ends_with('y') && !noun.ends_with("ay") && !noun.ends_with("ey");
     match noun.strip_suffix('y').filter(|_| ends_in_consonant_y) {
         Some(stem) => format!("{} {stem}ies", thousands(number)),
         None => format!("{} {noun}s", thousands(number)),
@@ -159,8 +158,8 @@ mod tests {
 
     #[test]
     fn durations_have_two_units_at_most() {
-        let shown = [0, 48, 60, 544, 3900, 90_000]
-            .map(|seconds| duration(Duration::from_secs(seconds)));
+        let shown =
+            [0, 48, 60, 544, 3900, 90_000].map(|seconds| duration(Duration::from_secs(seconds)));
         assert_eq!(shown, ["0s", "48s", "1m 00s", "9m 04s", "1h 05m", "1d 01h"]);
         assert_eq!(expected(Duration::from_mins(9)), "~9m");
         assert_eq!(expected(Duration::from_secs(90)), "~1m 30s");

@@ -18,7 +18,9 @@ pub(crate) fn render(plan: &Plan) -> String {
         .filter(|task| !matches!(task.kind, Kind::NoChange | Kind::Skipped))
         .collect();
     if !shown.is_empty() {
-        text.push_str("\n| | call | module | object | detail | expected |\n|---|---|---|---|---|--:|\n");
+        text.push_str(
+            "\n| | call | module | object | detail | expected |\n|---|---|---|---|---|--:|\n",
+        );
         text.push_str(&shown.iter().map(|task| row(task)).collect::<String>());
     }
     let notes: Vec<String> = one_line_each(plan, &Style { colour: false, width: WIDE })

@@ -97,7 +97,8 @@ fn one_line_each(plan: &Plan, style: &Style) -> Vec<String> {
     };
     let unchanged = of(Kind::NoChange);
     if !unchanged.is_empty() {
-        let text = format!("{} converged, nothing to change", words::count(unchanged.len(), "task"));
+        let text =
+            format!("{} converged, nothing to change", words::count(unchanged.len(), "task"));
         lines.push(format!("  {} {text}", style.paint(Meaning::Good, "✓")));
     }
     let skipped = of(Kind::Skipped);
@@ -105,11 +106,8 @@ fn one_line_each(plan: &Plan, style: &Style) -> Vec<String> {
         let names: Vec<&str> = skipped.iter().map(|task| task.address.as_str()).collect();
         let reasons: BTreeSet<&str> =
             skipped.iter().flat_map(|task| &task.reasons).map(String::as_str).collect();
-        let mut text = format!(
-            "{} skipped: {}",
-            words::count(skipped.len(), "task"),
-            words::some(&names, 4)
-        );
+        let mut text =
+            format!("{} skipped: {}", words::count(skipped.len(), "task"), words::some(&names, 4));
         if let [reason] = reasons.iter().collect::<Vec<_>>()[..] {
             text.push_str(&format!(" ({})", words::one_line(reason)));
         }
@@ -137,7 +135,8 @@ fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
         return format!("nothing to change, {}", words::count(plan.tasks.len(), "task"));
     }
-    let count = |kinds: &[Kind]| plan.tasks.iter().filter(|task| kinds.contains(&task.kind)).count();
+    let count =
+        |kinds: &[Kind]| plan.tasks.iter().filter(|task| kinds.contains(&task.kind)).count();
     let checks = plan.tasks.iter().filter(|task| is_check(task)).count();
     let deferred = count(&[Kind::Deferred, Kind::Expands]) - checks;
     let mut parts = vec![format!("{} to create now", count(&[Kind::Create]))];
