@@ -285,8 +285,8 @@ mod tests {
     fn every_problem_has_its_place_its_reason_and_a_way_out() {
         assert_eq!(
             shown(
-                "runbook: 1\nname: shop\ntasks:\n  one:\n    uses: fake.thing\n    with:\n      \
-                 naem: x\n      name: ${{ tasks.two.outputs.id }}\n"
+                "apiVersion: runbook/v1\nname: shop\ntasks:\n  - id: one\n    uses: fake.thing\n    \
+                 with:\n      naem: x\n      name: ${{ tasks.two.outputs.id }}\n"
             ),
             ""
         );

@@ -1,6 +1,7 @@
 //! What people see: pure functions from the engine's values to text.
 
 pub(crate) mod diagnostics;
+pub(crate) mod explain;
 pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod summary;

@@ -235,18 +235,18 @@ mod tests {
     use crate::view::support::{Fault, Workshop};
 
     const ROOT: &str = r#"
-runbook: 1
+apiVersion: runbook/v1
 name: shop
 tasks:
-  first:
+  - id: first
     uses: fake.thing
-    with: { name: first, takes: 90s }
-  second:
+    with: {name: first, takes: 90s}
+  - id: second
     uses: fake.thing
-    with: { name: "${{ tasks.first.outputs.name }}-2" }
-  third:
+    with: {name: "${{ tasks.first.outputs.id }}-2"}
+  - id: third
     uses: fake.thing
-    with: { name: "${{ tasks.second.outputs.name }}-3" }
+    with: {name: "${{ tasks.second.outputs.id }}-3"}
 "#;
 
     fn place() -> Place {
@@ -277,7 +277,7 @@ tasks:
     #[tokio::test]
     async fn a_failure_is_a_place_a_reason_and_a_way_out() {
         let workshop = Workshop::new(ROOT);
-        workshop.world.faults.lock().unwrap().insert("first-2".to_owned(), vec![Fault::Reject]);
+        workshop.world.faults.lock().unwrap().insert("id-first-2".to_owned(), vec![Fault::Reject]);
         let (mut report, _) = workshop.plan_and_apply().await;
         let failure = report.tasks[1].failure.take().unwrap();
         report.tasks[1].failure = Some(

@@ -9,43 +9,38 @@ use super::*;
 use crate::view::support::{Thing, Workshop};
 
 const ROOT: &str = r#"
-runbook: 1
+apiVersion: runbook/v1
 name: shop
 tasks:
-  cluster:
+  - id: cluster
     uses: ./part.yaml
-    with: { name: base }
-  extra:
+    with: {name: base}
+  - id: extra
     uses: fake.thing
-    with: { name: extra, size: 2, colour: blue }
-  size:
+    with: {name: extra, size: 2, colour: red}
+  - id: size
     uses: fake.lookup
-    with: { name: "${{ tasks.cluster.outputs.name }}" }
+    with: {name: "${{ tasks.cluster.outputs.name }}"}
 "#;
 
 const PART: &str = r#"
-runbook: 1
+apiVersion: runbook/v1
 name: part
 inputs:
-  name: { type: string }
+  name: {type: string}
 tasks:
-  base:
+  - id: base
     uses: fake.thing
-    with: { name: "${{ inputs.name }}", takes: 9m }
-  one:
+    with: {name: "${{ inputs.name }}", takes: 9m}
+  - id: several
     uses: fake.thing
-    with: { name: one }
-  two:
+    for_each: [one, two, three]
+    with: {name: "${{ each.value }}"}
+  - id: inside
     uses: fake.thing
-    with: { name: two }
-  three:
-    uses: fake.thing
-    with: { name: three }
-  inside:
-    uses: fake.thing
-    with: { name: "in-${{ tasks.base.outputs.id }}", takes: 2m }
+    with: {name: "in-${{ tasks.base.outputs.id }}", takes: 2m}
 outputs:
-  name: ${{ tasks.base.outputs.name }}
+  name: ${{ tasks.base.outputs.id }}
 "#;
 
 fn workshop() -> Workshop {

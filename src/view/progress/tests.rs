@@ -6,18 +6,18 @@ use super::*;
 use crate::view::support::{Fault, Workshop};
 
 const ROOT: &str = r#"
-runbook: 1
+apiVersion: runbook/v1
 name: shop
 tasks:
-  cluster:
+  - id: cluster
     uses: fake.thing
-    with: { name: cluster, takes: 2m, lock: plane }
-  profile:
+    with: {name: cluster, takes: 2m, lock: plane}
+  - id: profile
     uses: fake.thing
-    with: { name: "${{ tasks.cluster.outputs.name }}-p", takes: 90s, lock: plane }
-  broken:
+    with: {name: "${{ tasks.cluster.outputs.name }}-p", takes: 90s, lock: plane}
+  - id: broken
     uses: fake.thing
-    with: { name: broken, takes: 10s, lock: plane }
+    with: {name: broken, takes: 10s, lock: plane}
 "#;
 
 async fn ran(plan: impl FnOnce(&mut Plan)) -> (Plan, Vec<Event>) {
