@@ -2,8 +2,10 @@
 
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
+pub(crate) mod graph;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod runs;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod value;

@@ -83,9 +83,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         code: "RB0216",
         title: "a task is repeated, and no instance is named",
-        why: "A task with `for_each` has one set of outputs per key. Its outputs as such are a map by key.",
+        why: "A task with `for_each` has one set of outputs per key. All of them together are a list by `outputs`.",
         what_to_do: "Name a key, or go through all of them.",
-        example: "tasks.profile.outputs.arn                    # RB0216\ntasks.profile['kube-system'].outputs.arn     # one of them",
+        example: "tasks.profile.outputs.arn                    # RB0216\ntasks.profile['kube-system'].outputs.arn     # one of them\ntasks.profile | outputs('arn')               # all of them",
     },
     Entry {
         code: "RB0217",

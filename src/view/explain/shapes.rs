@@ -42,14 +42,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         code: "RB0106",
         title: "no module has this name",
         why: "`uses` names a module of this program, or a file that begins with `.` or ends in `.yaml`.",
-        what_to_do: "`runbook modules` lists them. For a runbook of yours, write its path.",
+        what_to_do: "Use the name that is suggested; with the schema of `runbook schema` an editor completes it. For a runbook of yours, write its path.",
         example: "uses: eks.clustr         # RB0106\nuses: eks.cluster        # right\nuses: ./cluster.yaml     # a runbook of yours",
     },
     Entry {
         code: "RB0107",
         title: "an unknown argument, or an unknown input of a called runbook",
         why: "The arguments of a module and the inputs of a runbook are closed lists, so that a mistyped one cannot be ignored.",
-        what_to_do: "Use the name that is suggested; `runbook modules NAME` shows all arguments of a module.",
+        what_to_do: "Use the name that is suggested; with the schema of `runbook schema` an editor completes it.",
         example: "uses: eks.fargate_profile\nwith:\n  clustr: myeks          # RB0107\n  cluster: myeks         # right",
     },
     Entry {

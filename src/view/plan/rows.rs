@@ -11,6 +11,8 @@ use crate::view::value;
 
 /// So many creations of one module in one call share a line.
 const ALIKE: usize = 3;
+/// What takes longer has a line of its own.
+const LONG: Duration = Duration::from_mins(1);
 /// More lines of deferred tasks than this in one call become one.
 const DEFERRED_LINES: usize = 3;
 
@@ -114,9 +116,9 @@ fn now_rows(tasks: &[&PlannedTask]) -> Vec<Row> {
     rows
 }
 
-/// A creation of which its line says everything.
+/// A creation of which its line says everything, and that nobody waits for.
 fn is_plain_creation(task: &PlannedTask) -> bool {
-    task.kind == Kind::Create && task.reasons.is_empty()
+    task.kind == Kind::Create && task.reasons.is_empty() && task.expected < LONG
 }
 
 /// What is done later: alike ones share a line, and many of them do too.

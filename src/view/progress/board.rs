@@ -8,6 +8,8 @@ use runbook_core::change::Action;
 use runbook_core::event::{Body, Event, Step, TaskState};
 use runbook_core::plan::{Kind, Plan, PlannedTask, estimate};
 
+use crate::view::words::bare_path;
+
 /// A task that is under way.
 #[derive(Debug, Clone)]
 pub(super) struct Open {
@@ -41,6 +43,7 @@ pub(super) struct Counts {
     pub(super) running: usize,
     pub(super) waiting: usize,
     pub(super) failed: usize,
+    pub(super) blocked: usize,
     pub(super) rest: usize,
 }
 
@@ -188,9 +191,8 @@ impl Board {
         for closed in self.closed.values() {
             match closed.state {
                 TaskState::Succeeded | TaskState::Skipped => counts.done += 1,
-                TaskState::Failed | TaskState::Interrupted | TaskState::Blocked => {
-                    counts.failed += 1;
-                }
+                TaskState::Failed | TaskState::Interrupted => counts.failed += 1,
+                TaskState::Blocked => counts.blocked += 1,
                 TaskState::Pending | TaskState::Running => {}
             }
         }
@@ -258,8 +260,9 @@ impl Board {
             return 1000;
         }
         if whole == 0 {
-            let all = counts.done + counts.failed + counts.running + counts.waiting + counts.rest;
-            return (counts.done + counts.failed) * 1000 / all.max(1);
+            let ended = counts.done + counts.failed + counts.blocked;
+            let all = ended + counts.running + counts.waiting + counts.rest;
+            return ended * 1000 / all.max(1);
         }
         usize::try_from(elapsed * 1000 / whole).unwrap_or(1000).min(999)
     }
@@ -310,33 +313,5 @@ fn bare(task: &PlannedTask) -> PlannedTask {
         expected: task.expected,
         bills: None,
         arguments: serde_json::Map::new(),
-    }
-}
-
-/// An address without its keys: the static path.
-fn bare_path(address: &str) -> String {
-    let mut path = String::with_capacity(address.len());
-    let (mut quoted, mut escaped, mut inside) = (false, false, false);
-    for one in address.chars() {
-        match one {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '[' if !quoted => inside = true,
-            ']' if !quoted => inside = false,
-            other if !inside => path.push(other),
-            _ => {}
-        }
-    }
-    path
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_an_address_without_keys() {
-        assert_eq!(bare_path(r#"fargate["a/]\"b"]/profile["x"]"#), "fargate/profile");
     }
 }

@@ -171,7 +171,7 @@ fn whole(board: &mut Board, style: &Style, simulated: bool, width: usize) -> Str
         ("▶", Meaning::Running, counts.running),
         ("◔", Meaning::Waiting, counts.waiting),
         ("✗", Meaning::Bad, counts.failed),
-        ("·", Meaning::Quiet, counts.rest),
+        ("·", Meaning::Quiet, counts.rest + counts.blocked),
     ];
     let counted: Vec<(&str, Meaning, usize)> =
         signs.into_iter().filter(|(_, _, number)| *number > 0).collect();

@@ -73,12 +73,13 @@ impl Progress {
                 (self.sink)(&serde_json::to_string(event).unwrap_or_default());
             }
             Mode::Lines => {
-                state.board.advance(event.world_time);
-                self.beat(&mut state);
                 state.board.apply(event);
-                if let Some(line) = lines::change(&state.board, event, &self.style) {
-                    state.last_line = state.board.elapsed();
-                    (self.sink)(&line);
+                match lines::change(&state.board, event, &self.style) {
+                    Some(line) => {
+                        state.last_line = state.board.elapsed();
+                        (self.sink)(&line);
+                    }
+                    None => self.beat(&mut state),
                 }
             }
             Mode::Terminal => {
