@@ -142,6 +142,24 @@ pub(crate) fn squeeze(wanted: &[usize], least: usize, available: usize) -> Vec<u
     widths
 }
 
+/// An address without its keys: the static path.
+pub(crate) fn bare_path(address: &str) -> String {
+    let mut path = String::with_capacity(address.len());
+    let (mut quoted, mut escaped, mut inside) = (false, false, false);
+    for one in address.chars() {
+        match one {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' if !quoted => inside = true,
+            ']' if !quoted => inside = false,
+            other if !inside => path.push(other),
+            _ => {}
+        }
+    }
+    path
+}
+
 /// Lines without trailing blanks, each with its end.
 pub(crate) fn lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
     let mut text = String::new();
@@ -190,6 +208,11 @@ mod tests {
         assert_eq!(squeeze(&[10, 4, 20], 8, 5), [8, 4, 8]);
         assert_eq!(fit("eks.fargate_profile", 8), "eks.far…");
         assert_eq!(left("日本", 6), "日本  ");
+    }
+
+    #[test]
+    fn a_path_is_an_address_without_keys() {
+        assert_eq!(bare_path(r#"fargate["a/]\"b"]/profile["x"]"#), "fargate/profile");
     }
 
     #[test]
