@@ -14,6 +14,7 @@ mod absent;
 mod apply;
 mod failures;
 mod get;
+mod helm_release;
 mod named;
 mod on_fargate;
 mod on_karpenter;
@@ -22,12 +23,8 @@ mod pods;
 mod rollout;
 mod rollout_restart;
 mod table;
-mod wait;
-
-use std::sync::Arc;
-
-mod helm_release;
 mod verify;
+mod wait;
 
 use std::sync::Arc;
 
