@@ -52,7 +52,7 @@ pub const TOKEN: &str = "RUNBOOK_SANDBOX_TOKEN";
 pub const CLIENT: &str = "RUNBOOK_SANDBOX_CLIENT";
 
 /// The Helm whose ways these are.
-const VERSION: &str = "4.2.4-sandbox";
+const VERSION: &str = "4.3.1-sandbox";
 /// Who the fields of applied objects belong to.
 const MANAGER: &str = "helm";
 
