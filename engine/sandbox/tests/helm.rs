@@ -163,6 +163,20 @@ async fn provision(world: &World) {
     assert_eq!(names, ["Name", "NodeClass", "Nodes", "Ready", "Age", "Weight", "CPU", "Memory"]);
     let cells = table["rows"][0]["cells"].as_array().unwrap();
     assert_eq!(cells[..4], [json!("default"), json!("default"), json!(1), json!("True")]);
+
+    // The way back: the pool goes at once, its claims when their machines are gone, and the class
+    // when no claim uses it any more.
+    let count =
+        async |path: &str| world.get(path).await.unwrap()["items"].as_array().unwrap().len();
+    let claims = "/apis/karpenter.sh/v1/nodeclaims";
+    let nodes = "/api/v1/nodes?labelSelector=karpenter.sh%2Fnodepool";
+    assert_eq!((count(claims).await, count(nodes).await, world.instances().await), (1, 1, 1));
+    world.delete(&format!("{classes}/default")).await;
+    world.delete(&format!("{pools}/default")).await;
+    assert_eq!((count(pools).await, count(claims).await, count(classes).await), (0, 1, 1));
+    world.pass(60).await;
+    assert_eq!((count(claims).await, count(nodes).await, count(classes).await), (0, 0, 0));
+    assert_eq!(world.instances().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

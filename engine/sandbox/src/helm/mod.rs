@@ -73,6 +73,11 @@ pub fn environment(
     variables
 }
 
+/// The charts that there are stand-ins for, with their versions.
+pub(crate) fn chart_names() -> impl Iterator<Item = String> {
+    charts::names()
+}
+
 /// Runs one helm command line, without the program's name; its exit code.
 ///
 /// `environment` gives the variables of the process's environment.

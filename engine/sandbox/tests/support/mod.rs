@@ -149,6 +149,12 @@ impl World {
         ids.map(str::to_owned).collect()
     }
 
+    /// How many machines there are.
+    pub(crate) async fn instances(&self) -> usize {
+        let text = self.query("ec2", "2016-11-15", &[("Action", "DescribeInstances")]).await;
+        text.matches("<instanceId>").count()
+    }
+
     /// What Karpenter's machines need: a role that may join, and tags by which subnets and the
     /// security group are found.
     pub(crate) async fn prepare_nodes(&self) {
