@@ -4,7 +4,7 @@
 //! There is one way to install a release, executing a helm command line, and on the sandbox it is
 //! this one, behind a hidden subcommand of the program. It understands the command lines of the
 //! engine's client and no others, reads the same kubeconfig, applies the objects of stand-in charts
-//! ([`charts`]) through the Kubernetes API, waits for them, and keeps releases in Helm's own format,
+//! through the Kubernetes API, waits for them, and keeps releases in Helm's own format,
 //! so that a real helm can list and remove what it installed. It has no template engine: charts
 //! other than the stand-ins are refused, with a list of those that there are.
 //!
