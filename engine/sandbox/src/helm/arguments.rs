@@ -29,6 +29,7 @@ pub(super) struct Access {
 
 /// `helm upgrade --install`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 pub(super) struct Upgrade {
     pub(super) release: String,
     pub(super) chart: String,

@@ -4,7 +4,7 @@
 //! There is one way to install a release, executing a helm command line, and on the sandbox it is
 //! this one, behind a hidden subcommand of the program. It understands the command lines of the
 //! engine's client and no others, reads the same kubeconfig, applies the objects of stand-in charts
-//! ([`charts`]) through the Kubernetes API, waits for them, and keeps releases in Helm's own format,
+//! through the Kubernetes API, waits for them, and keeps releases in Helm's own format,
 //! so that a real helm can list and remove what it installed. It has no template engine: charts
 //! other than the stand-ins are refused, with a list of those that there are.
 //!
@@ -52,7 +52,7 @@ pub const TOKEN: &str = "RUNBOOK_SANDBOX_TOKEN";
 pub const CLIENT: &str = "RUNBOOK_SANDBOX_CLIENT";
 
 /// The Helm whose ways these are.
-const VERSION: &str = "4.2.4-sandbox";
+const VERSION: &str = "4.3.1-sandbox";
 /// Who the fields of applied objects belong to.
 const MANAGER: &str = "helm";
 
@@ -71,6 +71,11 @@ pub fn environment(
         variables.push((CLIENT.to_owned(), registered.id().to_string()));
     }
     variables
+}
+
+/// The charts that there are stand-ins for, with their versions.
+pub(crate) fn chart_names() -> impl Iterator<Item = String> {
+    charts::names()
 }
 
 /// Runs one helm command line, without the program's name; its exit code.

@@ -100,6 +100,11 @@ static CHARTS: [Chart; 3] = [
     },
 ];
 
+/// The charts with the versions that they stand for.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    CHARTS.iter().map(|chart| format!("{} {}*", chart.name, chart.series))
+}
+
 /// The chart that is asked for, and its version.
 pub(super) fn find(asked: &Upgrade) -> Result<(&'static Chart, String), Failure> {
     let repository = asked.repository.as_deref().map(|url| url.trim_end_matches('/'));
