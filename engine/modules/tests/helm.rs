@@ -259,11 +259,12 @@ async fn a_release_is_read_without_helm() {
     let (_, change) = bench.task.look().await;
     let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
     assert_eq!(paths, ["values.replicas", "version"]);
-    let listed = bench.task.module.list(&bench.task.context, &Owner("nodeless/myeks".into()));
+    let (ours, theirs) = (Owner("nodeless/myeks".into()), Owner("nodeless/other".into()));
+    let listed = bench.task.module.list(&bench.task.context, &ours);
     let listed = listed.await.unwrap().unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((&*listed[0].identity, &*listed[0].address_tag), ("kube-system/karpenter", "task"));
-    let others = bench.task.module.list(&bench.task.context, &Owner("nodeless/other".into()));
+    let others = bench.task.module.list(&bench.task.context, &theirs);
     assert_eq!(others.await.unwrap(), Some(Vec::new()));
     assert!(!bench.folder.path().join("argv").exists(), "helm was not needed");
 }

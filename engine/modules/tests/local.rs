@@ -502,7 +502,8 @@ async fn a_server_that_is_tired_is_asked_again_and_each_try_is_seen() {
 async fn a_file_that_is_no_text_has_none() {
     let server = Server::new().await;
     let hash = "b3d510ef04275ca8e698e5b3cbb0ece3949ef9252f0cdc839e9ee347409a2209";
-    let outputs = server.task("/binary", hash).run().await;
+    let task = server.task("/binary", hash);
+    let outputs = task.run().await;
     assert_eq!(outputs["text"], Value::Null);
     assert_eq!(std::fs::read(outputs["path"].as_str().unwrap()).unwrap(), [0xff, 0xfe]);
 }
