@@ -273,6 +273,8 @@ fn turns(one: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use runbook_core::diagnostic::Code;
+
     use super::*;
     use crate::view::support::Workshop;
 
@@ -281,14 +283,113 @@ mod tests {
         render(&refused.problems, &refused.sources, &Style::plain())
     }
 
+    fn lines(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<String> {
+        render(diagnostics, sources, &Style::plain()).lines().map(str::to_owned).collect()
+    }
+
+    fn span(start: usize, end: usize) -> Span {
+        let byte = |at: usize| u32::try_from(at).unwrap();
+        Span { file: FileId(0), start: byte(start), end: byte(end) }
+    }
+
     #[test]
     fn every_problem_has_its_place_its_reason_and_a_way_out() {
+        let root = "apiVersion: runbook/v1\nname: shop\ntasks:\n  - id: one\n    uses: fake.thing\n    \
+                    with:\n      naem: x\n      name: ${{ tasks.two.outputs.id }}\n";
         assert_eq!(
-            shown(
-                "apiVersion: runbook/v1\nname: shop\ntasks:\n  - id: one\n    uses: fake.thing\n    \
-                 with:\n      naem: x\n      name: ${{ tasks.two.outputs.id }}\n"
-            ),
-            ""
+            shown(root).lines().collect::<Vec<_>>(),
+            [
+                "error[RB0107]: unknown argument `naem` of fake.thing",
+                "  ╭▸ root.yaml:7:7",
+                "  │",
+                "7 │       naem: x",
+                "  │       ━━━━ not an argument",
+                "  │",
+                "  ├ help: did you mean `name`?",
+                "  ╰ runbook explain RB0107",
+                "",
+                "error[RB0211]: tasks.two does not exist",
+                "  ╭▸ root.yaml:8:17",
+                "  │",
+                "8 │       name: ${{ tasks.two.outputs.id }}",
+                "  │                 ━━━━━━━━━━━━━━━━━━━━ no task of this id",
+                "  │",
+                "  ╰ runbook explain RB0211",
+                "",
+                "2 problems in 1 file; nothing was run",
+            ]
         );
+    }
+
+    #[test]
+    fn other_places_explain_the_first() {
+        let root = "apiVersion: runbook/v1\nname: shop\nname: again\ntasks: []\n";
+        let text = shown(root);
+        assert!(text.contains("first here") && text.contains("again here"), "{text}");
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_cut_around_the_place() {
+        let mut sources = Sources::default();
+        let text = format!("a: 1\nb: \"{}WRONG{}\"\n", "x".repeat(10 << 20), "y".repeat(1 << 20));
+        let at = text.find("WRONG").unwrap();
+        sources.add("big.yaml", text);
+        let problem = Diagnostic::error(Code("RB0003"), "not YAML").at(span(at, at + 5), "here");
+        let lines = lines(&[problem], &sources);
+        assert!(lines.iter().all(|line| line.len() < 400), "{lines:?}");
+        assert_eq!(lines[1], "  ╭▸ big.yaml:2:10485765");
+        let (x, y) = ("x".repeat(60), "y".repeat(29));
+        assert_eq!(lines[4], format!("2 │ …{x}WRONG{y}…"));
+        assert_eq!(lines[5], format!("  │ {}━━━━━ here", " ".repeat(61)));
+    }
+
+    #[test]
+    fn a_place_over_a_line_of_megabytes_is_marked_in_part() {
+        let mut sources = Sources::default();
+        sources.add("big.yaml", "z".repeat(3 << 20));
+        let problem =
+            Diagnostic::error(Code("RB0001"), "too long").at(span(0, 3 << 20), "all of it");
+        let lines = lines(&[problem], &sources);
+        assert!(lines.iter().map(String::len).sum::<usize>() < 4000, "{lines:?}");
+        assert_eq!(lines[1].trim(), "╭▸ big.yaml:1:1");
+    }
+
+    #[test]
+    fn foreign_text_cannot_drive_the_terminal() {
+        let mut sources = Sources::default();
+        sources.add("a\u{1b}]0;x.yaml", "k: \u{1b}[2J\u{9b}31m\u{202e}v\n");
+        let problem = Diagnostic::error(Code("RB0003"), "bad \u{1b}[2J text")
+            .at(span(3, 5), "label \u{7}")
+            .help("help \u{1b}[0m");
+        let text = render(&[problem], &sources, &Style::plain());
+        let bad = |one: char| (one.is_control() && one != '\n') || turns(one);
+        assert!(!text.contains(bad), "{text:?}");
+    }
+
+    #[test]
+    fn a_problem_may_have_no_place() {
+        let problem = Diagnostic::error(Code("RB0302"), "the input `a` is missing").help("-i a=…");
+        assert_eq!(
+            lines(&[problem], &Sources::default()),
+            [
+                "error[RB0302]: the input `a` is missing",
+                " │",
+                " ├ help: -i a=…",
+                " ╰ runbook explain RB0302",
+                "",
+                "1 problem; nothing was run",
+            ]
+        );
+    }
+
+    #[test]
+    fn warnings_let_the_work_go_on() {
+        let mut sources = Sources::default();
+        sources.add("a.yaml", "a: 1\n");
+        let mut problem = Diagnostic::error(Code("RB0206"), "odd").at(span(0, 1), "this");
+        problem.severity = Severity::Warning;
+        let lines = lines(&[problem], &sources);
+        assert_eq!(lines.first().map(String::as_str), Some("warning[RB0206]: odd"));
+        assert_eq!(lines.last().map(String::as_str), Some("1 warning in 1 file"));
     }
 }

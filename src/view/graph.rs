@@ -249,8 +249,8 @@ tasks:
     uses: ./part.yaml
     with: {name: "${{ tasks.cluster.outputs.name }}"}
   - id: last
-    uses: fake.lookup
-    with: {name: c}
+    uses: fake.thing
+    with: {name: z}
     after: [part]
 "#;
 
@@ -284,8 +284,8 @@ tasks:
                 "cluster       fake.thing · locks plane",
                 "part/profile  fake.thing · for each · locks plane",
                 "  after cluster",
-                "    reads tasks.cluster.outputs.name   root.yaml:10:22",
-                "last          fake.lookup",
+                "    reads tasks.cluster.outputs.name   root.yaml:10:23",
+                "last          fake.thing",
                 "  after part/profile (however it ends)",
                 "    after `part`   root.yaml:14:13",
             ]
@@ -299,7 +299,7 @@ tasks:
             [
                 "flowchart TD",
                 "  t0[\"cluster<br/>fake.thing\"]",
-                "  t2[\"last<br/>fake.lookup\"]",
+                "  t2[\"last<br/>fake.thing\"]",
                 "  subgraph \"part\"",
                 "    t1[\"profile ×n<br/>fake.thing\"]",
                 "  end",
@@ -320,7 +320,7 @@ tasks:
                 "digraph \"shop\" {",
                 "  node [shape=box, fontname=\"sans-serif\"];",
                 "  t0 [label=\"cluster\\nfake.thing\"];",
-                "  t2 [label=\"last\\nfake.lookup\"];",
+                "  t2 [label=\"last\\nfake.thing\"];",
                 "  subgraph cluster_1 {",
                 "    label=\"part\";",
                 "    t1 [label=\"profile ×n\\nfake.thing\"];",

@@ -236,7 +236,11 @@ impl Board {
         if self.closed.contains_key(address) {
             return Duration::ZERO;
         }
-        let of = |open: &Open| expected.saturating_sub(between(open.since, now));
+        // What waits has not begun.
+        let of = |open: &Open| match open.waits {
+            true => expected,
+            false => expected.saturating_sub(between(open.since, now)),
+        };
         if let Some(open) = self.open.get(address) {
             return of(open);
         }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runbook_core::event::Event;
+use runbook_core::event::{Body, Event, Step};
 use runbook_core::plan::Plan;
 
 use self::board::Board;
@@ -79,6 +79,8 @@ impl Progress {
                         state.last_line = state.board.elapsed();
                         (self.sink)(&line);
                     }
+                    // The next event of the task says that it ended.
+                    None if matches!(event.body, Body::Step(Step::Converged { .. })) => {}
                     None => self.beat(&mut state),
                 }
             }
