@@ -101,6 +101,9 @@ pub(crate) struct ApplyOptions {
     /// Start nothing new after the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
+    /// No progress, only what came of it
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
     /// Form of the output: `json` is one event per line
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: EventFormat,

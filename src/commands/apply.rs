@@ -72,7 +72,12 @@ async fn checked(session: &Session, library: &Library, work: Work<'_>) -> Result
     let moved = moved(&work.plan.facts, &now.facts);
     if !moved.is_empty() {
         let style = &session.printer.err;
-        session.printer.note(&view::summary::stale(&work.plan, &moved, style));
+        session.printer.note(&view::summary::stale(
+            &work.plan,
+            &moved,
+            "runbook plan RUNBOOK --out FILE",
+            style,
+        ));
         return Ok(Exit::Stale);
     }
     carry_out(session, work).await

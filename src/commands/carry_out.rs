@@ -15,8 +15,7 @@ use super::Session;
 use super::planned::{knowledge, looker};
 use crate::arguments::{ApplyOptions, EventFormat};
 use crate::exit::{Exit, Signal};
-use crate::target::clock::real_now;
-use crate::target::{On, Target};
+use crate::target::Target;
 use crate::trouble::Trouble;
 use crate::view;
 use crate::view::progress::{Mode, Progress};
@@ -106,15 +105,16 @@ async fn lost(target: &Target) -> String {
 fn progress(session: &Session, work: &Work<'_>) -> Progress {
     let mode = match work.options.output {
         EventFormat::Json => Mode::Json,
+        EventFormat::Text if work.options.quiet => Mode::Quiet,
         EventFormat::Text if session.environment.stderr_is_terminal => Mode::Terminal,
         EventFormat::Text => Mode::Lines,
     };
     let printer = session.printer.clone();
     let sink: Arc<dyn Fn(&str) + Send + Sync> = match mode {
         Mode::Json => Arc::new(move |line| printer.out(line)),
-        Mode::Terminal | Mode::Lines => Arc::new(move |line| printer.note(line)),
+        Mode::Terminal | Mode::Lines | Mode::Quiet => Arc::new(move |line| printer.note(line)),
     };
-    Progress::new(&work.plan, mode, session.printer.err, work.target.on == On::Sandbox, sink)
+    Progress::new(&work.plan, mode, session.printer.err, sink)
 }
 
 /// Ctrl-C once: nothing new starts, writes get their answer. Twice: out.
@@ -159,9 +159,8 @@ fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) 
         session.printer.out(&view::value::outputs(&report.outputs, style));
     }
     if text {
-        let took = real_now().duration_since(work.began).try_into().unwrap_or_default();
-        let on = work.target.on.name();
-        session.printer.out(&view::summary::finished(&work.plan, report, took, on, style));
+        let place = work.target.place(&work.plan, work.began);
+        session.printer.out(&view::summary::run(report, &place, style));
     }
     match report.outcome {
         Outcome::Succeeded => Exit::Done,

@@ -9,11 +9,13 @@ use crate::arguments::{PlanArguments, PlanFormat};
 use crate::exit::Exit;
 use crate::state::write_whole;
 use crate::target::Target;
+use crate::target::clock::real_now;
 use crate::trouble::Trouble;
 use crate::view;
 
 /// Plans a runbook.
 pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result<Exit, Trouble> {
+    let began = real_now();
     let compiled = compiled(session, &arguments.runbook)?;
     let text = arguments.output == PlanFormat::Text;
     let target = Target::open(
@@ -35,14 +37,22 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     let planning =
         Planning { parallelism: arguments.parallelism, targets: &arguments.targets, bound_to: &[] };
     let plan = planned(session, &target, &graph, &compiled.library, &key, &planning).await;
-    let on = target.on.name();
+    let place = plan.as_ref().ok().map(|plan| target.place(plan, began));
     target.close().await;
     let plan = plan?;
     match arguments.output {
-        PlanFormat::Text if plan.is_empty() && plan.orphans.is_empty() => {
-            session.printer.out(&view::summary::nothing(&plan, None, on, &session.printer.out));
+        PlanFormat::Text => {
+            if !plan.is_empty() || !plan.orphans.is_empty() {
+                session.printer.out(&view::plan::render(&plan, &session.printer.out));
+            }
+            if let (true, Some(place)) = (plan.is_empty(), place) {
+                session.printer.out(&view::summary::nothing_to_change(
+                    &plan,
+                    &place,
+                    &session.printer.out,
+                ));
+            }
         }
-        PlanFormat::Text => session.printer.out(&view::plan::render(&plan, &session.printer.out)),
         PlanFormat::Json => session.printer.out(&plan.store()),
         PlanFormat::Markdown => session.printer.out(&view::plan::render_markdown(&plan)),
     }

@@ -54,10 +54,9 @@ pub(crate) fn looker(
 
 /// What is known before anything was looked at.
 pub(crate) fn knowledge(session: &Session) -> Knowledge {
-    Knowledge {
-        environment: Arc::new(session.environment.variables.clone()),
-        ..Knowledge::default()
-    }
+    let mut knowledge = Knowledge::default();
+    knowledge.environment = Arc::new(session.environment.variables.clone());
+    knowledge
 }
 
 /// How a plan is made.
@@ -112,7 +111,7 @@ fn refused(session: &Session, graph: &Graph, error: &PlanError) -> Trouble {
     if error.failures.is_empty() {
         return Trouble::told(Exit::Usage);
     }
-    printer.note(&view::summary::no_plan(&error.failures, &printer.err));
+    printer.note(&view::summary::not_planned(&error.failures, &printer.err));
     Trouble::told(Exit::Failed)
 }
 

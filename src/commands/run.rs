@@ -68,7 +68,7 @@ async fn on_target(
     };
     let plan = planned(session, target, &graph, &compiled.library, &secret_key, &planning).await?;
     if plan.is_empty() {
-        say_nothing(session, &plan, began, target.on, text);
+        say_nothing(session, &plan, target, began, text);
         return Ok(Exit::Done);
     }
     if text {
@@ -93,12 +93,11 @@ async fn on_target(
 }
 
 /// One line when there is nothing to do.
-fn say_nothing(session: &Session, plan: &Plan, began: Timestamp, on: On, text: bool) {
-    let took = real_now().duration_since(began).try_into().unwrap_or_default();
+fn say_nothing(session: &Session, plan: &Plan, target: &Target, began: Timestamp, text: bool) {
     if !text {
         session.printer.out(
             &json!({
-                "v": 1, "event": "nothing_to_change", "owner": plan.owner, "target": on.name(),
+                "v": 1, "event": "nothing_to_change", "owner": plan.owner, "target": target.on.name(),
                 "tasks": plan.tasks.len(), "time": real_now(), "world_time": plan.world_time,
             })
             .to_string(),
@@ -109,7 +108,8 @@ fn say_nothing(session: &Session, plan: &Plan, began: Timestamp, on: On, text: b
         session.printer.out(&view::plan::render(plan, &session.printer.out));
     }
     let style = &session.printer.out;
-    session.printer.out(&view::summary::nothing(plan, Some(took), on.name(), style));
+    let place = target.place(plan, began);
+    session.printer.out(&view::summary::nothing_to_change(plan, &place, style));
 }
 
 /// Whether the plan may be applied; the exit code when not. The plan is stored then, with the

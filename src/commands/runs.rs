@@ -7,6 +7,7 @@ use super::carry_out::journal;
 use super::resume::find_run;
 use crate::arguments::{DataFormat, RunsArguments, ShowArguments};
 use crate::exit::Exit;
+use crate::target::clock::real_now;
 use crate::trouble::Trouble;
 use crate::view;
 
@@ -29,7 +30,7 @@ pub(crate) fn runs(session: &Session, arguments: &RunsArguments) -> Result<Exit,
             session.printer.out(&format!("no runs yet in {}", session.state.shown));
         }
         DataFormat::Text => {
-            session.printer.out(&view::runs::list(&runs, &session.printer.out));
+            session.printer.out(&view::runs::list(&runs, real_now(), &session.printer.out));
         }
     }
     Ok(Exit::Done)
@@ -62,7 +63,11 @@ pub(crate) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit,
         }
         DataFormat::Text => {
             let style = &session.printer.out;
-            session.printer.out(&view::runs::show(&events, arguments.requests, style));
+            session.printer.out(&view::runs::show(
+                &events,
+                view::runs::Show { task: arguments.task.as_deref(), requests: arguments.requests },
+                style,
+            ));
         }
     }
     Ok(Exit::Done)

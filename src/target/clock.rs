@@ -134,7 +134,7 @@ impl Shared {
             if let Some((_, sender)) = state.sleepers.remove(&id) {
                 state.holds += 1;
                 // A sleeper that was dropped meanwhile takes its hold back by itself: see `Asleep`.
-                drop(sender.send(()));
+                let _ = sender.send(());
             }
         }
     }

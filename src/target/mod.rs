@@ -10,9 +10,11 @@ mod connector;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use runbook_clients::aws::StaticCredentials;
 use runbook_core::clock::Clock;
 use runbook_core::connection::Connector;
+use runbook_core::plan::Plan;
 use runbook_sandbox::{ControlClient, Holder, OpenError, OpenOptions, Sandbox, Served};
 
 use clock::{ClientTime, RealTime, SandboxTime};
@@ -22,6 +24,7 @@ use crate::environment::Environment;
 use crate::printer::Printer;
 use crate::state::StateFolder;
 use crate::trouble::Trouble;
+use crate::view::summary::Place as RunPlace;
 
 /// Where a command works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -174,6 +177,20 @@ impl Target {
             clock: Arc::new(ClientTime(self.clock.clone())),
             run: run.map(str::to_owned),
         })
+    }
+
+    /// Where a plan's run ran, for the last line.
+    pub(crate) fn place(&self, plan: &Plan, began: Timestamp) -> RunPlace {
+        let target = match self.on {
+            On::Sandbox => "the sandbox".to_owned(),
+            On::Aws => plan.target.connections.join(", "),
+        };
+        RunPlace {
+            owner: plan.owner.clone(),
+            target,
+            simulated: self.on == On::Sandbox,
+            waited: clock::real_now().duration_since(began).try_into().unwrap_or_default(),
+        }
     }
 
     /// Ends the serving of a world; what was acknowledged is stored already.

@@ -104,6 +104,30 @@ pub(crate) fn dot(drawing: &Drawing<'_>) -> String {
     words::lines(lines)
 }
 
+/// As JSON: tasks by path, and edges with their reasons.
+pub(crate) fn json(drawing: &Drawing<'_>) -> String {
+    let graph = drawing.graph;
+    let path = |id: VertexId| graph.vertex(id).path.join("/");
+    let tasks: Vec<serde_json::Value> = (0..graph.vertices.len())
+        .filter_map(|index| u32::try_from(index).ok().map(VertexId))
+        .map(|id| {
+            let vertex = graph.vertex(id);
+            let edges: Vec<serde_json::Value> = vertex
+                .edges
+                .iter()
+                .map(|edge| {
+                    let why: Vec<&str> = edge.why.iter().map(|why| why.text.as_str()).collect();
+                    serde_json::json!({"on": path(edge.on), "why": why})
+                })
+                .collect();
+            serde_json::json!({
+                "path": path(id), "module": vertex.module.schema().name, "after": edges,
+            })
+        })
+        .collect();
+    super::json::pretty(&serde_json::json!({"v": 1, "tasks": tasks}))
+}
+
 /// As text: each task with what it comes after, in an order in which they can run.
 pub(crate) fn text(drawing: &Drawing<'_>, style: &Style) -> String {
     let graph = drawing.graph;

@@ -6,7 +6,7 @@ use runbook_core::event::{Outcome, TaskState};
 use runbook_core::execute::{RunReport, TaskReport};
 use runbook_core::fact::Fact;
 use runbook_core::failure::Failure;
-use runbook_core::plan::Plan;
+use runbook_core::plan::{Kind, Plan};
 
 use super::{value, words};
 use crate::style::{Meaning, Style};
@@ -171,6 +171,20 @@ fn unfinished(report: &RunReport) -> String {
         }
     }
     text
+}
+
+/// One line when a plan has nothing to do.
+pub(crate) fn nothing_to_change(plan: &Plan, place: &Place, style: &Style) -> String {
+    let skipped = plan.tasks.iter().filter(|task| task.kind == Kind::Skipped).count();
+    let converged = words::count(plan.tasks.len() - skipped, "task");
+    let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    format!(
+        "{} {}: nothing to change, {converged} converged{skipped} · {} · on {}",
+        style.paint(Meaning::Good, "✓"),
+        style.paint(Meaning::Strong, &words::one_line(&place.owner)),
+        words::waited(place.waited),
+        words::one_line(&place.target)
+    )
 }
 
 /// Why there is no plan: what the world answered, task by task.
