@@ -79,6 +79,18 @@ struct State {
     holds: usize,
     sleepers: BTreeMap<u64, (Timestamp, oneshot::Sender<()>)>,
     last: u64,
+    /// Children that take part by themselves.
+    children: usize,
+}
+
+/// What all of us together do.
+enum Together {
+    /// Somebody works.
+    Work,
+    /// Everybody sleeps, at most until then.
+    SleepUntil(Timestamp),
+    /// Nobody works or sleeps; children do.
+    Children,
 }
 
 impl SandboxTime {
@@ -116,13 +128,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The deadline until which everybody sleeps.
-    fn idle_until(&self) -> Option<Timestamp> {
+    fn together(&self) -> Together {
         let state = self.state();
         if state.holds > 0 {
-            return None;
+            return Together::Work;
         }
-        state.sleepers.values().map(|(at, _)| *at).min()
+        match state.sleepers.values().map(|(at, _)| *at).min() {
+            Some(until) => Together::SleepUntil(until),
+            None if state.children > 0 => Together::Children,
+            None => Together::Work,
+        }
     }
 
     /// Wakes those whose time has come; each gets its hold back before anything can jump again.
@@ -158,22 +173,29 @@ impl Drop for Shared {
 /// Idles on behalf of all holds, until the clock is dropped.
 async fn drive(shared: Weak<Shared>, changed: Arc<Notify>) {
     loop {
-        let Some(idle) = shared.upgrade().map(|shared| (shared.idle_until(), shared)) else {
-            return;
-        };
-        let (Some(until), shared) = idle else {
-            drop(idle);
-            changed.notified().await;
-            continue;
-        };
-        let outcome = tokio::select! {
-            outcome = shared.registration.idle_until(until) => outcome,
-            () = changed.notified() => shared.registration.busy().await,
+        let Some(strong) = shared.upgrade() else { return };
+        let outcome = match strong.together() {
+            Together::Work => {
+                drop(strong);
+                changed.notified().await;
+                continue;
+            }
+            Together::SleepUntil(until) => tokio::select! {
+                outcome = strong.registration.idle_until(until) => outcome,
+                () = changed.notified() => strong.registration.busy().await,
+            },
+            Together::Children => match strong.registration.elsewhere().await {
+                Ok(elsewhere) => {
+                    changed.notified().await;
+                    elsewhere.back().await
+                }
+                Err(error) => Err(error),
+            },
         };
         match outcome {
-            Ok(now) => shared.wake(now),
+            Ok(now) => strong.wake(now),
             Err(error) => {
-                shared.lost.send_replace(Some(crate::failure_text(&error)));
+                strong.lost.send_replace(Some(crate::failure_text(&error)));
                 return;
             }
         }
@@ -249,10 +271,15 @@ impl Clock for SandboxTime {
             };
             let environment =
                 runbook_sandbox::helm::environment(&self.0.address, &self.0.token, Some(&child));
+            self.0.state().children += 1;
             self.0.release();
             let shared = self.0.clone();
             let guard = Hold::new(move || {
-                shared.state().holds += 1;
+                {
+                    let mut state = shared.state();
+                    state.children = state.children.saturating_sub(1);
+                    state.holds += 1;
+                }
                 shared.changed.notify_one();
                 // Busy first, then the child is forgotten: in the other order time could jump to
                 // our next deadline in between.
