@@ -4,13 +4,13 @@
 //! placeholders, so that a field is known to be unknown or secret by where its placeholder turns
 //! up, however the server understands the lists on the way there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_clients::kubernetes::Reference;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::Values;
 use runbook_core::owner::{ADDRESS_KEY, Mark, OWNER_KEY};
-use runbook_core::value::Value;
+use runbook_core::value::{Secret, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::arguments;
@@ -129,7 +129,7 @@ pub(super) fn manifests(arguments: &Values) -> Result<Vec<Manifest>, Failure> {
 
 /// The same, as far as they name an object.
 pub(super) fn named(arguments: &Values) -> Vec<Manifest> {
-    declared(arguments).into_iter().filter_map(|value| manifest(value).ok()).collect()
+    declared(arguments).iter().filter_map(|value| manifest(value).ok()).collect()
 }
 
 /// Whether it is not known yet which objects the arguments declare.
@@ -137,17 +137,15 @@ pub(super) fn are_unnamed(arguments: &Values) -> bool {
     let unknown = |value: &Value, name: &str| {
         value.as_map().and_then(|fields| fields.get(name)).is_some_and(Value::has_unknown)
     };
-    let given = ["manifest", "manifests"].iter().filter_map(|name| arguments.get(*name));
-    given.clone().any(|value| matches!(value, Value::Unknown(_)))
-        || given.flat_map(items).any(|value| {
-            let metadata = value.as_map().and_then(|fields| fields.get("metadata"));
-            matches!(value, Value::Unknown(_))
-                || ["apiVersion", "kind"].iter().any(|name| unknown(value, name))
-                || metadata.is_some_and(|metadata| {
-                    matches!(metadata, Value::Unknown(_))
-                        || ["name", "namespace"].iter().any(|name| unknown(metadata, name))
-                })
-        })
+    declared(arguments).iter().any(|value| {
+        let metadata = value.as_map().and_then(|fields| fields.get("metadata"));
+        matches!(value, Value::Unknown(_))
+            || ["apiVersion", "kind"].iter().any(|name| unknown(value, name))
+            || metadata.is_some_and(|metadata| {
+                matches!(metadata, Value::Unknown(_))
+                    || ["name", "namespace"].iter().any(|name| unknown(metadata, name))
+            })
+    })
 }
 
 /// What is wrong with the arguments, each with its name.
@@ -175,28 +173,58 @@ pub(super) fn problems(arguments: &Values) -> Vec<(String, String)> {
 }
 
 /// Empty documents of a rendered file are no objects.
-fn declared(arguments: &Values) -> Vec<&Value> {
+fn declared(arguments: &Values) -> Vec<Value> {
     let given = ["manifest", "manifests"].iter().filter_map(|name| arguments.get(*name));
-    given.flat_map(items).filter(|value| **value != Value::Null).collect()
+    given.flat_map(items).filter(|value| *value != Value::Null).collect()
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> + Clone {
+/// The manifests in an argument. What is in a secret list is secret.
+fn items(value: &Value) -> Vec<Value> {
     match value.as_list() {
-        Some(items) => items.iter(),
-        None => std::slice::from_ref(value).iter(),
+        Some(items) => items.iter().map(|item| as_secret_as(value, item)).collect(),
+        None => vec![value.clone()],
     }
 }
 
 fn manifest(value: &Value) -> Result<Manifest, String> {
-    if value.as_map().is_none() {
+    let Some(mut fields) = opened(value) else {
         return Err(format!("is {}, not a manifest", value.kind()));
+    };
+    // What names an object is seen by everyone who may list it.
+    show(&mut fields, &["apiVersion", "kind"]);
+    if let Some(mut metadata) = fields.get("metadata").and_then(opened) {
+        show(&mut metadata, &["name", "namespace"]);
+        fields.insert("metadata".to_owned(), Value::map(metadata));
     }
-    let written = json(value, Secrets::Exposed);
+    let value = Value::map(fields);
+    let written = json(&value, Secrets::Exposed);
     let object = Reference::of(&written).map_err(|error| format!("has no `{}`", error.field))?;
     if written.pointer("/metadata/managedFields").is_some() {
         return Err("declares `metadata.managedFields`, which only the server writes".to_owned());
     }
-    Ok(Manifest { object, value: value.clone() })
+    Ok(Manifest { object, value })
+}
+
+/// The fields of a map. What is in a secret map is secret.
+fn opened(value: &Value) -> Option<BTreeMap<String, Value>> {
+    let fields = value.as_map()?.iter();
+    Some(fields.map(|(name, field)| (name.clone(), as_secret_as(value, field))).collect())
+}
+
+fn as_secret_as(whole: &Value, part: &Value) -> Value {
+    match whole {
+        Value::Secret(_) => Value::Secret(Secret::new(part.clone())),
+        _ => part.clone(),
+    }
+}
+
+fn show(fields: &mut BTreeMap<String, Value>, names: &[&str]) {
+    for name in names {
+        if let Some(Value::Secret(secret)) = fields.get(*name) {
+            let shown = secret.expose().clone();
+            fields.insert((*name).to_owned(), shown);
+        }
+    }
 }
 
 /// A manifest for a person, also when it is not one.
