@@ -74,6 +74,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 pub(super) enum Place {
     /// A schema of the table.
     Named(&'static str),
+    /// A map whose values are of a schema of the table.
+    Entries(&'static str),
     /// A schema of a definition.
     Custom(Value),
     /// Nothing is known: maps merge, lists are atomic.
@@ -107,10 +109,13 @@ impl Place {
         match self {
             Self::Named(_) => match self.row(field) {
                 Some(row) if row.atomic_map => Self::Atomic,
-                Some(row) => named(row.kind.trim_matches(['[', ']', '{', '}']))
-                    .map_or(Self::Unknown, Self::Named),
+                Some(row) => {
+                    let place = if row.kind.starts_with('{') { Self::Entries } else { Self::Named };
+                    named(row.kind.trim_matches(['[', ']', '{', '}'])).map_or(Self::Unknown, place)
+                }
                 None => Self::Unknown,
             },
+            Self::Entries(schema) => Self::Named(schema),
             Self::Custom(schema)
                 if field == "metadata" && schema["properties"]["spec"].is_object() =>
             {
