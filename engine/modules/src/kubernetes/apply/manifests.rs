@@ -83,30 +83,26 @@ impl From<&Mark> for Marks {
 
 impl Marks {
     fn put_on(&self, declared: &mut Json) {
-        let metadata = entry(declared, "metadata");
-        let labels = entry(metadata, "labels");
-        // One who says that Helm manages it wants Helm to find it.
-        if labels.get(MANAGED_BY_LABEL).is_none() {
-            put(labels, MANAGED_BY_LABEL, "runbook");
+        if entry(declared, "metadata").is_none() {
+            return;
         }
-        let annotations = entry(metadata, "annotations");
-        put(annotations, OWNER_KEY, &self.owner);
-        put(annotations, ADDRESS_KEY, &self.address);
+        let metadata = &mut declared["metadata"];
+        if let Some(labels) = entry(metadata, "labels") {
+            // One who says that Helm manages it wants Helm to find it.
+            labels.entry(MANAGED_BY_LABEL).or_insert_with(|| "runbook".into());
+        }
+        if let Some(annotations) = entry(metadata, "annotations") {
+            annotations.insert(OWNER_KEY.to_owned(), self.owner.as_str().into());
+            annotations.insert(ADDRESS_KEY.to_owned(), self.address.as_str().into());
+        }
     }
 }
 
-fn entry<'a>(parent: &'a mut Json, name: &str) -> &'a mut Json {
-    if !parent.is_object() {
-        *parent = Json::Object(Map::new());
-    }
-    &mut parent[name]
-}
-
-fn put(parent: &mut Json, name: &str, text: &str) {
-    if !parent.is_object() {
-        *parent = Json::Object(Map::new());
-    }
-    parent[name] = text.into();
+/// What stands in a field of a map; an empty map where there is nothing. What is no map is a
+/// placeholder, or for the server to refuse.
+fn entry<'a>(parent: &'a mut Json, name: &str) -> Option<&'a mut Map<String, Json>> {
+    let parent = parent.as_object_mut()?;
+    parent.entry(name).or_insert_with(|| Json::Object(Map::new())).as_object_mut()
 }
 
 /// The manifests that the arguments declare, in their order.
