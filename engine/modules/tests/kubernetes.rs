@@ -41,7 +41,7 @@ fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) ->
     Reference::new(Kind::new(api_version, kind), namespace, name)
 }
 
-/// Everything that NodeLess applies, and what surrounds it.
+/// Everything that a `NodeLess` cluster gets, and what surrounds it.
 fn mixed() -> Json {
     json!([
         {"apiVersion": "v1", "kind": "ServiceAccount",
@@ -618,4 +618,71 @@ async fn a_table_is_what_kubectl_prints() {
     assert_eq!(texts(&nodes["columns"])[0], "NAME", "nodes have no namespace");
     let unknown = table.with(json!({"api_version": "no.example.com/v1", "kind": "Thing"}));
     assert_eq!(unknown.verify().await.unwrap_err().class, Class::NotFound);
+}
+
+/// A definition whose objects may hold anything in spec and status.
+fn definition(group: &str, kind: &str, plural: &str) -> Json {
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {"group": group, "scope": "Cluster", "names": {"kind": kind, "plural": plural},
+            "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object",
+                    "properties": {"spec": open, "status": open}}}}]},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_pool_is_ready_by_its_own_word_and_its_pods_run_on_its_nodes() {
+    let world = World::with_cluster().await;
+    world.profile("karpenter").await;
+    world.node_role("nodes").await;
+    world.addon("vpc-cni").await;
+    let mut controller = deployment("karpenter", "karpenter", 1);
+    controller["metadata"]["labels"]["app.kubernetes.io/name"] = "karpenter".into();
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "karpenter"}});
+    let installed = json!({"manifests": [namespace, controller,
+        definition("karpenter.sh", "NodePool", "nodepools"),
+        definition("karpenter.sh", "NodeClaim", "nodeclaims"),
+        definition("karpenter.k8s.aws", "EC2NodeClass", "ec2nodeclasses")]});
+    world.task("k8s.apply", installed).await.run().await;
+    let class = json!({"apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass",
+        "metadata": {"name": "default"},
+        "spec": {"role": "nodes", "amiSelectorTerms": [{"alias": "al2023@v20260901"}],
+            "subnetSelectorTerms": [{"tags": {"Name": "nothing"}}],
+            "securityGroupSelectorTerms": [{"tags": {"aws:eks:cluster-name": "myeks"}}]}});
+    let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool",
+        "metadata": {"name": "default"},
+        "spec": {"limits": {"cpu": 1000},
+            "disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "1m"},
+            "template": {"spec": {"expireAfter": "720h",
+                "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
+                "requirements": [
+                    {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+                    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]}]}}}});
+    // A class that finds no subnet is not ready, and says why.
+    let pools = world.task("k8s.apply", json!({"manifests": [class, pool]})).await;
+    assert_eq!(pools.write().await, Action::Create);
+    let reason = pools.not_yet().await;
+    assert!(reason.contains("EC2NodeClass default is not ready: UnhealthyDependents"), "{reason}");
+    let mut found = class.clone();
+    found["spec"]["subnetSelectorTerms"][0]["tags"]["Name"] = "myeks-PrivateSubnet1".into();
+    let pools = pools.with(json!({"manifests": [found, pool]}));
+    assert_eq!(pools.run().await.0, Action::Update);
+    // Pods that fit nowhere get a node of the pool.
+    let placed = world
+        .task("k8s.on_karpenter", json!({"namespace": "default", "selector": "app=web"}))
+        .await;
+    assert_eq!(placed.not_yet().await, "0 of 1 pods on nodes of Karpenter");
+    world.task("k8s.apply", json!({"manifest": deployment("default", "web", 1)})).await.run().await;
+    let outputs = placed.converge().await;
+    let pod = outputs["pods"].as_list().unwrap()[0].as_map().unwrap().clone();
+    assert_eq!(
+        (&pod["node_pool"], &pod["capacity_type"]),
+        (&"default".into(), &"on-demand".into())
+    );
+    assert_eq!(pod["zone"], "ap-northeast-2a".into());
+    assert!(pod["instance_type"].as_str().is_some() && pod["node"].as_str().is_some(), "{pod:?}");
 }

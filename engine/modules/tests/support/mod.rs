@@ -239,6 +239,18 @@ impl World {
         .await;
     }
 
+    /// A role whose nodes the cluster takes.
+    pub(crate) async fn node_role(&self, name: &str) {
+        let entry = eks::CreateAccessEntry {
+            cluster: CLUSTER.to_owned(),
+            principal_arn: self.role(name, "ec2.amazonaws.com").await,
+            kind: "EC2_LINUX".to_owned(),
+            token: format!("entry-{name}"),
+            ..eks::CreateAccessEntry::default()
+        };
+        self.aws.eks().create_access_entry(&entry).await.unwrap();
+    }
+
     /// An add-on, whose objects are there.
     pub(crate) async fn addon(&self, name: &str) {
         let addon = eks::ChangeAddon {
