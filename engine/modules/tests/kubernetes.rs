@@ -587,7 +587,7 @@ async fn a_table_is_what_kubectl_prints() {
     let texts = |value: &Value| -> Vec<String> {
         value.as_list().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
     };
-    let table = world.task("k8s.table", json!({"wide": true})).await;
+    let table = world.task("k8s.table", json!({})).await;
     let outputs = table.converge().await;
     assert_eq!(
         texts(&outputs["columns"]),
@@ -612,7 +612,7 @@ async fn a_table_is_what_kubectl_prints() {
     );
     assert!(row[7].starts_with("fargate-ip-192-168-"), "{row:?}");
     assert_eq!(row[8], "<none>");
-    let narrow = table.with(json!({"namespace": "default"})).converge().await;
+    let narrow = table.with(json!({"namespace": "default", "wide": false})).converge().await;
     assert_eq!(texts(&narrow["columns"]), ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]);
     let nodes = table.with(json!({"kind": "Node"})).converge().await;
     assert_eq!(texts(&nodes["columns"])[0], "NAME", "nodes have no namespace");
