@@ -38,6 +38,8 @@ const QUANTITIES: [&str; 9] = [
     "divisor",
     "memoryLimit",
 ];
+/// Maps of labels that select.
+const LABELS: [&str; 3] = ["matchLabels", "nodeSelector", "selector"];
 
 /// One field that would change.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,6 +141,14 @@ impl Comparison<'_> {
             (Value::Object(fields), None) if fields.is_empty() => {}
             (Value::Array(items), None) if items.is_empty() => {}
             (want, None) if is_zero(want) && self.ours.at(path).is_some() => {}
+            (Value::Object(labels), Some(Value::Object(have)))
+                if is_replaced_whole(path, guide)
+                    && have
+                        .iter()
+                        .any(|(name, value)| value.is_string() && !labels.contains_key(name)) =>
+            {
+                self.note(path, Some(&Value::Object(have.clone())), Some(want));
+            }
             (Value::Object(want), Some(Value::Object(have))) => {
                 for (name, want) in want {
                     let step = Step::Field(name.clone());
@@ -288,6 +298,14 @@ fn is_nothing(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         _ => false,
     }
+}
+
+/// Whether it is a map of labels that the server takes as one value: a label too many is one that
+/// somebody added, since the server fills none in.
+fn is_replaced_whole(path: &[Step], guide: Option<&FieldSet>) -> bool {
+    let is_labels =
+        matches!(path.last(), Some(Step::Field(name)) if LABELS.contains(&name.as_str()));
+    is_labels && guide.is_some_and(FieldSet::is_leaf)
 }
 
 /// What a server leaves out when it means the same as none.

@@ -14,7 +14,10 @@ mod manifests;
 mod readiness;
 
 use async_trait::async_trait;
-use runbook_clients::kubernetes::{ApplyConflicts, Connection, Deletion, Propagation};
+use runbook_clients::kubernetes::{
+    ApplyConflicts, Connection, Deletion, FIELD_MANAGER, Propagation,
+};
+use runbook_clients::{FieldConflict, Outcome};
 use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::connection::Kind as ConnectionKind;
 use runbook_core::failure::{Class, Failure};
@@ -373,23 +376,35 @@ struct Writing<'a> {
 impl Writing<'_> {
     async fn write(&self, manifest: &Manifest) -> Applied {
         let body = manifest.marked(Secrets::Exposed, &self.marks);
-        let outcome = self.kubernetes.apply(&body, self.conflicts).await;
-        let conflicts = outcome.as_ref().err().map(|undone| undone.error().field_conflicts());
-        let conflicts: Vec<String> = conflicts
+        let mut outcome = self.kubernetes.apply(&body, self.conflicts).await;
+        // Fields that we wrote by a patch are under our name as well, by another operation: to the
+        // server that is another manager, to us it is none to ask.
+        if conflicts(&outcome).is_some_and(|all| all.iter().all(is_with_ourselves)) {
+            outcome = self.kubernetes.apply(&body, ApplyConflicts::Force).await;
+        }
+        let owned: Vec<String> = conflicts(&outcome)
             .unwrap_or_default()
             .iter()
             .map(|one| format!("{} belongs to {}", one.field, one.manager))
             .collect();
-        let applied = failures::applied(outcome.map(|_| Values::new()));
-        match applied {
-            Applied::Rejected(failure) if !conflicts.is_empty() => {
-                let message =
-                    format!("{} is not applied: {}", manifest.object, conflicts.join(", "));
+        match failures::applied(outcome.map(|_| Values::new())) {
+            Applied::Rejected(failure) if !owned.is_empty() => {
+                let message = format!("{} is not applied: {}", manifest.object, owned.join(", "));
                 Applied::Rejected(Failure { message, class: Class::Conflict, ..failure })
             }
             other => other,
         }
     }
+}
+
+/// The conflicts for which an apply was refused.
+fn conflicts(outcome: &Outcome<Json>) -> Option<&[FieldConflict]> {
+    let conflicts = outcome.as_ref().err()?.error().field_conflicts();
+    (!conflicts.is_empty()).then_some(conflicts)
+}
+
+fn is_with_ourselves(conflict: &FieldConflict) -> bool {
+    conflict.manager.starts_with(&format!("\"{FIELD_MANAGER}\""))
 }
 
 /// The same, with what was written before it.

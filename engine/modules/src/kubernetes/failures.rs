@@ -27,6 +27,9 @@ pub(super) fn failure(error: &Error) -> Failure {
             .hint("install the definition of the kind in a task before this one")
             .passes_within(KIND_APPEARS);
     }
+    if error.is_not_found() && error.message().starts_with("namespaces ") {
+        return failure.hint("make the namespace in a task before this one, or in the same one");
+    }
     let unanswered = error.status().is_none() && error.code().is_none();
     if unanswered && matches!(error.class(), ClientClass::Unavailable | ClientClass::Timeout) {
         return failure

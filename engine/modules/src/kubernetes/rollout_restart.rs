@@ -236,14 +236,14 @@ fn was_not_taken(pod: &Pod) -> bool {
     !pod.is_on_fargate() && !pod.is_meant_for_fargate()
 }
 
-/// The pods of the workload's current revision: those of older ones are about to go. Where there
-/// are none of it yet, all of them.
+/// The pods of the workload's current revision: those of older ones are about to go. What has no
+/// revisions has its pods.
 async fn current(kubernetes: &Connection, live: &Json) -> Result<Vec<Pod>, Failure> {
-    let pods = pods::of_workload(kubernetes, live).await?;
-    let Some(newest) = newest_replica_set(kubernetes, live).await? else { return Ok(pods) };
-    let (new, old): (Vec<Pod>, Vec<Pod>) =
-        pods.into_iter().partition(|pod| pod.owner_name.as_ref() == Some(&newest));
-    Ok(if new.is_empty() { old } else { new })
+    let mut pods = pods::of_workload(kubernetes, live).await?;
+    if let Some(newest) = newest_replica_set(kubernetes, live).await? {
+        pods.retain(|pod| pod.owner_name.as_ref() == Some(&newest));
+    }
+    Ok(pods)
 }
 
 /// The name of a Deployment's newest `ReplicaSet`.

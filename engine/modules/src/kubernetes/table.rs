@@ -33,7 +33,7 @@ impl Table {
         arguments.push(defaulted(
             "wide",
             Type::Boolean,
-            false,
+            true,
             "All columns, as `kubectl get -o wide` has them.",
         ));
         Self {

@@ -205,3 +205,14 @@ fn equal_fields_are_told_with_what_is_there() {
     let cpu = r#".spec.template.spec.containers[name="nginx"].resources.requests.cpu"#;
     assert_eq!(compared.equal[cpu], "500m", "as the server keeps it");
 }
+
+#[test]
+fn a_label_too_many_in_a_selector_is_a_difference() {
+    let declared = json!({"kind": "Service", "spec": {"selector": {"app": "a"}}});
+    let mut live = json!({"kind": "Service", "spec": {"selector": {"app": "a", "tier": "b"}},
+        "metadata": {"managedFields": [{"manager": "runbook", "operation": "Apply",
+            "fieldsV1": {"f:spec": {"f:selector": {}}}}]}});
+    assert_eq!(told(&declared, &live), [r#".spec.selector: {"app":"a","tier":"b"} → {"app":"a"}"#]);
+    live["spec"]["selector"] = json!({"app": "a"});
+    assert_eq!(told(&declared, &live), Vec::<String>::new());
+}

@@ -4,13 +4,13 @@
 //! placeholders, so that a field is known to be unknown or secret by where its placeholder turns
 //! up, however the server understands the lists on the way there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_clients::kubernetes::Reference;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::Values;
 use runbook_core::owner::{ADDRESS_KEY, Mark, OWNER_KEY};
-use runbook_core::value::Value;
+use runbook_core::value::{Secret, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::arguments;
@@ -83,30 +83,26 @@ impl From<&Mark> for Marks {
 
 impl Marks {
     fn put_on(&self, declared: &mut Json) {
-        let metadata = entry(declared, "metadata");
-        let labels = entry(metadata, "labels");
-        // One who says that Helm manages it wants Helm to find it.
-        if labels.get(MANAGED_BY_LABEL).is_none() {
-            put(labels, MANAGED_BY_LABEL, "runbook");
+        if entry(declared, "metadata").is_none() {
+            return;
         }
-        let annotations = entry(metadata, "annotations");
-        put(annotations, OWNER_KEY, &self.owner);
-        put(annotations, ADDRESS_KEY, &self.address);
+        let metadata = &mut declared["metadata"];
+        if let Some(labels) = entry(metadata, "labels") {
+            // One who says that Helm manages it wants Helm to find it.
+            labels.entry(MANAGED_BY_LABEL).or_insert_with(|| "runbook".into());
+        }
+        if let Some(annotations) = entry(metadata, "annotations") {
+            annotations.insert(OWNER_KEY.to_owned(), self.owner.as_str().into());
+            annotations.insert(ADDRESS_KEY.to_owned(), self.address.as_str().into());
+        }
     }
 }
 
-fn entry<'a>(parent: &'a mut Json, name: &str) -> &'a mut Json {
-    if !parent.is_object() {
-        *parent = Json::Object(Map::new());
-    }
-    &mut parent[name]
-}
-
-fn put(parent: &mut Json, name: &str, text: &str) {
-    if !parent.is_object() {
-        *parent = Json::Object(Map::new());
-    }
-    parent[name] = text.into();
+/// What stands in a field of a map; an empty map where there is nothing. What is no map is a
+/// placeholder, or for the server to refuse.
+fn entry<'a>(parent: &'a mut Json, name: &str) -> Option<&'a mut Map<String, Json>> {
+    let parent = parent.as_object_mut()?;
+    parent.entry(name).or_insert_with(|| Json::Object(Map::new())).as_object_mut()
 }
 
 /// The manifests that the arguments declare, in their order.
@@ -129,7 +125,7 @@ pub(super) fn manifests(arguments: &Values) -> Result<Vec<Manifest>, Failure> {
 
 /// The same, as far as they name an object.
 pub(super) fn named(arguments: &Values) -> Vec<Manifest> {
-    declared(arguments).into_iter().filter_map(|value| manifest(value).ok()).collect()
+    declared(arguments).iter().filter_map(|value| manifest(value).ok()).collect()
 }
 
 /// Whether it is not known yet which objects the arguments declare.
@@ -137,17 +133,15 @@ pub(super) fn are_unnamed(arguments: &Values) -> bool {
     let unknown = |value: &Value, name: &str| {
         value.as_map().and_then(|fields| fields.get(name)).is_some_and(Value::has_unknown)
     };
-    let given = ["manifest", "manifests"].iter().filter_map(|name| arguments.get(*name));
-    given.clone().any(|value| matches!(value, Value::Unknown(_)))
-        || given.flat_map(items).any(|value| {
-            let metadata = value.as_map().and_then(|fields| fields.get("metadata"));
-            matches!(value, Value::Unknown(_))
-                || ["apiVersion", "kind"].iter().any(|name| unknown(value, name))
-                || metadata.is_some_and(|metadata| {
-                    matches!(metadata, Value::Unknown(_))
-                        || ["name", "namespace"].iter().any(|name| unknown(metadata, name))
-                })
-        })
+    declared(arguments).iter().any(|value| {
+        let metadata = value.as_map().and_then(|fields| fields.get("metadata"));
+        matches!(value, Value::Unknown(_))
+            || ["apiVersion", "kind"].iter().any(|name| unknown(value, name))
+            || metadata.is_some_and(|metadata| {
+                matches!(metadata, Value::Unknown(_))
+                    || ["name", "namespace"].iter().any(|name| unknown(metadata, name))
+            })
+    })
 }
 
 /// What is wrong with the arguments, each with its name.
@@ -175,28 +169,58 @@ pub(super) fn problems(arguments: &Values) -> Vec<(String, String)> {
 }
 
 /// Empty documents of a rendered file are no objects.
-fn declared(arguments: &Values) -> Vec<&Value> {
+fn declared(arguments: &Values) -> Vec<Value> {
     let given = ["manifest", "manifests"].iter().filter_map(|name| arguments.get(*name));
-    given.flat_map(items).filter(|value| **value != Value::Null).collect()
+    given.flat_map(items).filter(|value| *value != Value::Null).collect()
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> + Clone {
+/// The manifests in an argument. What is in a secret list is secret.
+fn items(value: &Value) -> Vec<Value> {
     match value.as_list() {
-        Some(items) => items.iter(),
-        None => std::slice::from_ref(value).iter(),
+        Some(items) => items.iter().map(|item| as_secret_as(value, item)).collect(),
+        None => vec![value.clone()],
     }
 }
 
 fn manifest(value: &Value) -> Result<Manifest, String> {
-    if value.as_map().is_none() {
+    let Some(mut fields) = opened(value) else {
         return Err(format!("is {}, not a manifest", value.kind()));
+    };
+    // What names an object is seen by everyone who may list it.
+    show(&mut fields, &["apiVersion", "kind"]);
+    if let Some(mut metadata) = fields.get("metadata").and_then(opened) {
+        show(&mut metadata, &["name", "namespace"]);
+        fields.insert("metadata".to_owned(), Value::map(metadata));
     }
-    let written = json(value, Secrets::Exposed);
+    let value = Value::map(fields);
+    let written = json(&value, Secrets::Exposed);
     let object = Reference::of(&written).map_err(|error| format!("has no `{}`", error.field))?;
     if written.pointer("/metadata/managedFields").is_some() {
         return Err("declares `metadata.managedFields`, which only the server writes".to_owned());
     }
-    Ok(Manifest { object, value: value.clone() })
+    Ok(Manifest { object, value })
+}
+
+/// The fields of a map. What is in a secret map is secret.
+fn opened(value: &Value) -> Option<BTreeMap<String, Value>> {
+    let fields = value.as_map()?.iter();
+    Some(fields.map(|(name, field)| (name.clone(), as_secret_as(value, field))).collect())
+}
+
+fn as_secret_as(whole: &Value, part: &Value) -> Value {
+    match whole {
+        Value::Secret(_) => Value::Secret(Secret::new(part.clone())),
+        _ => part.clone(),
+    }
+}
+
+fn show(fields: &mut BTreeMap<String, Value>, names: &[&str]) {
+    for name in names {
+        if let Some(Value::Secret(secret)) = fields.get(*name) {
+            let shown = secret.expose().clone();
+            fields.insert((*name).to_owned(), shown);
+        }
+    }
 }
 
 /// A manifest for a person, also when it is not one.

@@ -2,7 +2,7 @@
 //!
 //! | kind | ready when |
 //! |---|---|
-//! | Deployment, `DaemonSet`, `StatefulSet` | its rollout is done |
+//! | Deployment, `DaemonSet`, `StatefulSet` | its rollout is done, where its strategy has one |
 //! | `CustomResourceDefinition` | its names are accepted, it is established, and each of its versions is served |
 //! | Namespace | it is active |
 //! | Pod | it is ready, or has done its work |
@@ -15,7 +15,7 @@ use runbook_core::failure::{Class, Failure};
 use serde_json::Value as Json;
 
 use super::super::failures::Read as _;
-use super::super::named::last_events;
+use super::super::rollout::waiting;
 
 /// Kinds that always come to say whether they are ready: without a word they are not.
 const SAYS_READY: [(&str, &str); 3] = [
@@ -55,6 +55,8 @@ pub(super) async fn readiness(
     })
 }
 
+/// A Deployment that has exceeded its deadline goes on trying, and may be what a later task of the
+/// same runbook helps; a strategy without a rollout has nothing to wait for.
 async fn rolled_out(
     kubernetes: &Connection,
     object: &Reference,
@@ -62,11 +64,9 @@ async fn rolled_out(
 ) -> Result<Readiness, Failure> {
     Ok(match rollout::status(live, None) {
         Rollout::Done(_) => Readiness::Ready,
-        Rollout::Waiting(reason) => Readiness::NotYet(reason),
-        Rollout::Failed(reason) => {
-            let mut failure = Failure::new(Class::Terminal, reason);
-            failure.evidence = last_events(kubernetes, object, 3).await?;
-            Readiness::Never(failure)
+        Rollout::Failed(_) if object.kind.kind != "Deployment" => Readiness::Ready,
+        Rollout::Waiting(reason) | Rollout::Failed(reason) => {
+            Readiness::NotYet(waiting(kubernetes, live, reason).await?)
         }
     })
 }
