@@ -295,13 +295,25 @@ async fn a_failed_release_is_updated_and_one_in_the_way_is_not_touched() {
     let Ok(Verdict::Terminal(failure)) = bench.task.verify().await else { panic!("no failure") };
     assert!(failure.message.contains("timed out"), "{failure}");
     bench.revision(2, "pending-upgrade", "Preparing upgrade").await;
-    bench.world.sleep(std::time::Duration::from_mins(20)).await;
-    let module = &bench.task.module;
-    let looked = module.observe(&bench.task.context, &bench.task.arguments).await;
-    let failure = looked.unwrap_err();
+    let (observed, change) = bench.task.look().await;
+    assert_eq!(change.action, Action::Update);
+    assert_eq!(
+        change.reasons,
+        ["another helm works on it, or was cut off; that is waited for"]
+    );
+    let Applied::Rejected(failure) = bench.task.apply(&observed, &change).await else {
+        panic!("it was touched")
+    };
     assert_eq!(failure.class, Class::Conflict);
-    assert!(failure.message.contains("has been pending-upgrade for 20 min"), "{failure}");
+    assert!(failure.passes_within.is_some());
+    assert!(failure.message.contains("has been pending-upgrade for 0 min"), "{failure}");
     assert!(failure.hint.unwrap().contains("sh.helm.release.v1.karpenter.v2"));
+    // Beyond the time that helm gives itself no helm is at work on it any more.
+    bench.world.sleep(std::time::Duration::from_mins(20)).await;
+    let (observed, change) = bench.task.look().await;
+    let applied = bench.task.apply(&observed, &change).await;
+    let Applied::Ambiguous(failure) = applied else { panic!("helm was not asked: {applied:?}") };
+    assert!(failure.message.contains("`helm upgrade karpenter` failed"), "{failure}");
 }
 
 #[tokio::test]

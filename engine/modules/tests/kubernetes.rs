@@ -7,6 +7,7 @@ mod cluster;
 
 use std::time::Duration;
 
+use cluster::World;
 use runbook_clients::Access;
 use runbook_clients::kubernetes::{Kind, Reference};
 use runbook_core::change::Action;
@@ -15,7 +16,6 @@ use runbook_core::module::{Applied, Observed, Verdict};
 use runbook_core::owner::Ownership;
 use runbook_core::value::{Secret, Type, Value};
 use serde_json::{Value as Json, json};
-use cluster::World;
 
 fn deployment(namespace: &str, name: &str, replicas: i64) -> Json {
     json!({

@@ -16,7 +16,7 @@ use runbook_clients::helm::release::{decode, observe};
 use runbook_clients::helm::{
     Access, Chart, Error, Helm, Installation, ReadError, Release, Status, Uninstallation,
 };
-use runbook_clients::kubernetes::{self, Kind as ObjectKind, Reference, Selection};
+use runbook_clients::kubernetes::{self, Deletion, Kind as ObjectKind, Reference, Selection};
 use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::connection::Kind;
 use runbook_core::failure::{Class, Failure};
@@ -147,7 +147,7 @@ async fn owner_of(
         return Ok(ownership(context, &release.description));
     }
     let selection = Selection::namespace(release.namespace.clone())
-        .labels(format!("owner=helm,name={},status!=failed", release.name));
+        .labels(format!("owner=helm,name={},status in (deployed,superseded)", release.name));
     let secret = ObjectKind::new("v1", "Secret");
     let names = connection.list_metadata(&secret, &selection).await.read()?;
     let newest = names
@@ -175,12 +175,12 @@ async fn owner_of(
     Ok(ownership(context, &earlier.description))
 }
 
+/// A revision that a helm which was cut off has left pending can be taken away after this, beyond
+/// the time that helm gives itself: by then no helm is at work on it any more.
+const GRACE: Duration = Duration::from_mins(1);
+
 /// Another helm works on it, or was cut off. Helm itself refuses to touch it.
-fn in_the_way(release: &Release, now: Timestamp) -> Option<Failure> {
-    let working = release.status.is_pending() || release.status == Status::Uninstalling;
-    if !working {
-        return None;
-    }
+fn in_the_way(release: &Release, now: Timestamp) -> Failure {
     let (namespace, name) = (&release.namespace, &release.name);
     let age = release.deployed_at.map_or_else(String::new, |at| {
         let minutes = now.duration_since(at).max(SignedDuration::ZERO).as_mins();
@@ -196,11 +196,47 @@ fn in_the_way(release: &Release, now: Timestamp) -> Option<Failure> {
         }
         _ => format!("helm rollback {name} -n {namespace}"),
     };
-    Some(Failure::new(Class::Conflict, problem).code(release.status.as_str()).hint(format!(
+    Failure::new(Class::Conflict, problem).code(release.status.as_str()).hint(format!(
         "wait for it; when no helm is at work any more: `{way_out}`, or delete its Secret \
          `sh.helm.release.v1.{name}.v{}`",
         release.revision
-    )))
+    ))
+}
+
+/// How long a helm that was started with these arguments may be at work.
+fn bound(arguments: &Values) -> Duration {
+    optional_text(arguments, "timeout")
+        .and_then(runbook_core::value::duration)
+        .unwrap_or(Duration::from_mins(10))
+        .saturating_add(GRACE)
+}
+
+/// Takes a revision away that was left pending, once no helm can be at work on it any more; until
+/// then it is in the way, and that passes.
+async fn clear(context: &Context, cluster: &Cluster, arguments: &Values) -> Result<(), Applied> {
+    let Some(release) = read(cluster, arguments).await.map_err(Applied::Rejected)? else {
+        return Ok(());
+    };
+    if !release.status.is_pending() {
+        return Ok(());
+    }
+    let bound = bound(arguments);
+    let now = context.clock.now();
+    let age = release.deployed_at.map(|at| now.duration_since(at));
+    let stale = age.is_none_or(|age| Duration::try_from(age).is_ok_and(|age| age > bound));
+    if !stale {
+        return Err(Applied::Rejected(in_the_way(&release, now).passes_within(bound + GRACE)));
+    }
+    let secret = Reference::new(
+        ObjectKind::new("v1", "Secret"),
+        Some(&release.namespace),
+        format!("sh.helm.release.v1.{}.v{}", release.name, release.revision),
+    );
+    match cluster.kubernetes.delete(&secret, &Deletion::default()).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.error().is_not_found() => Ok(()),
+        Err(error) => Err(crate::failures::undone(&error)),
+    }
 }
 
 fn outputs(release: &Release) -> Values {
@@ -291,8 +327,8 @@ impl Module for HelmRelease {
     async fn observe(&self, context: &Context, arguments: &Values) -> Result<Observed, Failure> {
         let cluster = cluster(context)?;
         let Some(release) = read(&cluster, arguments).await? else { return Ok(Observed::Absent) };
-        if let Some(failure) = in_the_way(&release, context.clock.now()) {
-            return Err(failure);
+        if release.status == Status::Uninstalling {
+            return Err(in_the_way(&release, context.clock.now()));
         }
         Ok(Observed::Present(Observation {
             projection: projection(&release, arguments),
@@ -322,8 +358,14 @@ impl Module for HelmRelease {
             }
         }
         let action = if fields.is_empty() { Action::None } else { Action::Update };
-        let failed = found.projection.get("status").and_then(Value::as_str) == Some("failed");
-        let reasons = if failed { vec!["its last revision failed".to_owned()] } else { Vec::new() };
+        let status = found.projection.get("status").and_then(Value::as_str).unwrap_or_default();
+        let reasons = match status {
+            "failed" => vec!["its last revision failed".to_owned()],
+            pending if pending.starts_with("pending-") => {
+                vec!["another helm works on it, or was cut off; that is waited for".to_owned()]
+            }
+            _ => Vec::new(),
+        };
         Change { action, fields, reasons }
     }
 
@@ -332,6 +374,9 @@ impl Module for HelmRelease {
             Ok(cluster) => cluster,
             Err(failure) => return Applied::Rejected(failure),
         };
+        if let Err(applied) = clear(context, &cluster, intent.arguments).await {
+            return applied;
+        }
         // Until helm has ended, it waits in world time by itself.
         let delegation = context.clock.delegate().await;
         let helm = cluster.helm.with_environment(&delegation.environment);
