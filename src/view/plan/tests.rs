@@ -169,6 +169,25 @@ async fn a_replacement_says_what_forces_it() {
 }
 
 #[tokio::test]
+async fn what_is_not_known_yet_says_what_decides_it() {
+    let mut plan = planned().await;
+    plan.estimate = Estimate::default();
+    plan.tasks.retain(|task| task.kind == Kind::Deferred);
+    plan.tasks[0].kind = Kind::Conditional;
+    plan.tasks[1].kind = Kind::Expands;
+    plan.tasks[1].may = vec![runbook_core::change::Action::Create];
+    assert_eq!(
+        lines(&plan, 100),
+        [
+            "plan for shop/default · on test",
+            "  cluster  ?  fake.thing   (known after apply)  if its condition holds · after cluster/base  ~2m",
+            "  size     …  fake.lookup  (known after apply)  for each key, known after cluster/base",
+            "  0 to create now, 1 deferred until cluster/base ran, 1 conditional, 0 to change, 0 to destroy",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn nothing_to_change_is_three_lines() {
     let mut plan = planned().await;
     plan.tasks.retain(|task| task.kind == Kind::NoChange);
