@@ -46,14 +46,12 @@ fn asks(task: &TaskReport) -> bool {
 }
 
 fn failed(task: &TaskReport, style: &Style) -> Vec<String> {
-    match &task.failure {
-        Some(failure) => failure_lines(&task.address, failure, style),
-        None => {
-            let why = task.because.as_deref().unwrap_or("failed");
-            let sign = style.paint(Meaning::Bad, "✗");
-            vec![format!("{sign} {}   {}", task.address, words::one_line(why))]
-        }
+    if let Some(failure) = &task.failure {
+        return failure_lines(&task.address, failure, style);
     }
+    let why = task.because.as_deref().unwrap_or("failed");
+    let sign = style.paint(Meaning::Bad, "✗");
+    vec![format!("{sign} {}   {}", words::one_line(&task.address), words::one_line(why))]
 }
 
 fn failure_lines(address: &str, failure: &Failure, style: &Style) -> Vec<String> {
@@ -308,6 +306,30 @@ tasks:
              ✗ shop/default: 1 of 3 tasks done, 1 failed, 1 blocked · 1m 30s simulated in 6.1 s \
              · on the sandbox\n"
         );
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_stopped_says_how_it_goes_on() {
+        let workshop = Workshop::new(ROOT);
+        let cancel = Cancel::default();
+        cancel.request("SIGINT");
+        let plan = workshop.plan().await.unwrap().plan;
+        let (mut report, _) = workshop.apply(plan, "r1", cancel).await;
+        let mut place = place();
+        place.simulated = false;
+        let text = run(&report, &place, &Style::plain());
+        assert!(
+            text.starts_with("    → runbook resume r1          carries on from here; "),
+            "{text}"
+        );
+        assert!(text.contains("◆ shop/default: cancelled: "), "{text}");
+
+        report.outcome = Outcome::Paused;
+        report.tasks[0].state = TaskState::Interrupted;
+        report.tasks[0].because = Some("was it sent?".to_owned());
+        let text = run(&report, &place, &Style::plain());
+        assert!(text.starts_with("◆ first   was it sent?\n    → runbook resume r1"), "{text}");
+        assert!(text.contains("◆ shop/default: waits for you: "), "{text}");
     }
 
     #[tokio::test]

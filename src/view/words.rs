@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(expected(Duration::from_secs(90)), "~1m 30s");
         assert_eq!(expected(Duration::ZERO), "");
         assert_eq!(watch(Duration::from_secs(552)), "09:12");
-        assert_eq!(watch(Duration::from_secs(3900)), "1:05:00");
+        assert_eq!(watch(Duration::from_mins(65)), "1:05:00");
         assert_eq!(waited(Duration::from_millis(6_080)), "6.1 s");
     }
 

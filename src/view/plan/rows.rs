@@ -154,8 +154,7 @@ fn one(task: &PlannedTask) -> Row {
     match task.kind {
         Kind::Wait => detail = words::one_line(&task.reasons.join(", ")),
         Kind::Conditional => {
-            let waits = format!("if its condition holds, known {}", after(&[task]));
-            detail = join(&detail, waits.trim_end_matches(", known "));
+            detail = join(&detail, &join("if its condition holds", &after(&[task])));
         }
         _ => below.extend(task.reasons.iter().map(|reason| words::one_line(reason))),
     }

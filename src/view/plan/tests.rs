@@ -105,7 +105,11 @@ async fn a_narrow_terminal_cuts_and_never_wraps() {
     }
     assert_eq!(
         lines(&plan, 60)[..3],
-        ["plan for shop/default · aws 111122223333 ap-northeast-2", "", "",]
+        [
+            "plan for shop/default · aws 111122223333 ap-northeast-2",
+            "  cluster  +  fake.thing    base           with a deta…  ~9m",
+            "           +  3 fake.thing  one, two, th…",
+        ]
     );
 }
 
@@ -160,6 +164,25 @@ async fn a_replacement_says_what_forces_it() {
         [
             "  extra  -/+  fake.thing  extra",
             "              size: 2 → 3   forces a replacement: `size` cannot be changed in place",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_known_yet_says_what_decides_it() {
+    let mut plan = planned().await;
+    plan.estimate = Estimate::default();
+    plan.tasks.retain(|task| task.kind == Kind::Deferred);
+    plan.tasks[0].kind = Kind::Conditional;
+    plan.tasks[1].kind = Kind::Expands;
+    plan.tasks[1].may = vec![runbook_core::change::Action::Create];
+    assert_eq!(
+        lines(&plan, 100),
+        [
+            "plan for shop/default · on test",
+            "  cluster  ?  fake.thing   (known after apply)  if its condition holds · after cluster/base  ~2m",
+            "  size     …  fake.lookup  (known after apply)  for each key, known after cluster/base",
+            "  0 to create now, 1 deferred until cluster/base ran, 1 conditional, 0 to change, 0 to destroy",
         ]
     );
 }

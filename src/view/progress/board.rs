@@ -89,7 +89,7 @@ impl Board {
         let at = event.world_time;
         match &event.body {
             Body::TaskStarted => {
-                self.open(address, at).doing = "looking".to_owned();
+                "looking".clone_into(&mut self.open(address, at).doing);
             }
             Body::TaskWaiting { reason } => {
                 let open = self.open(address, at);
@@ -117,17 +117,17 @@ impl Board {
         let open = self.open(address, at);
         match step {
             Step::Intended { action, .. } => {
-                open.doing = doing(*action).to_owned();
+                doing(*action).clone_into(&mut open.doing);
                 open.waits = false;
                 open.since = at;
                 self.left = None;
             }
-            Step::Acknowledged => open.doing = "accepted".to_owned(),
+            Step::Acknowledged => "accepted".clone_into(&mut open.doing),
             Step::Rejected { failure } | Step::NotConverged { failure } => {
                 open.doing.clone_from(&failure.message);
             }
             Step::Ambiguous { .. } => {
-                open.doing = "unknown whether it happened, looking again".to_owned();
+                "unknown whether it happened, looking again".clone_into(&mut open.doing);
             }
             Step::Converged { .. } => {}
         }
@@ -237,9 +237,8 @@ impl Board {
             return Duration::ZERO;
         }
         // What waits has not begun.
-        let of = |open: &Open| match open.waits {
-            true => expected,
-            false => expected.saturating_sub(between(open.since, now)),
+        let of = |open: &Open| {
+            if open.waits { expected } else { expected.saturating_sub(between(open.since, now)) }
         };
         if let Some(open) = self.open.get(address) {
             return of(open);

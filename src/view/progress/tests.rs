@@ -119,9 +119,9 @@ async fn a_terminal_shows_what_is_under_way_and_the_whole() {
     assert_eq!(
         narrow,
         [
-            "▶ cluster  MAKING             45s of ~2m",
-            "◔ broken   waits for pl…            45s",
-            "▶ 1  ◔ 1  · 1    45s simulated, ETA 2m …",
+            "▶ cluster  MAKING            45s of ~2m",
+            "◔ broken   waits for plane…         45s",
+            "▶ 1  ◔ 1  · 1    45s simulated, ETA 2m…",
         ]
     );
 }
