@@ -9,6 +9,7 @@
 mod document;
 mod node_pool;
 mod pod_spec;
+mod storage;
 mod table;
 mod workload;
 
@@ -18,6 +19,7 @@ pub use node_pool::{
     Budget, BudgetReason, BudgetSize, ConsolidationPolicy, Disruption, NodePool, read_node_pools,
 };
 pub use pod_spec::read_pod;
+pub use storage::{Backing, Storage};
 pub use table::read_table;
 pub use workload::{Manifests, Workload, WorkloadKind, read};
 

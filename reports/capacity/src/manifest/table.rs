@@ -44,7 +44,12 @@ fn columns(
     let mut columns = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, header) in headers.iter().enumerate() {
-        if columns.insert(header.to_owned(), index).is_some() {
+        if !REQUIRED.contains(&header) && header != "hours" {
+            problems.push(Problem::of_file(
+                source_name,
+                format!("column `{header}` is not known (known: name, cpu, memory, replicas, hours)"),
+            ));
+        } else if columns.insert(header.to_owned(), index).is_some() {
             problems
                 .push(Problem::of_file(source_name, format!("column `{header}` is there twice")));
         }
