@@ -148,6 +148,17 @@ pub fn as_dollars<S: Serializer>(price: &Price, serializer: S) -> Result<S::Ok, 
     serializer.serialize_f64(price.dollars())
 }
 
+/// The same where there may be no price: `null`.
+pub fn as_dollars_or_null<S: Serializer>(
+    price: &Option<Price>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match price {
+        Some(price) => as_dollars(price, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 impl fmt::Display for Price {
     /// All its digits, without trailing zeros: `0.118`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

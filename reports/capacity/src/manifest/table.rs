@@ -15,6 +15,7 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
+        .flexible(true)
         .from_reader(text.as_bytes());
     let headers = reader
         .headers()
@@ -24,12 +25,21 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (index, row) in reader.records().enumerate() {
-        let read = row.map_err(|error| error.to_string()).and_then(|row| workload(&columns, &row));
+        // Comments and empty lines count, so that an editor finds the row.
+        let position = row.as_ref().ok().and_then(csv::StringRecord::position);
+        let line = position.map_or_else(|| (index + 2).to_string(), |one| one.line().to_string());
+        let read = row.map_err(|error| error.to_string()).and_then(|row| {
+            if row.len() == headers.len() {
+                workload(&columns, &row)
+            } else {
+                Err(format!("it has {} cells, the header has {}", row.len(), headers.len()))
+            }
+        });
         match read {
             Ok(workload) => manifests.workloads.push(workload),
             Err(message) => problems.push(Problem::of_object(
                 source_name,
-                &format!("row {}", index + 2),
+                &format!("row {line}"),
                 message,
             )),
         }
@@ -47,7 +57,9 @@ fn columns(
         if !REQUIRED.contains(&header) && header != "hours" {
             problems.push(Problem::of_file(
                 source_name,
-                format!("column `{header}` is not known (known: name, cpu, memory, replicas, hours)"),
+                format!(
+                    "column `{header}` is not known (known: name, cpu, memory, replicas, hours)"
+                ),
             ));
         } else if columns.insert(header.to_owned(), index).is_some() {
             problems

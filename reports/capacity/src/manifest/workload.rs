@@ -100,15 +100,19 @@ impl Manifests {
 /// Reads all workloads of a text; every problem of it is reported.
 pub fn read(source_name: &str, text: &str) -> Result<Manifests, Vec<Problem>> {
     let objects = objects(source_name, text).map_err(|problem| vec![problem])?;
+    of_objects(source_name, &objects)
+}
+
+pub(super) fn of_objects(source_name: &str, objects: &[Object]) -> Result<Manifests, Vec<Problem>> {
     let mut manifests = Manifests {
-        namespaces: namespaces(&objects),
-        storage: Storage::of(&objects),
+        namespaces: namespaces(objects),
+        storage: Storage::of(objects),
         ..Manifests::default()
     };
     let mut problems = Vec::new();
     let present: BTreeSet<Identity<'_>> = objects.iter().filter_map(identity).collect();
     let mut daemonsets: BTreeSet<Identity<'_>> = BTreeSet::new();
-    for object in &objects {
+    for object in objects {
         if let Some(owner) = controller(object)
             && (present.contains(&owner) || owner.0 == "Node" || has_ended(object))
         {
