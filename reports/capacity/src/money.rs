@@ -58,9 +58,10 @@ impl Price {
     pub fn parse(dollars: &str, unit: Unit) -> Result<Self, PriceError> {
         let refuse = |why| PriceError { text: dollars.to_owned(), why };
         let (mantissa, power) = match dollars.split_once(['e', 'E']) {
-            Some((mantissa, power)) => {
-                (mantissa, power.parse::<i32>().map_err(|_| refuse("its exponent is no number"))?)
-            }
+            Some((mantissa, power)) => (
+                mantissa,
+                power.parse::<i32>().map_err(|_| refuse("it is not a plain decimal number"))?,
+            ),
             None => (dollars, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

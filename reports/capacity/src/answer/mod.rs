@@ -14,6 +14,9 @@ pub mod written;
 
 pub use coverage::{PriceAge, PriceCoverage};
 
+#[cfg(test)]
+mod tests;
+
 /// Whether something is missing from an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {

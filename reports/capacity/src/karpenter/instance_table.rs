@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::input::{InstanceOption, OfferingOption};
 use crate::launch::CapacityType;
+use crate::manifest;
 use crate::money::{Price, Unit};
 use crate::pod_resources::Resources;
 use crate::quantity::{Bytes, Millicores};
@@ -91,9 +92,7 @@ pub fn read_instance_types(
     let mut types: IndexMap<String, InstanceOption> = IndexMap::new();
     let mut problems = Vec::new();
     for (index, row) in reader.records().enumerate() {
-        // Comments and empty lines count, so that an editor finds the row.
-        let position = row.as_ref().ok().and_then(csv::StringRecord::position);
-        let line = position.and_then(|one| usize::try_from(one.line()).ok()).unwrap_or(index + 2);
+        let line = row.as_ref().map_or(index + 2, |row| manifest::line_of(text, row));
         let read = row.map_err(|error| error.to_string()).and_then(|row| {
             if row.len() == headers.len() {
                 add(&columns, &row, &mut types)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use super::amounts::PODS;
 use super::claim::{Claim, Refusal};
 use super::input::PackInput;
 use super::scheduler::{NotNew, Scheduler, Unplaced};
@@ -282,12 +283,13 @@ fn describe(scheduler: &Scheduler, shape: usize, why: NotNew) -> String {
                 .requests
                 .iter()
                 .enumerate()
-                .filter(|(_, amount)| **amount > 0)
+                // That it is one pod goes without saying.
+                .filter(|(column, amount)| **amount > 0 && *column != PODS)
                 .map(|(column, amount)| amount_text(batch.columns.name(column), *amount))
                 .collect();
+            let asked = if asked.is_empty() { "it".to_owned() } else { asked.join(", ") };
             format!(
-                "no instance type that meets the requirements has enough for {} and the daemonsets",
-                asked.join(", ")
+                "no instance type that meets the requirements has enough for {asked} and the daemonsets"
             )
         }
         NotNew::Refused(Refusal::MinValues(key)) => {

@@ -26,6 +26,7 @@ pub use node_pool::{
 pub use pod_spec::read_pod;
 pub use source::{read_daemonsets, read_pods};
 pub use storage::{Backing, Storage};
+pub(crate) use table::line_of;
 pub use table::read_table;
 pub use workload::{Manifests, Workload, WorkloadKind, read};
 

@@ -25,9 +25,7 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (index, row) in reader.records().enumerate() {
-        // Comments and empty lines count, so that an editor finds the row.
-        let position = row.as_ref().ok().and_then(csv::StringRecord::position);
-        let line = position.map_or_else(|| (index + 2).to_string(), |one| one.line().to_string());
+        let line = row.as_ref().map_or(index + 2, |row| line_of(text, row));
         let read = row.map_err(|error| error.to_string()).and_then(|row| {
             if row.len() == headers.len() {
                 workload(&columns, &row)
@@ -37,14 +35,20 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
         });
         match read {
             Ok(workload) => manifests.workloads.push(workload),
-            Err(message) => problems.push(Problem::of_object(
-                source_name,
-                &format!("row {line}"),
-                message,
-            )),
+            Err(message) => {
+                problems.push(Problem::of_object(source_name, &format!("row {line}"), message))
+            }
         }
     }
     if problems.is_empty() { Ok(manifests) } else { Err(problems) }
+}
+
+/// The line of a row in its file: comments and empty lines count, so that an editor finds it.
+pub(crate) fn line_of(text: &str, row: &csv::StringRecord) -> usize {
+    let start = row.position().and_then(|position| usize::try_from(position.byte()).ok());
+    let (before, after) = text.split_at_checked(start.unwrap_or(0)).unwrap_or((text, ""));
+    let is_passed_over = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+    before.matches('\n').count() + after.lines().take_while(is_passed_over).count() + 1
 }
 
 fn columns(
