@@ -175,12 +175,20 @@ mod tests {
     fn the_arithmetic_is_shown() {
         assert_eq!(
             shown(&["m6i.large", "m7g.large", "mac2.metal"], NodeSettings::default()),
-            "m6i.large
-
-  cpu        1930m  = 2000 − 70 kubelet
-  memory  6903 MiB  = 8192 − 615 firmware and hypervisor, predicted − 574 kubelet − 100 eviction
-  pods          29  = 3 interfaces × (10 − 1) addresses + 2
+            "\
+m6i.large
+  cpu         1930m  = 2000 − 70 kubelet
+  memory   6903 MiB  = 8192 − 615 firmware and hypervisor, predicted − 574 kubelet − 100 eviction
+  pods           29  = 3 interfaces × (10 − 1) addresses + 2
   disk    17408 MiB  = 20480 − 1024 kubelet − 2048 eviction
+
+m7g.large
+  cpu         1930m  = 2000 − 70 kubelet
+  memory   6844 MiB  = 8192 − 674 firmware and hypervisor, predicted − 574 kubelet − 100 eviction
+  pods           29  = 3 interfaces × (10 − 1) addresses + 2
+  disk    17408 MiB  = 20480 − 1024 kubelet − 2048 eviction
+
+mac2.metal  a Mac runs no Kubernetes node
 "
         );
     }

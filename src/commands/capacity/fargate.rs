@@ -177,7 +177,7 @@ fn headline(answer: &FargateAnswer, style: Style) -> String {
             written::dollars(price),
             price.monthly().dollars(2)
         ),
-        None => format!("no total: {} of the pods have no price", answer.unpriced),
+        None => format!("no total, for {} of them have no price", answer.unpriced),
     };
     let mut text = format!(
         "{} pods on Fargate · {} · {total}\n",
@@ -227,6 +227,22 @@ spec: {containers: [{name: c, resources: {requests: {cpu: 1, memory: 1Gi, epheme
 
     #[test]
     fn each_pod_has_its_size_and_why() {
-        assert_eq!(shown(PODS, "ap-northeast-2"), "");
+        assert_eq!(
+            shown(PODS, "ap-northeast-2"),
+            "\
+4 pods on Fargate · ap-northeast-2 · no total, for 1 of them have no price
+1 cannot run there and are not in the total
+
+  pods  name               billed size   $/h each  $/month each  confidence
+     3  web-0 … web-2      0.25vCPU 1GB  0.016750         12.23  documented
+        250m CPU and 512Mi + 256Mi memory, rounded up to 0.25vCPU 1GB; memory decides
+     1  kube-system/agent                                        documented
+        cannot run on Fargate: a DaemonSet: Fargate has no node to run it on; it uses hostNetwork
+     1  disk               1vCPU 2GB                             documented
+        1 CPU and 1Gi + 256Mi memory, rounded up to 1vCPU 2GB; CPU decides; 49Gi of disk, 20Gi of it included; no price of `fargate_ephemeral_storage` in `ap-northeast-2`; `runbook prices refresh --region ap-northeast-2` asks AWS
+
+prices  2 of 3 prices that it takes have a price, of 2026-10-05
+"
+        );
     }
 }

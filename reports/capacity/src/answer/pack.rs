@@ -65,11 +65,14 @@ impl PackAnswer {
             .iter()
             .filter(|pod| pod.template.resources.kubernetes_requests().is_empty())
             .collect();
-        if let Some(first) = silent.first() {
-            notes.push(format!(
-                "{} request nothing and take a place only by their number, `{first}` among them",
-                count(silent.len(), "pod")
-            ));
+        match silent.as_slice() {
+            [] => {}
+            [one] => notes
+                .push(format!("`{one}` requests nothing and takes a place only by its number")),
+            [first, ..] => notes.push(format!(
+                "{} pods request nothing and take a place only by their number, `{first}` among them",
+                silent.len()
+            )),
         }
         if input.pods.iter().any(|pod| chooses_zones(&pod.template)) {
             notes.push(
@@ -78,15 +81,16 @@ impl PackAnswer {
         }
         if self.prices.restricted_to_priced_types {
             notes.push(format!(
-                "restricted to priced types: {} more are offered without a known price",
+                "restricted to priced types: of {} that are offered, {} have no known price",
+                self.prices.offered,
                 self.prices.offered - self.prices.priced
             ));
         }
         let unpriced = self.nodes.iter().filter(|node| node.price.is_none()).count();
         if unpriced > 0 {
             notes.push(format!(
-                "{unpriced} of {} have no price, so there is no total",
-                count(self.nodes.len(), "node")
+                "no price for {unpriced} of {} nodes, so there is no total",
+                self.nodes.len()
             ));
         }
         notes
@@ -146,9 +150,4 @@ fn chooses_zones(template: &PodTemplate) -> bool {
     template.spread.iter().any(|one| zone(&one.topology_key))
         || template.affinity.iter().any(|one| zone(&one.topology_key))
         || template.preferred_affinity.iter().any(|(_, one)| zone(&one.topology_key))
-}
-
-/// `1 pod`, `3 pods`.
-pub(crate) fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

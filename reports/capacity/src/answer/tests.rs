@@ -69,7 +69,7 @@ fn a_packing_is_written_whole() {
                 "offered": 3, "priced": 2, "oldest": null, "newest": null,
                 "restricted_to_priced_types": true, "max_age_days": 90, "too_old": false,
             },
-            "notes": ["restricted to priced types: 1 more are offered without a known price"],
+            "notes": ["restricted to priced types: of 3 that are offered, 1 have no known price"],
         })
     );
     assert_eq!(answer.completeness(), Completeness::Unplaced);
@@ -93,7 +93,7 @@ fn a_node_that_only_unpriced_types_could_be_has_no_price_and_neither_has_the_tot
     assert_eq!(nodes, [("m5.large", true, 1), ("p9.huge", false, 2)]);
     assert_eq!(answer.nodes[1].reason.as_deref(), Some("`p9.huge` has no price"));
     assert_eq!((answer.price, answer.completeness()), (None, Completeness::Unpriced));
-    assert!(answer.notes.contains(&"1 of 2 nodes have no price, so there is no total".to_owned()));
+    assert!(answer.notes.contains(&"no price for 1 of 2 nodes, so there is no total".to_owned()));
     let value = as_json(&answer, schema::PACK);
     assert_eq!(
         (&value["usd_per_hour"], &value["nodes"][1]["usd_per_hour"]),
@@ -161,7 +161,7 @@ spec:
     assert_eq!(
         answer.notes[..2],
         [
-            "1 pod request nothing and take a place only by their number, `silent` among them",
+            "`silent` requests nothing and takes a place only by its number",
             "where Karpenter takes a zone by chance, this takes the lowest name"
         ]
     );
