@@ -105,13 +105,29 @@ mod tests {
     fn each_price_has_its_day_and_source() {
         let answer = ask(&["t4g.medium", "fargate_vcpu"], "ap-northeast-2");
         assert_eq!(answer.completeness(), Completeness::Complete);
-        assert_eq!(text(&answer, Style::plain()), "");
+        assert_eq!(
+            text(&answer, Style::plain()),
+            "  item          region          kind                     $  per        of            from
+  t4g.medium    ap-northeast-2  on-demand         0.041600  hour       2026-03-30 !  skypilot-catalog@2c3d7ea7 (seen)
+  t4g.medium    ap-northeast-2  spot             0.0133952  hour       2026-03-30 !  skypilot-catalog@2c3d7ea7 (seen), 0.0128128 to 0.015808 over zones
+  t4g.medium    ap-northeast-2  auto mode fee     0.004992  hour       2026-06-01 !  approximate; exact per type in the AWS Price List under operation EKSAutoUsage
+  t4g.medium    ap-northeast-2  surplus credits   0.040000  vCPU-hour                above a baseline of 20.0 % of each vCPU
+  fargate_vcpu  ap-northeast-2  list price        0.046560  hour       2026-10-05    AWS Price List APN2-Fargate-vCPU-Hours:perCPU
+
+!  older than 90 days
+"
+        );
     }
 
     #[test]
     fn what_has_no_price_says_why() {
         let answer = ask(&["m7g.large"], "sa-east-1");
         assert_eq!(answer.completeness(), Completeness::Unpriced);
-        assert_eq!(text(&answer, Style::plain()), "");
+        assert_eq!(
+            text(&answer, Style::plain()),
+            "  item       region     kind       $  per   of  from
+  m7g.large  sa-east-1  on-demand     hour      no on-demand price of `m7g.large` in `sa-east-1`; `runbook prices refresh --region sa-east-1` asks AWS
+"
+        );
     }
 }

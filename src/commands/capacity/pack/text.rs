@@ -174,7 +174,22 @@ p9.huge,amd64,90000,500000,110,,zone-a
             shown(
                 "name,cpu,memory,replicas\nweb,3,4Gi,2\nidle,,,1\nbig,40,1Gi,1\nhuge,200,1Gi,2\n"
             ),
-            ""
+            "\
+4 pods on 3 new nodes · types.csv · no total, for a node has no price
+
+  nodes  pool     cheapest type  bought     zones     pods each  types left  $/h each       $/h
+      2  default  m5.xlarge      on-demand  zone a b        1–2           1  0.192000  0.384000
+      1  default  p9.huge        on-demand  zone-a            1           1
+
+no place for 2 pods
+  huge-0, huge-1
+      pool `default`: no instance type that meets the requirements has enough for cpu 200, memory 1Gi and the daemonsets
+
+prices  2 of 3 types have a price
+note  `idle` requests nothing and takes a place only by its number
+note  restricted to priced types: of 3 that are offered, 1 have no known price
+note  no price for 1 of 3 nodes, so there is no total
+"
         );
     }
 
