@@ -1,5 +1,7 @@
 //! `runbook capacity fargate`: the size and price Fargate gives each pod, and why.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
+
 use runbook_capacity::answer::fargate::{FargateAnswer, FargatePod};
 use runbook_capacity::answer::written;
 use runbook_capacity::manifest::{Manifests, read_pods};

@@ -1,5 +1,7 @@
 //! What decides about a node besides its type, as flags or as an `EC2NodeClass`.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
+
 use runbook_capacity::allocatable::{ImageFamily, NodeSettings, PodDensity};
 use runbook_capacity::answer::allocatable::known_type;
 use runbook_capacity::manifest::read_node_classes;

@@ -1,5 +1,7 @@
 //! `runbook capacity pack`: what Karpenter would launch for these pods, and what that costs.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
+
 mod question;
 mod text;
 

@@ -1,9 +1,11 @@
 //! Holds our packing against Karpenter's recorded answers, case by case.
 //!
 //! Where all of Karpenter's runs agree, ours has the same nodes (pods, number of types left,
-//! cheapest price, zones), the same pods without a place and the same multiset of prices. Where
-//! Karpenter itself differs from run to run, ours lies within its range. Every answer is checked
-//! to be feasible by arithmetic that shares nothing with the packer.
+//! cheapest price), the same pods without a place and the same multiset of prices. Where Karpenter
+//! itself differs from run to run, for it iterates a Go map over zones, ours lies within its range;
+//! and ours is, node for node, what a copy of Karpenter answers that takes zones by their names
+//! (`karpenter/sorted-zones.patch`), which is one of the orders that chance may give. Every answer
+//! is checked to be feasible by arithmetic that shares nothing with the packer.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,14 +23,23 @@ use runbook_real::cases::{self, COUNT, Case};
 use runbook_real::feasible;
 use runbook_real::records::{Answer, Distinct, Outcome, Range, Record};
 
-/// Cases in which ours may differ, each with its reason; at most one in a hundred, and none for an
-/// order or a tie.
-const EXCUSED: [(&str, &str); 0] = [];
+/// Cases in which ours lies outside the range of the recorded runs, each with its reason; at most
+/// one in a hundred. All three have some two thousand pods: each of Karpenter's runs gave another
+/// answer, so twenty of them do not span what it may answer. None is excused from being what the
+/// copy answers.
+const EXCUSED: [(&str, &str); 3] = [
+    ("mix-07", "20 runs gave 20 answers; the copy's, and ours, is 0.3 % below the least of them"),
+    ("zone-spread-07", "20 runs gave 20 answers; the copy's, and ours, is 0.5 % below the least"),
+    ("zone-spread-23", "20 runs gave 20 answers; the copy's, and ours, is 0.03 % below the least"),
+];
 
 const RECORDS: &str = include_str!("../karpenter/records.jsonl");
 
-fn records() -> Vec<Record> {
-    RECORDS.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
+/// What the copy that takes zones by their names answers, where Karpenter's own runs differ.
+const SORTED: &str = include_str!("../karpenter/sorted.jsonl");
+
+fn records(text: &str) -> Vec<Record> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
 }
 
 fn question(case: &Case) -> PackInput {
@@ -68,6 +79,19 @@ fn differences(record: &Record, answer: &Answer) -> Vec<String> {
         Outcome::Agreed(theirs) => agreed(theirs, &ours),
         Outcome::Ranged(range) => ranged(range, &ours),
     }
+}
+
+/// Differences to the copy that takes zones by their names.
+fn by_name(sorted: &[Record], record: &Record, answer: &Answer) -> Vec<String> {
+    let known = sorted.iter().find(|one| one.case == record.case).expect("a sorted answer");
+    assert_eq!(known.digest, record.digest, "{}: another case", record.case);
+    let Outcome::Agreed(theirs) = &known.outcome else {
+        panic!("{}: the copy's runs differ as well", record.case);
+    };
+    agreed(theirs, &Distinct::of(answer))
+        .into_iter()
+        .map(|what| format!("zones by name: {what}"))
+        .collect()
 }
 
 fn agreed(theirs: &Distinct, ours: &Distinct) -> Vec<String> {
@@ -122,12 +146,14 @@ fn ranged(range: &Range, ours: &Distinct) -> Vec<String> {
 struct Tally {
     agreed: usize,
     ranged: usize,
+    excused: Vec<String>,
     wrong: Vec<String>,
 }
 
 #[test]
 fn every_recorded_case_comes_out_as_karpenter_has_it() {
-    let records = records();
+    let sorted = records(SORTED);
+    let records = records(RECORDS);
     assert_eq!(records.len(), COUNT, "one record per case");
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let mut widest = Vec::new();
@@ -155,29 +181,35 @@ fn every_recorded_case_comes_out_as_karpenter_has_it() {
                 ));
             }
         }
-        let found = differences(record, &answer);
+        let excused = EXCUSED.iter().any(|(name, _)| *name == record.case);
+        let mut found = differences(record, &answer);
+        if excused {
+            assert!(!found.is_empty(), "{} needs no excuse any more", record.case);
+            tally.excused.append(&mut found);
+        }
+        if let Outcome::Ranged(_) = &record.outcome {
+            found.extend(by_name(&sorted, record, &answer));
+        }
         if !found.is_empty() {
             tally.wrong.push(format!("{}: {}", case.name, found.join("; ")));
         }
     }
     summary(&tallies, &widest);
     let wrong: Vec<&String> = tallies.values().flat_map(|tally| &tally.wrong).collect();
-    let excused = |text: &str| {
-        EXCUSED.iter().any(|(name, _)| text.split_once(':').is_some_and(|(case, _)| case == *name))
-    };
     assert!(EXCUSED.len() * 100 <= COUNT, "at most one case in a hundred is excused");
     assert!(
         EXCUSED.iter().all(|(_, why)| !why.contains("order") && !why.contains("tie")),
         "no excuse is an order or a tie"
     );
-    let unexcused: Vec<_> = wrong.iter().filter(|text| !excused(text)).collect();
-    assert!(unexcused.is_empty(), "{} of {COUNT} differ: {unexcused:#?}", unexcused.len());
+    assert!(wrong.is_empty(), "{} of {COUNT} differ: {wrong:#?}", wrong.len());
 }
 
 fn summary(tallies: &BTreeMap<String, Tally>, ranges: &[String]) {
-    println!("{:18} {:>6} {:>6} {:>6}", "kind", "agreed", "ranged", "differ");
+    println!("{:18} {:>6} {:>6} {:>8} {:>6}", "kind", "agreed", "ranged", "excused", "differ");
     for (kind, tally) in tallies {
-        println!("{kind:18} {:>6} {:>6} {:>6}", tally.agreed, tally.ranged, tally.wrong.len());
+        let Tally { agreed, ranged, excused, wrong } = tally;
+        let (excused, wrong) = (excused.len(), wrong.len());
+        println!("{kind:18} {agreed:>6} {ranged:>6} {excused:>8} {wrong:>6}");
     }
     println!("where Karpenter's own runs differ:");
     for range in ranges {

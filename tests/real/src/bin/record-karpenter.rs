@@ -3,6 +3,10 @@
 //! With cases named, only those are asked and the other records stay: a case in which Karpenter
 //! chooses zones by chance may need more runs until its range is known.
 //!
+//! `sorted.jsonl` has the answers of a copy in which chance has no part: the same program built with
+//! `-replace sigs.k8s.io/karpenter=COPY`, COPY being the module with `sorted-zones.patch` applied,
+//! asked for the cases in which Karpenter's runs differ.
+//!
 //! JUDGE is the built Go program of `tests/real/karpenter`. Run it after a change of the cases or
 //! of Karpenter's version, and read the difference before committing it.
 
