@@ -130,12 +130,12 @@ impl PackAnswer {
             row[0].clone_from(&node.name);
             row[8] = node.pods.len().to_string();
             row[9] = node.pods.join(";");
-            row[10] = "this node is there already".to_owned();
+            "this node is there already".clone_into(&mut row[10]);
             row
         });
         let unplaced = self.unschedulable.iter().map(|one| {
             let mut row = vec![String::new(); HEADER.len()];
-            row[8] = "1".to_owned();
+            "1".clone_into(&mut row[8]);
             row[9].clone_from(&one.pod);
             row[10].clone_from(&one.reason);
             row

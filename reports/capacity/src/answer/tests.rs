@@ -184,7 +184,7 @@ spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 200m
     assert_eq!(figures, [("m5.xlarge", 3)]);
 }
 
-const FARGATE_PODS: &str = r#"
+const FARGATE_PODS: &str = "
 kind: Pod
 metadata: {name: ran, annotations: {CapacityProvisioned: 0.5vCPU 1GB}}
 spec: {nodeName: fargate-ip-1, containers: [{name: c, resources: {requests: {cpu: 250m, memory: 256Mi}}}]}
@@ -212,7 +212,7 @@ spec: {volumes: [{name: v, persistentVolumeClaim: {claimName: shared}}], contain
 kind: Pod
 metadata: {name: path}
 spec: {volumes: [{name: v, hostPath: {path: /}}], containers: [{name: c}]}
-"#;
+";
 
 fn sized(pods: &str, region: &str) -> FargateAnswer {
     let read = read_pods("pods.yaml", pods).expect("pods");

@@ -36,7 +36,7 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
         match read {
             Ok(workload) => manifests.workloads.push(workload),
             Err(message) => {
-                problems.push(Problem::of_object(source_name, &format!("row {line}"), message))
+                problems.push(Problem::of_object(source_name, &format!("row {line}"), message));
             }
         }
     }

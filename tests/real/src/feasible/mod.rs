@@ -28,7 +28,7 @@ pub fn problems(case: &Case, answer: &Answer) -> Vec<String> {
                 *sum = (sum.0 + machine.cpu, sum.1 + machine.memory);
             }
             Err(found) => {
-                problems.extend(found.into_iter().map(|one| format!("node {}: {one}", number + 1)))
+                problems.extend(found.into_iter().map(|one| format!("node {}: {one}", number + 1)));
             }
         }
     }
@@ -89,7 +89,7 @@ fn check_node<'a>(
         found.push(format!("{} types are left, minValues is {least}", node.candidates));
     }
     for zone in &node.zones {
-        let labels = world.labels(&node.instance_type, machine, zone, pool);
+        let labels = CaseWorld::labels(&node.instance_type, machine, zone, pool);
         let running: Vec<&Pod> = world
             .daemons
             .iter()

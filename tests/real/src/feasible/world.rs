@@ -86,7 +86,6 @@ impl CaseWorld {
 
     /// The labels of a node.
     pub(super) fn labels(
-        &self,
         name: &str,
         machine: &Machine,
         zone: &str,
