@@ -58,9 +58,10 @@ impl Price {
     pub fn parse(dollars: &str, unit: Unit) -> Result<Self, PriceError> {
         let refuse = |why| PriceError { text: dollars.to_owned(), why };
         let (mantissa, power) = match dollars.split_once(['e', 'E']) {
-            Some((mantissa, power)) => {
-                (mantissa, power.parse::<i32>().map_err(|_| refuse("its exponent is no number"))?)
-            }
+            Some((mantissa, power)) => (
+                mantissa,
+                power.parse::<i32>().map_err(|_| refuse("it is not a plain decimal number"))?,
+            ),
             None => (dollars, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -146,6 +147,17 @@ impl Price {
 /// Writes a price as dollars, for answers that others read: `#[serde(serialize_with = "as_dollars")]`.
 pub fn as_dollars<S: Serializer>(price: &Price, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(price.dollars())
+}
+
+/// The same where there may be no price: `null`.
+pub fn as_dollars_or_null<S: Serializer>(
+    price: &Option<Price>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match price {
+        Some(price) => as_dollars(price, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 impl fmt::Display for Price {

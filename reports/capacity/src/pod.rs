@@ -112,6 +112,9 @@ pub struct PodTraits {
     pub has_resource_claims: bool,
     /// Volume claims it mounts, by name; ephemeral ones too.
     pub volume_claims: Vec<String>,
+    /// Claims of it that are made from a template, by name, with their storage class: those of
+    /// ephemeral volumes and of a `StatefulSet`.
+    pub claim_templates: BTreeMap<String, Option<String>>,
     /// Volumes of EBS it names itself.
     pub mounts_ebs: bool,
 }

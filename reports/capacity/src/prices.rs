@@ -124,7 +124,13 @@ impl Service {
         Self::ALL.iter().find(|(one, _, _)| *one == self).map_or("", |(_, name, _)| name)
     }
 
-    fn parse(name: &str) -> Option<(Self, Unit)> {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().map(|(one, _, _)| *one)
+    }
+
+    /// The one of that name, and what its price is for.
+    pub fn parse(name: &str) -> Option<(Self, Unit)> {
         Self::ALL.iter().find(|(_, known, _)| *known == name).map(|(one, _, unit)| (*one, *unit))
     }
 }

@@ -3,8 +3,10 @@
 //! [`cases`] generates questions for a packer, the same ones every time. `karpenter/` is a small Go
 //! program that answers them with Karpenter's own scheduler used as a library. [`records`] keeps
 //! its answers with the versions and the digest of each question, so that a machine without Go
-//! holds ours against Karpenter's all the same, and a machine with Go can ask again.
+//! holds ours against Karpenter's all the same, and a machine with Go can ask again. [`feasible`]
+//! checks that an answer could be carried out, by arithmetic of its own.
 
 pub mod cases;
+pub mod feasible;
 pub mod random;
 pub mod records;

@@ -29,6 +29,9 @@ pub struct AnsweredNode {
     pub pods: Vec<String>,
     /// How many types are left.
     pub candidates: usize,
+    /// Its pool; the judge does not print it.
+    #[serde(default)]
+    pub node_pool: Option<String>,
 }
 
 /// One claim in a record.
@@ -166,6 +169,6 @@ fn condense(node: &AnsweredNode) -> Node {
     clippy::cast_sign_loss,
     reason = "the cases' prices have five decimals and lie between 0 and 100 dollars"
 )]
-fn in_hundred_thousandths(dollars: f64) -> u64 {
+pub(crate) fn in_hundred_thousandths(dollars: f64) -> u64 {
     (dollars * 100_000.0).round() as u64
 }

@@ -6,6 +6,7 @@
 //! pod-level resources, `RuntimeClass` overhead) Kubernetes' own rule is used and the answer says
 //! `assumed`. The annotation `CapacityProvisioned` is what is billed, once it exists.
 
+mod fitness;
 mod price;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+pub use fitness::{Fitness, Obstacle, fitness};
 pub use price::price;
 
 use crate::embedded;

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::input::{InstanceOption, OfferingOption};
 use crate::launch::CapacityType;
+use crate::manifest;
 use crate::money::{Price, Unit};
 use crate::pod_resources::Resources;
 use crate::quantity::{Bytes, Millicores};
@@ -80,6 +81,7 @@ pub fn read_instance_types(
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
+        .flexible(true)
         .from_reader(text.as_bytes());
     let not_csv = |error: &csv::Error| TableProblem::NotCsv {
         source_name: source_name.to_owned(),
@@ -90,15 +92,27 @@ pub fn read_instance_types(
     let mut types: IndexMap<String, InstanceOption> = IndexMap::new();
     let mut problems = Vec::new();
     for (index, row) in reader.records().enumerate() {
-        let read =
-            row.map_err(|error| error.to_string()).and_then(|row| add(&columns, &row, &mut types));
+        let line = row.as_ref().map_or(index + 2, |row| manifest::line_of(text, row));
+        let read = row.map_err(|error| error.to_string()).and_then(|row| {
+            if row.len() == headers.len() {
+                add(&columns, &row, &mut types)
+            } else {
+                Err(format!("it has {} cells, the header has {}", row.len(), headers.len()))
+            }
+        });
         if let Err(message) = read {
             problems.push(TableProblem::Row {
                 source_name: source_name.to_owned(),
-                row: index + 2,
+                row: line,
                 message,
             });
         }
+    }
+    if types.is_empty() && problems.is_empty() {
+        problems.push(TableProblem::NotCsv {
+            source_name: source_name.to_owned(),
+            message: "there is no instance type in it".to_owned(),
+        });
     }
     if problems.is_empty() { Ok(types.into_values().collect()) } else { Err(problems) }
 }
@@ -232,4 +246,54 @@ fn labels(name: &str, arch: &str) -> Result<Vec<(String, Vec<String>)>, String> 
         }
     }
     Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str =
+        "instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones";
+
+    fn why(text: &str) -> Vec<String> {
+        let problems = read_instance_types("t.csv", text).expect_err("a problem");
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn rows_of_a_type_are_put_together() {
+        let text = format!(
+            "{HEADER},capacity_type\nm5.large,amd64,1930,6903,29,0.118,a;b,\nm5.large,amd64,1930,6903,29,0.04,a,spot\nm5.large,amd64,1930,6903,29,,c,on-demand\n"
+        );
+        let types = read_instance_types("t.csv", &text).expect("types");
+        assert_eq!((types.len(), types[0].offerings.len()), (1, 4));
+        assert_eq!(types[0].offerings[3].price, None);
+        assert_eq!(types[0].capacity, types[0].allocatable);
+    }
+
+    #[test]
+    fn columns_and_rows_that_are_wrong_are_named() {
+        assert_eq!(
+            why(&HEADER.replace(",pods", "").replace("zones", "arch,color")),
+            [
+                "t.csv: column `arch` is there twice",
+                "t.csv: column `color` is not known (known: instance_type, arch, allocatable_cpu_m, allocatable_memory_mib, pods, usd_per_hour, zones, capacity_type)",
+                "t.csv: column `pods` is missing",
+                "t.csv: column `zones` is missing"
+            ]
+        );
+        assert_eq!(
+            why(&format!(
+                "{HEADER}\na.b,amd64,1,1,1,0,z\n\na.b,amd64,-1,1,1,1,z\na.b,amd64,1,1,1,1 EUR,z\na.b,amd64,1,1,1,1,\na.b,amd64,1\n"
+            )),
+            [
+                "t.csv, row 2: `a.b`, `usd_per_hour`: `0` is not a price in dollars: a price of zero says that it is not known; leave it out",
+                "t.csv, row 4: `a.b`, `allocatable_cpu_m`: `-1` is no amount",
+                "t.csv, row 5: `a.b`, `usd_per_hour`: `1 EUR` is not a price in dollars: it is not a plain decimal number",
+                "t.csv, row 6: `a.b`, `zones` is empty",
+                "t.csv, row 7: it has 3 cells, the header has 7"
+            ]
+        );
+        assert_eq!(why(HEADER), ["t.csv: there is no instance type in it"]);
+    }
 }

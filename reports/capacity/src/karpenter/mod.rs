@@ -46,6 +46,7 @@ use scheduler::Scheduler;
 use type_table::TypeTable;
 
 use crate::manifest::{self, NodePool};
+use crate::node_requirement::{NodeRequirement, Operator};
 use crate::pod::Pod;
 use crate::pod_resources::Resources;
 
@@ -79,6 +80,9 @@ fn columns(input: &PackInput) -> Columns {
     Columns::of(asked.iter().chain(types).chain(nodes))
 }
 
+/// About so many mixed pods Karpenter packs within the minute it gives a batch.
+const ONE_SOLVE: usize = 14_000;
+
 /// What these pods and pools use that this does not simulate, by name.
 fn not_simulated(input: &PackInput, pools: &[NodePool]) -> Vec<String> {
     let mut found: BTreeSet<String> = BTreeSet::new();
@@ -90,8 +94,27 @@ fn not_simulated(input: &PackInput, pools: &[NodePool]) -> Vec<String> {
             ));
         }
     }
+    for pool in pools {
+        let reserved = |one: &NodeRequirement| {
+            one.key == crate::launch::CAPACITY_TYPE
+                && one.operator == Operator::In
+                && one.values.iter().any(|value| value == "reserved")
+        };
+        if pool.requirements.iter().any(reserved) {
+            found.insert(format!("reserved capacity (NodePool `{}`)", pool.name));
+        }
+    }
+    if input.pods.len() > ONE_SOLVE {
+        found.insert(format!(
+            "the minute after which Karpenter ends a batch: {} pods may take it several",
+            input.pods.len()
+        ));
+    }
     let uses = |test: fn(&Pod) -> bool| input.pods.iter().find(|pod| test(pod));
-    if let Some(pod) = uses(|pod| !pod.template.traits.volume_claims.is_empty()) {
+    if let Some(pod) = uses(|pod| {
+        !pod.template.traits.volume_claims.is_empty()
+            || !pod.template.traits.claim_templates.is_empty()
+    }) {
         found.insert(format!("zones of persistent volumes (pod `{pod}`)"));
     }
     if let Some(pod) = uses(|pod| pod.template.traits.has_resource_claims) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use super::amounts::PODS;
 use super::claim::{Claim, Refusal};
 use super::input::PackInput;
 use super::scheduler::{NotNew, Scheduler, Unplaced};
@@ -27,12 +28,15 @@ pub struct PackedNode {
     pub zones: Vec<String>,
     /// How it would be bought.
     pub capacity_type: String,
-    /// What the cheapest type left costs.
-    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars")]
-    pub price: Price,
+    /// What the cheapest type left costs; nothing when none of them has a price.
+    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars_or_null")]
+    pub price: Option<Price>,
     /// What it may cost if spot capacity is taken elsewhere: the fifteenth cheapest type.
-    #[serde(rename = "usd_per_hour_at_most", serialize_with = "crate::money::as_dollars")]
-    pub price_at_most: Price,
+    #[serde(rename = "usd_per_hour_at_most", serialize_with = "crate::money::as_dollars_or_null")]
+    pub price_at_most: Option<Price>,
+    /// Why it has no price, when it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Its pods, by name, sorted.
     pub pods: Vec<String>,
     /// How many types are left.
@@ -76,9 +80,9 @@ pub struct PackOutcome {
     pub existing: Vec<FilledNode>,
     /// Pods without a place, by name.
     pub unschedulable: Vec<Unschedulable>,
-    /// The sum of the prices, unrounded.
-    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars")]
-    pub price: Price,
+    /// The sum of the prices, unrounded; nothing when a node has none.
+    #[serde(rename = "usd_per_hour", serialize_with = "crate::money::as_dollars_or_null")]
+    pub price: Option<Price>,
     /// What was asked for and is not simulated.
     pub not_simulated: Vec<String>,
     /// How much of what the pools allow had a price.
@@ -115,8 +119,9 @@ pub(crate) fn outcome(
         }
     }
     unschedulable.sort();
-    let total =
-        nodes.iter().map(|node| node.price.ten_billionths()).fold(0_i64, i64::saturating_add);
+    let total = nodes.iter().try_fold(0_i64, |sum, node| {
+        node.price.map(|price| sum.saturating_add(price.ten_billionths()))
+    });
     let existing =
         scheduler.nodes.iter().filter(|node| !node.pods.is_empty()).map(|node| FilledNode {
             name: node.name.clone(),
@@ -127,7 +132,7 @@ pub(crate) fn outcome(
         existing: existing.collect(),
         nodes,
         unschedulable,
-        price: Price::new(total, Unit::Hour),
+        price: total.map(|total| Price::new(total, Unit::Hour)),
         not_simulated,
         prices: priced(input, &scheduler),
     }
@@ -173,6 +178,10 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
     };
     let row = &batch.types.rows[index];
     let offerings: Vec<_> = row.compatible_offerings(set, &batch.labels).collect();
+    let without_price = (!row.is_priced).then(|| match priced.len() {
+        1 => format!("`{name}` has no price"),
+        count => format!("none of its {count} types has a price; the lowest name is shown"),
+    });
     let zones: BTreeSet<&str> =
         offerings.iter().map(|one| batch.labels.value_name(one.zone)).collect();
     let capacity_type = offerings
@@ -186,8 +195,9 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
         instance_type: name.to_owned(),
         zones: zones.into_iter().map(str::to_owned).collect(),
         capacity_type: capacity_type.to_owned(),
-        price: Price::new(price, Unit::Hour),
-        price_at_most: Price::new(at_most, Unit::Hour),
+        price: row.is_priced.then(|| Price::new(price, Unit::Hour)),
+        price_at_most: row.is_priced.then(|| Price::new(at_most, Unit::Hour)),
+        reason: without_price,
         pods: names(input, &claim.pods),
         candidates: priced.len(),
         positions: claim.pods.clone(),
@@ -273,12 +283,13 @@ fn describe(scheduler: &Scheduler, shape: usize, why: NotNew) -> String {
                 .requests
                 .iter()
                 .enumerate()
-                .filter(|(_, amount)| **amount > 0)
+                // That it is one pod goes without saying.
+                .filter(|(column, amount)| **amount > 0 && *column != PODS)
                 .map(|(column, amount)| amount_text(batch.columns.name(column), *amount))
                 .collect();
+            let asked = if asked.is_empty() { "it".to_owned() } else { asked.join(", ") };
             format!(
-                "no instance type that meets the requirements has enough for {} and the daemonsets",
-                asked.join(", ")
+                "no instance type that meets the requirements has enough for {asked} and the daemonsets"
             )
         }
         NotNew::Refused(Refusal::MinValues(key)) => {

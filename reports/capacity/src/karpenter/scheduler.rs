@@ -16,7 +16,7 @@ use super::go_sort;
 use super::input::{MinValues, PackInput};
 use super::limits::Remaining;
 use super::requirement::Requirement;
-use super::requirement_sets::{RequirementSet, Undefined};
+use super::requirement_sets::{RequirementSet, SetId, Undefined};
 use super::shape::{ShapeId, Shapes};
 use super::standing::{self, NodeState};
 use super::topology::{Place, Resident, Topology};
@@ -35,7 +35,13 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     pub(crate) batch: Batch,
+    /// Pools in the order in which they are tried; behind them, once more, those that have types
+    /// without a price.
     pub(crate) templates: Vec<Template>,
+    /// How many of them have prices.
+    priced_templates: usize,
+    /// How many of them may be opened: those without prices only for what fits nowhere else.
+    open_templates: usize,
     /// Pools none of whose types remain, with the reason.
     pub(crate) closed_pools: Vec<(String, String)>,
     remaining: Vec<Remaining>,
@@ -64,6 +70,8 @@ impl Scheduler {
         let strict_min_values = input.min_values == MinValues::Strict;
         let mut scheduler = Self {
             templates: Vec::new(),
+            priced_templates: 0,
+            open_templates: 0,
             closed_pools: Vec::new(),
             remaining: Vec::new(),
             topology,
@@ -87,10 +95,18 @@ impl Scheduler {
             input.daemonsets.iter().map(|pod| Daemon::new(pod, batch)).collect();
         let mut all_remaining: Vec<(String, Remaining)> =
             pools.iter().map(|pool| (pool.name.clone(), Remaining::new(pool, batch))).collect();
+        let mut unpriced: Vec<(NodePool, SetId, TypeSet)> = Vec::new();
         for pool in pools {
             let set = template_set(&pool, batch);
             let set = batch.sets.intern(set);
-            let types = batch.types.satisfying(set, &batch.sets, &batch.labels).clone();
+            let satisfying = batch.types.satisfying(set, &batch.sets, &batch.labels).clone();
+            let mut types = satisfying.clone();
+            batch.types.keep_priced(&mut types, true);
+            let mut without_price = satisfying;
+            batch.types.keep_priced(&mut without_price, false);
+            if !without_price.is_empty() {
+                unpriced.push((pool.clone(), set, without_price.clone()));
+            }
             let lacking = if self.strict_min_values {
                 batch.types.first_lacking_values(&types, batch.sets.get(set))
             } else {
@@ -102,14 +118,28 @@ impl Scheduler {
             } else if types.is_empty() {
                 self.closed_pools.push((
                     pool.name,
-                    "no instance type meets its requirements with an offering".to_owned(),
+                    match without_price.iter().count() {
+                        0 => "no instance type meets its requirements with an offering".to_owned(),
+                        count => {
+                            format!(
+                                "{count} instance types meet its requirements, but have no price"
+                            )
+                        }
+                    },
                 ));
             } else {
                 let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
                 self.templates.push(Template { pool, set, types, daemons: groups });
             }
         }
+        self.priced_templates = self.templates.len();
+        self.open_templates = self.templates.len();
         self.stand_nodes(input, &daemons, &mut all_remaining);
+        let batch = &mut self.batch;
+        for (pool, set, types) in unpriced {
+            let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
+            self.templates.push(Template { pool, set, types, daemons: groups });
+        }
         let of_pool = |name: &String| {
             all_remaining
                 .iter()
@@ -174,9 +204,29 @@ impl Scheduler {
             .iter()
             .map(|pod| self.shapes.of(pod, &mut self.topology, &mut self.batch))
             .collect();
-        let mut queue: VecDeque<usize> = self.in_order(pods, &shapes).into();
-        let mut last_length = vec![0_usize; pods.len()];
         let mut failed: Vec<Option<ShapeId>> = vec![None; pods.len()];
+        let order = self.in_order(pods, &shapes);
+        self.place_all(order.clone().into(), &shapes, &mut failed);
+        if self.open_templates < self.templates.len() {
+            self.open_templates = self.templates.len();
+            let left = order.into_iter().filter(|pod| failed[*pod].is_some()).collect();
+            self.place_all(left, &shapes, &mut failed);
+        }
+        failed
+            .into_iter()
+            .enumerate()
+            .filter_map(|(pod, shape)| shape.map(|shape| (pod, shape)))
+            .collect()
+    }
+
+    /// Goes round the queue as long as any pod finds a place.
+    fn place_all(
+        &mut self,
+        mut queue: VecDeque<usize>,
+        shapes: &[ShapeId],
+        failed: &mut [Option<ShapeId>],
+    ) {
+        let mut last_length = vec![0_usize; failed.len()];
         while let Some(pod) = queue.front().copied() {
             // It came round to the same place without any other pod finding one.
             if last_length[pod] == queue.len() {
@@ -189,11 +239,6 @@ impl Scheduler {
                 last_length[pod] = queue.len();
             }
         }
-        failed
-            .into_iter()
-            .enumerate()
-            .filter_map(|(pod, shape)| shape.map(|shape| (pod, shape)))
-            .collect()
     }
 
     fn in_order(&self, pods: &[Pod], shapes: &[ShapeId]) -> Vec<usize> {
@@ -268,18 +313,28 @@ impl Scheduler {
     }
 
     fn place_on_new_claim(&mut self, pod: usize, id: ShapeId) -> bool {
-        for template in 0..self.templates.len() {
+        for template in 0..self.open_templates {
             if let Ok((claim, fit)) = self.try_new(template, id) {
                 let number = self.claims.len();
                 self.claims.push(claim);
                 self.order.push(Open { pods: 1, claim: u32::try_from(number).unwrap_or(u32::MAX) });
                 self.topology.hosts += 1;
                 self.take(number, pod, id, fit);
-                self.remaining[template].charge_claim(&self.claims[number].types, &self.batch);
+                self.charge(template, number);
                 return true;
             }
         }
         false
+    }
+
+    /// Charges a new claim to its pool, which may stand among the templates twice.
+    fn charge(&mut self, template: usize, claim: usize) {
+        let types = &self.claims[claim].types;
+        for other in 0..self.templates.len() {
+            if self.templates[other].pool.name == self.templates[template].pool.name {
+                self.remaining[other].charge_claim(types, &self.batch);
+            }
+        }
     }
 
     fn try_new(&mut self, template: usize, id: ShapeId) -> Result<(Claim, Fit), NotNew> {
@@ -319,7 +374,7 @@ impl Scheduler {
         let class = self.shapes.all[id].class;
         self.topology.refresh_class(class);
         let mut reasons = Vec::new();
-        for template in 0..self.templates.len() {
+        for template in 0..self.priced_templates {
             if let Err(why) = self.try_new(template, id) {
                 reasons.push((self.templates[template].pool.name.clone(), why));
             }

@@ -3,12 +3,16 @@
 //! Which types hold a request is an intersection of precomputed sets: per resource, the types are
 //! ranked by what they offer, and for each rank there is the set of types with at least that much.
 //! Which types can satisfy a set of requirements with an offering of theirs is computed once per set.
+//!
+//! A type that is offered without a price has a second row behind all others: nothing is compared
+//! with it, but what fits nowhere else can still be said to fit there.
 
 use super::amounts::{Amounts, Columns};
 use super::input::{InstanceOption, OfferingOption};
 use super::requirement::{Key, Labels, Requirement, Value};
 use super::requirement_sets::{RequirementSet, RequirementSets, SetId};
 use super::type_set::TypeSet;
+use crate::money::Price;
 
 /// A type in a zone, bought one way.
 #[derive(Debug, Clone)]
@@ -27,8 +31,9 @@ pub(crate) struct TypeRow {
     pub(crate) requirements: RequirementSet,
     pub(crate) capacity: Amounts,
     pub(crate) allocatable: Amounts,
-    /// Those with a price, and available.
+    /// Those with a price; of a row without prices, those without one.
     pub(crate) offerings: Vec<Offering>,
+    pub(crate) is_priced: bool,
 }
 
 /// Types ranked by one resource.
@@ -55,10 +60,16 @@ impl TypeTable {
     pub(crate) fn new(options: &[InstanceOption], columns: &Columns, labels: &mut Labels) -> Self {
         let zone = labels.key("topology.kubernetes.io/zone");
         let capacity_type = labels.key("karpenter.sh/capacity-type");
-        let rows: Vec<TypeRow> = options
+        let mut rows: Vec<TypeRow> = options
             .iter()
-            .map(|option| row(option, columns, labels, zone, capacity_type))
+            .map(|option| row(option, columns, labels, (zone, capacity_type), true))
             .collect();
+        let lacking = options
+            .iter()
+            .filter(|option| option.offerings.iter().any(|offering| offering.price.is_none()));
+        rows.extend(
+            lacking.map(|option| row(option, columns, labels, (zone, capacity_type), false)),
+        );
         let count = rows.len();
         let mut usable = TypeSet::all(count);
         for (index, row) in rows.iter().enumerate() {
@@ -68,6 +79,15 @@ impl TypeTable {
         }
         let rankings = (0..columns.len()).map(|column| rank(&rows, column)).collect();
         Self { rows, rankings, usable, none: TypeSet::none(count), can_satisfy: Vec::new() }
+    }
+
+    /// Keeps the rows with prices, or those without.
+    pub(crate) fn keep_priced(&self, types: &mut TypeSet, is_priced: bool) {
+        for (index, row) in self.rows.iter().enumerate() {
+            if row.is_priced != is_priced {
+                types.remove(index);
+            }
+        }
     }
 
     /// The empty set over these types.
@@ -178,8 +198,8 @@ fn row(
     option: &InstanceOption,
     columns: &Columns,
     labels: &mut Labels,
-    zone: Key,
-    capacity_type: Key,
+    (zone, capacity_type): (Key, Key),
+    is_priced: bool,
 ) -> TypeRow {
     let mut requirements = RequirementSet::default();
     for (key, values) in &option.labels {
@@ -190,7 +210,8 @@ fn row(
     let offerings: Vec<Offering> = option
         .offerings
         .iter()
-        .filter_map(|one| offering(one, labels, zone, capacity_type))
+        .filter(|one| one.price.is_some() == is_priced)
+        .map(|one| offering(one, labels, zone, capacity_type))
         .collect();
     // The labels name every zone and capacity type it is offered in, priced or not.
     let zones = option.offerings.iter().map(|one| labels.value(&one.zone)).collect();
@@ -204,6 +225,7 @@ fn row(
         capacity: columns.row(&option.capacity, i64::from(option.pods)),
         allocatable: columns.row(&option.allocatable, i64::from(option.pods)),
         offerings,
+        is_priced,
     }
 }
 
@@ -212,14 +234,15 @@ fn offering(
     labels: &mut Labels,
     zone: Key,
     capacity_type: Key,
-) -> Option<Offering> {
-    let price = option.price?.ten_billionths();
+) -> Offering {
+    // Rows without prices are never compared by price.
+    let price = option.price.map_or(0, Price::ten_billionths);
     let (zone_value, capacity_value) =
         (labels.value(&option.zone), labels.value(option.capacity_type.label()));
     let mut requirements = RequirementSet::default();
     requirements.add(zone, Requirement::one_of(vec![zone_value]), labels);
     requirements.add(capacity_type, Requirement::one_of(vec![capacity_value]), labels);
-    Some(Offering { zone: zone_value, capacity_type: capacity_value, price, requirements })
+    Offering { zone: zone_value, capacity_type: capacity_value, price, requirements }
 }
 
 fn rank(rows: &[TypeRow], column: usize) -> Ranking {

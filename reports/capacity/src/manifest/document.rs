@@ -51,10 +51,12 @@ pub fn documents(source_name: &str, text: &str) -> Result<Vec<Value>, Problem> {
 pub(crate) fn objects(source_name: &str, text: &str) -> Result<Vec<Object>, Problem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let roots: Vec<Value> = if text.trim_start().starts_with(['{', '[']) {
-        serde_json::Deserializer::from_str(text)
-            .into_iter()
-            .collect::<Result<_, _>>()
-            .map_err(|error| Problem::of_file(source_name, format!("not JSON: {error}")))?
+        serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>().map_err(
+            |error| {
+                let what = if error.is_eof() { "it is cut off in the middle" } else { "not JSON" };
+                Problem::of_file(source_name, format!("{what}: {error}"))
+            },
+        )?
     } else {
         yaml(text).map_err(|error| Problem::of_file(source_name, format!("not YAML: {error}")))?
     };

@@ -7,17 +7,26 @@
 //! with the object it is about.
 
 mod document;
+mod existing;
+mod node_class;
 mod node_pool;
 mod pod_spec;
+mod source;
+mod storage;
 mod table;
 mod workload;
 
 pub use document::documents;
+pub use existing::{Existing, INVENTORY_VERSION, read_existing};
+pub use node_class::read_node_classes;
 pub(crate) use node_pool::order;
 pub use node_pool::{
     Budget, BudgetReason, BudgetSize, ConsolidationPolicy, Disruption, NodePool, read_node_pools,
 };
 pub use pod_spec::read_pod;
+pub use source::{read_daemonsets, read_pods};
+pub use storage::{Backing, Storage};
+pub(crate) use table::line_of;
 pub use table::read_table;
 pub use workload::{Manifests, Workload, WorkloadKind, read};
 

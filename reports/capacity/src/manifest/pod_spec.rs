@@ -105,10 +105,35 @@ struct RawPort {
 struct RawVolume {
     name: String,
     persistent_volume_claim: Option<RawClaim>,
-    ephemeral: Option<serde_json::Value>,
+    ephemeral: Option<RawEphemeral>,
     host_path: Option<serde_json::Value>,
     aws_elastic_block_store: Option<serde_json::Value>,
     csi: Option<RawCsi>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct RawEphemeral {
+    volume_claim_template: RawClaimTemplate,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawClaimTemplate {
+    metadata: RawNamed,
+    spec: RawClaimSpec,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RawNamed {
+    name: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct RawClaimSpec {
+    storage_class_name: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -256,6 +281,22 @@ pub(super) fn template(object: &Object, at: &str) -> Result<PodTemplate, String>
     })
 }
 
+/// The claims that a `StatefulSet` makes for each of its pods.
+pub(super) fn add_claim_templates(
+    object: &Object,
+    template: &mut PodTemplate,
+) -> Result<(), String> {
+    let claims: Vec<RawClaimTemplate> = object.read("/spec/volumeClaimTemplates")?;
+    for claim in claims {
+        let name = claim.metadata.name;
+        if !template.traits.volume_claims.contains(&name) {
+            template.traits.volume_claims.push(name.clone());
+        }
+        template.traits.claim_templates.insert(name, claim.spec.storage_class_name);
+    }
+    Ok(())
+}
+
 /// What the API server refuses: values that do not go with the operator.
 pub(super) fn check_requirement(requirement: &NodeRequirement) -> Result<(), String> {
     let NodeRequirement { key, operator, values, .. } = requirement;
@@ -371,6 +412,14 @@ fn traits(spec: &RawSpec) -> PodTraits {
             || spec.node_selector.get("kubernetes.io/os").is_some_and(|os| os == "windows"),
         has_resource_claims: !spec.resource_claims.is_empty(),
         volume_claims: claims.collect(),
+        claim_templates: spec
+            .volumes
+            .iter()
+            .filter_map(|volume| {
+                let class = &volume.ephemeral.as_ref()?.volume_claim_template.spec;
+                Some((volume.name.clone(), class.storage_class_name.clone()))
+            })
+            .collect(),
         mounts_ebs: spec.volumes.iter().any(is_ebs),
     }
 }

@@ -15,6 +15,7 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
+        .flexible(true)
         .from_reader(text.as_bytes());
     let headers = reader
         .headers()
@@ -24,17 +25,30 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (index, row) in reader.records().enumerate() {
-        let read = row.map_err(|error| error.to_string()).and_then(|row| workload(&columns, &row));
+        let line = row.as_ref().map_or(index + 2, |row| line_of(text, row));
+        let read = row.map_err(|error| error.to_string()).and_then(|row| {
+            if row.len() == headers.len() {
+                workload(&columns, &row)
+            } else {
+                Err(format!("it has {} cells, the header has {}", row.len(), headers.len()))
+            }
+        });
         match read {
             Ok(workload) => manifests.workloads.push(workload),
-            Err(message) => problems.push(Problem::of_object(
-                source_name,
-                &format!("row {}", index + 2),
-                message,
-            )),
+            Err(message) => {
+                problems.push(Problem::of_object(source_name, &format!("row {line}"), message));
+            }
         }
     }
     if problems.is_empty() { Ok(manifests) } else { Err(problems) }
+}
+
+/// The line of a row in its file: comments and empty lines count, so that an editor finds it.
+pub(crate) fn line_of(text: &str, row: &csv::StringRecord) -> usize {
+    let start = row.position().and_then(|position| usize::try_from(position.byte()).ok());
+    let (before, after) = text.split_at_checked(start.unwrap_or(0)).unwrap_or((text, ""));
+    let is_passed_over = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+    before.matches('\n').count() + after.lines().take_while(is_passed_over).count() + 1
 }
 
 fn columns(
@@ -44,7 +58,14 @@ fn columns(
     let mut columns = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, header) in headers.iter().enumerate() {
-        if columns.insert(header.to_owned(), index).is_some() {
+        if !REQUIRED.contains(&header) && header != "hours" {
+            problems.push(Problem::of_file(
+                source_name,
+                format!(
+                    "column `{header}` is not known (known: name, cpu, memory, replicas, hours)"
+                ),
+            ));
+        } else if columns.insert(header.to_owned(), index).is_some() {
             problems
                 .push(Problem::of_file(source_name, format!("column `{header}` is there twice")));
         }

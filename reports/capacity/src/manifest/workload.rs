@@ -1,11 +1,13 @@
 //! Objects that stand for pods.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::document::{Object, objects};
+use super::storage::Storage;
 use super::{Problem, pod_spec};
 use crate::pod::{Pod, PodTemplate};
 
@@ -82,6 +84,10 @@ pub struct Manifests {
     pub workloads: Vec<Workload>,
     /// Objects that do not, as ``Kind `name` ``.
     pub passed_over: Vec<String>,
+    /// Labels of the namespaces in it.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// What it says about volumes.
+    pub storage: Storage,
 }
 
 impl Manifests {
@@ -94,9 +100,39 @@ impl Manifests {
 /// Reads all workloads of a text; every problem of it is reported.
 pub fn read(source_name: &str, text: &str) -> Result<Manifests, Vec<Problem>> {
     let objects = objects(source_name, text).map_err(|problem| vec![problem])?;
-    let mut manifests = Manifests::default();
+    of_objects(source_name, &objects)
+}
+
+pub(super) fn of_objects(source_name: &str, objects: &[Object]) -> Result<Manifests, Vec<Problem>> {
+    let mut manifests = Manifests {
+        namespaces: namespaces(objects),
+        storage: Storage::of(objects),
+        ..Manifests::default()
+    };
     let mut problems = Vec::new();
-    for object in &objects {
+    let present: BTreeSet<Identity<'_>> = objects.iter().filter_map(identity).collect();
+    let mut daemonsets: BTreeSet<Identity<'_>> = BTreeSet::new();
+    for object in objects {
+        if let Some(owner) = controller(object)
+            && (present.contains(&owner) || owner.0 == "Node" || has_ended(object))
+        {
+            manifests.passed_over.push(object.label());
+            continue;
+        }
+        // Each node has a pod of a daemonset; one of them stands for it.
+        if let Some(owner) = controller(object).filter(|owner| owner.0 == "DaemonSet") {
+            if daemonsets.insert(owner) {
+                match standing_daemonset(object, owner) {
+                    Ok(workload) => manifests.workloads.push(workload),
+                    Err(why) => {
+                        problems.push(Problem::of_object(source_name, &object.label(), why));
+                    }
+                }
+            } else {
+                manifests.passed_over.push(object.label());
+            }
+            continue;
+        }
         match workload(object) {
             Ok(Some(workload)) => manifests.workloads.push(workload),
             Ok(None) => manifests.passed_over.push(object.label()),
@@ -110,11 +146,9 @@ pub fn read(source_name: &str, text: &str) -> Result<Manifests, Vec<Problem>> {
 
 fn workload(object: &Object) -> Result<Option<Workload>, String> {
     let (kind, at) = match object.kind() {
+        "Pod" if has_ended(object) => return Ok(None),
         "Pod" => return standing_pod(object).map(Some),
         "Deployment" => (WorkloadKind::Deployment, "/spec/template"),
-        "ReplicaSet" | "ReplicationController" | "Job" if has_controller(object) => {
-            return Ok(None);
-        }
         "ReplicaSet" | "ReplicationController" => (WorkloadKind::ReplicaSet, "/spec/template"),
         "StatefulSet" => (WorkloadKind::StatefulSet, "/spec/template"),
         "DaemonSet" => (WorkloadKind::DaemonSet, "/spec/template"),
@@ -129,6 +163,10 @@ fn workload(object: &Object) -> Result<Option<Workload>, String> {
         WorkloadKind::CronJob => job_pods(object, "/spec/jobTemplate/spec")?,
         _ => count(object, "/spec/replicas")?.unwrap_or(1),
     };
+    let mut template = pod_spec::template(object, at)?;
+    if kind == WorkloadKind::StatefulSet {
+        pod_spec::add_claim_templates(object, &mut template)?;
+    }
     Ok(Some(Workload {
         kind,
         namespace: namespace(object),
@@ -137,7 +175,7 @@ fn workload(object: &Object) -> Result<Option<Workload>, String> {
         hours: None,
         schedule: object.text("/spec/schedule").map(str::to_owned),
         pod: None,
-        template: Arc::new(pod_spec::template(object, at)?),
+        template: Arc::new(template),
     }))
 }
 
@@ -148,11 +186,56 @@ fn job_pods(object: &Object, at: &str) -> Result<u32, String> {
     Ok(completions.map_or(parallelism, |completions| parallelism.min(completions)))
 }
 
-/// A `ReplicaSet` of a Deployment, a Job of a `CronJob`: its owner already stands for the pods.
-fn has_controller(object: &Object) -> bool {
-    let owners = object.fields.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners.is_some_and(|owners| {
-        owners.iter().any(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))
+/// Kind, namespace and name.
+type Identity<'a> = (&'a str, &'a str, &'a str);
+
+fn identity(object: &Object) -> Option<Identity<'_>> {
+    let namespace = object.text("/metadata/namespace").unwrap_or("default");
+    Some((object.kind(), namespace, object.text("/metadata/name")?))
+}
+
+/// Who made the object. Where that is in the same file too (a `ReplicaSet` of a Deployment, a pod of
+/// a `ReplicaSet`, as in what `kubectl get all` prints), the owner already stands for the pods.
+pub(super) fn controller(object: &Object) -> Option<Identity<'_>> {
+    let owners = object.fields.pointer("/metadata/ownerReferences").and_then(Value::as_array)?;
+    let owner = owners
+        .iter()
+        .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+    let field = |name: &str| owner.get(name).and_then(Value::as_str);
+    let namespace = object.text("/metadata/namespace").unwrap_or("default");
+    Some((field("kind")?, namespace, field("name")?))
+}
+
+/// A pod that ran to its end asks for nothing any more.
+pub(super) fn has_ended(object: &Object) -> bool {
+    matches!(object.text("/status/phase"), Some("Succeeded" | "Failed"))
+}
+
+fn namespaces(objects: &[Object]) -> BTreeMap<String, BTreeMap<String, String>> {
+    objects
+        .iter()
+        .filter(|object| object.kind() == "Namespace")
+        .filter_map(|object| {
+            let labels = object.read("/metadata/labels").unwrap_or_default();
+            Some((object.text("/metadata/name")?.to_owned(), labels))
+        })
+        .collect()
+}
+
+/// A pod that a daemonset made stands for the daemonset.
+fn standing_daemonset(object: &Object, owner: Identity<'_>) -> Result<Workload, String> {
+    let mut template = pod_spec::template(object, "")?;
+    // Its controller pins each pod to its node; the daemonset itself is not.
+    template.node_affinity.clear();
+    Ok(Workload {
+        kind: WorkloadKind::DaemonSet,
+        namespace: owner.1.into(),
+        name: owner.2.to_owned(),
+        replicas: 1,
+        hours: None,
+        schedule: None,
+        pod: None,
+        template: Arc::new(template),
     })
 }
 

@@ -1,0 +1,96 @@
+//! Writing what came from elsewhere without letting it do anything.
+//!
+//! A name or label may carry control characters that drive a terminal, or begin like a formula that
+//! a spreadsheet would run. Control characters become U+FFFD in tables and CSV and `\u` escapes in
+//! JSON; a CSV cell that begins with `=`, `+`, `-` or `@` gets an apostrophe before it.
+
+use serde::Serialize;
+
+use crate::money::Price;
+
+/// Text without control characters.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+}
+
+/// A cell that no spreadsheet takes for a formula.
+pub fn cell(text: &str) -> String {
+    let text = harmless(text);
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+}
+
+/// A table as CSV; every cell is made harmless.
+pub fn csv<Row: AsRef<[String]>>(header: &[&str], rows: impl IntoIterator<Item = Row>) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    // Writing to memory cannot fail, and each row has as many cells as the header.
+    let _ = writer.write_record(header);
+    for row in rows {
+        let _ = writer.write_record(row.as_ref().iter().map(|text| cell(text)));
+    }
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+/// JSON with line ends, without any control character inside.
+pub fn json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(text
+        .chars()
+        .map(|one| match one {
+            '\n' => one.to_string(),
+            one if one.is_control() => format!("\\u{:04x}", u32::from(one)),
+            one => one.to_string(),
+        })
+        .collect())
+}
+
+/// A price with all its digits, at least six behind the point.
+pub fn dollars(price: Price) -> String {
+    let text = price.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    format!("{whole}.{fraction:0<6}")
+}
+
+/// The same where there may be none: empty.
+pub fn dollars_or_nothing(price: Option<Price>) -> String {
+    price.map(dollars).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Unit;
+
+    #[test]
+    fn cells_are_defused_and_quoted() {
+        let row = |cells: &[&str]| cells.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let text = csv(
+            &["a", "b"],
+            [
+                row(&["=1+1", "+cmd|' /C calc'!A0"]),
+                row(&["-2", "@sum(a)"]),
+                row(&["x,\"y\"", "a\nb\u{1b}[31m\u{9b}2J"]),
+            ],
+        );
+        assert_eq!(
+            text,
+            "a,b\n'=1+1,'+cmd|' /C calc'!A0\n'-2,'@sum(a)\n\"x,\"\"y\"\"\",a\u{fffd}b\u{fffd}[31m\u{fffd}2J\n"
+        );
+    }
+
+    #[test]
+    fn json_has_no_control_characters_and_reads_back() {
+        let written = json(&["a\u{1b}[31m\u{9b}\u{7f}\n"]).expect("JSON");
+        assert_eq!(written, "[\n  \"a\\u001b[31m\\u009b\\u007f\\n\"\n]");
+        let back: Vec<String> = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(back, ["a\u{1b}[31m\u{9b}\u{7f}\n"]);
+    }
+
+    #[test]
+    fn dollars_have_six_places_or_more() {
+        let price = |text: &str| Price::parse(text, Unit::Hour).expect("a price");
+        assert_eq!(dollars(price("0.118")), "0.118000");
+        assert_eq!(dollars(price("12")), "12.000000");
+        assert_eq!(dollars(price("0.0141950001")), "0.0141950001");
+        assert_eq!(dollars_or_nothing(None), "");
+    }
+}

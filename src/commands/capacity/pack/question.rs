@@ -1,0 +1,195 @@
+//! What is asked, put together from flags and files.
+
+use std::collections::BTreeSet;
+
+use runbook_capacity::answer::PriceAge;
+use runbook_capacity::answer::pack::PackAnswer;
+use runbook_capacity::karpenter::{InstanceOption, PackInput, offered_types, read_instance_types};
+use runbook_capacity::manifest::{
+    Existing, Manifests, NodePool, WorkloadKind, read_daemonsets, read_existing, read_node_pools,
+};
+use runbook_capacity::pod::Pod;
+use runbook_capacity::prices::PriceBook;
+use runbook_capacity::region::{Region, zones};
+
+use super::PackArguments;
+use crate::commands::capacity::fargate::{pods, some};
+use crate::commands::capacity::{Problems, files, region};
+use crate::environment::Environment;
+
+/// The region of this program's examples, when nothing says which.
+const DEFAULT_REGION: &str = "ap-northeast-2";
+
+/// A question, where it is about, and what is to be said about it.
+pub(super) struct Question {
+    input: PackInput,
+    /// A region, or the file of the instance types.
+    pub(super) place: String,
+    notes: Vec<String>,
+}
+
+impl Question {
+    /// Its answer.
+    pub(super) fn answer(&self, age: PriceAge, is_strict: bool) -> PackAnswer {
+        PackAnswer::new(&self.input, age, is_strict, self.notes.clone())
+    }
+}
+
+/// Reads everything; all that is wrong is said at once.
+pub(super) fn question(
+    arguments: &PackArguments,
+    environment: &Environment,
+) -> Result<Question, Problems> {
+    let mut problems = Vec::new();
+    let mut keep = |found: Problems| problems.extend(found);
+    let read = pods(&arguments.pods, environment).map_err(&mut keep).ok();
+    let node_pools = node_pools(&arguments.node_pools, environment).map_err(&mut keep).ok();
+    let daemonsets = daemonsets(&arguments.daemonsets, environment).map_err(&mut keep).ok();
+    let types = instance_types(arguments, environment).map_err(&mut keep).ok();
+    let existing = existing(arguments.existing.as_deref(), environment).map_err(&mut keep).ok();
+    let (
+        Some((manifests, mut notes)),
+        Some(node_pools),
+        Some(daemonsets),
+        Some((instance_types, place, about_types)),
+        Some(existing),
+    ) = (read, node_pools, daemonsets, types, existing)
+    else {
+        return Err(problems);
+    };
+    notes.extend(about_types);
+    if !existing.pending.is_empty() {
+        notes.push(format!(
+            "of the inventory, pods that run nowhere are not placed: {}",
+            some(&existing.pending)
+        ));
+    }
+    let placed = standing(&existing);
+    let (there, pods): (Vec<Pod>, Vec<Pod>) =
+        manifests.other_pods().into_iter().partition(|pod| placed.contains(&pod.to_string()));
+    if !there.is_empty() {
+        let names: Vec<String> = there.iter().map(ToString::to_string).collect();
+        notes.push(format!("they run already, on nodes of the inventory: {}", some(&names)));
+    }
+    let repeated = repeated(&pods);
+    if !repeated.is_empty() {
+        notes.push(format!("several pods have one name: {}", some(&repeated)));
+    }
+    let mut namespaces = existing.namespaces.clone();
+    namespaces.extend(daemonsets.namespaces.clone());
+    namespaces.extend(manifests.namespaces.clone());
+    let input = PackInput {
+        daemonsets: all_daemonsets(&daemonsets, &manifests, &existing),
+        pods,
+        node_pools,
+        instance_types,
+        existing: existing.nodes,
+        namespaces,
+        preferences: arguments.preferences.into(),
+        min_values: arguments.min_values.into(),
+    };
+    Ok(Question { input, place, notes })
+}
+
+/// Names of the pods that stand on nodes.
+fn standing(existing: &Existing) -> BTreeSet<String> {
+    existing.nodes.iter().flat_map(|node| &node.pods).map(|one| one.pod.to_string()).collect()
+}
+
+fn repeated(pods: &[Pod]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for pod in pods {
+        let name = pod.to_string();
+        if !seen.insert(name.clone()) {
+            twice.insert(name);
+        }
+    }
+    twice.into_iter().collect()
+}
+
+/// One pod per daemonset, whichever file names it first.
+fn all_daemonsets(given: &Manifests, among_pods: &Manifests, existing: &Existing) -> Vec<Pod> {
+    let mut seen = BTreeSet::new();
+    let of_inventory =
+        existing.daemonsets.iter().flat_map(runbook_capacity::manifest::Workload::pods);
+    given
+        .daemonset_pods()
+        .into_iter()
+        .chain(among_pods.daemonset_pods())
+        .chain(of_inventory)
+        .filter(|pod| seen.insert(pod.to_string()))
+        .collect()
+}
+
+fn node_pools(names: &[String], environment: &Environment) -> Result<Vec<NodePool>, Problems> {
+    let mut pools: Vec<NodePool> = Vec::new();
+    let mut problems = Vec::new();
+    for source in files::read_all(names, environment)? {
+        match read_node_pools(&source.name, &source.text) {
+            Ok(read) => {
+                for pool in read {
+                    if pools.iter().any(|known| known.name == pool.name) {
+                        problems.push(format!(
+                            "{}: NodePool `{}` is given twice",
+                            source.name, pool.name
+                        ));
+                    } else {
+                        pools.push(pool);
+                    }
+                }
+            }
+            Err(found) => problems.extend(files::said(found)),
+        }
+    }
+    if problems.is_empty() { Ok(pools) } else { Err(problems) }
+}
+
+fn daemonsets(names: &[String], environment: &Environment) -> Result<Manifests, Problems> {
+    let mut manifests = Manifests::default();
+    let mut problems = Vec::new();
+    for source in files::read_all(names, environment)? {
+        match read_daemonsets(&source.name, &source.text) {
+            Ok(read) => manifests.merge(read),
+            Err(found) => problems.extend(files::said(found)),
+        }
+    }
+    debug_assert!(manifests.workloads.iter().all(|one| one.kind == WorkloadKind::DaemonSet));
+    if problems.is_empty() { Ok(manifests) } else { Err(problems) }
+}
+
+fn existing(name: Option<&str>, environment: &Environment) -> Result<Existing, Problems> {
+    let Some(name) = name else { return Ok(Existing::default()) };
+    let source = files::read(name, environment).map_err(|why| vec![why])?;
+    read_existing(&source.name, &source.text).map_err(files::said)
+}
+
+/// Types, where they are from, and what is to be said about that.
+type Types = (Vec<InstanceOption>, String, Vec<String>);
+
+fn instance_types(arguments: &PackArguments, environment: &Environment) -> Result<Types, Problems> {
+    if let Some(name) = &arguments.instance_types {
+        if arguments.node.is_given() {
+            return Err(vec![
+                "--instance-types says what nodes offer, so nothing about nodes can be given beside it".to_owned(),
+            ]);
+        }
+        let source = files::read(name, environment).map_err(|why| vec![why])?;
+        let types = read_instance_types(&source.name, &source.text).map_err(files::said)?;
+        return Ok((types, name.clone(), Vec::new()));
+    }
+    let named = region(arguments.region.as_deref(), environment).map_err(|why| vec![why])?;
+    let mut notes = Vec::new();
+    let name = named.unwrap_or_else(|| {
+        notes.push(format!("no region was given, so {DEFAULT_REGION} is taken"));
+        DEFAULT_REGION.to_owned()
+    });
+    let region: Region =
+        name.parse().map_err(|error: runbook_capacity::region::UnknownRegion| {
+            vec![format!("{error}; --instance-types takes a table of yours")]
+        })?;
+    let settings = arguments.node.settings(environment)?;
+    let zones: Vec<String> = zones(region).iter().map(|zone| (*zone).to_owned()).collect();
+    let types = offered_types(region, &zones, &settings, PriceBook::embedded());
+    Ok((types, name, notes))
+}
