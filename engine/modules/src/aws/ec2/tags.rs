@@ -139,9 +139,8 @@ impl Module for ResourceTags {
             )
             .hint("`resource_ids` must name what exists"));
         }
-        let projection = live
-            .into_iter()
-            .map(|(id, tags)| (id, declared(arguments.get("tags"), tags.into_iter())));
+        let projection =
+            live.into_iter().map(|(id, tags)| (id, declared(arguments.get("tags"), tags)));
         Ok(Observed::Present(Observation {
             projection: projection.collect(),
             ownership: Ownership::Setting,

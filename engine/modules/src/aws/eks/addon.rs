@@ -1,7 +1,7 @@
 //! `eks.addon`: software that EKS installs and keeps in a cluster.
 //!
 //! An add-on whose pods find no node is DEGRADED, which passes as soon as they do: it is waited
-//! for, or, with `accept_degraded`, taken as good (the DaemonSets that wait for Karpenter's first
+//! for, or, with `accept_degraded`, taken as good (the `DaemonSet`s that wait for Karpenter's first
 //! node). A creation that failed does not recover.
 
 use std::time::Duration;

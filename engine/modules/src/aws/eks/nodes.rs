@@ -1,5 +1,5 @@
 //! `eks.nodes`: what runs nodes for a cluster besides Fargate: managed node groups, Auto Scaling
-//! groups, Auto Mode, instances. A cluster without the first three is what NodeLess means.
+//! groups, Auto Mode, instances. A cluster without the first three is what `NodeLess` means.
 
 use async_trait::async_trait;
 use runbook_clients::aws::ec2::Filter;
