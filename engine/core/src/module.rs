@@ -270,6 +270,13 @@ pub trait Module: Send + Sync {
         Vec::new()
     }
 
+    /// Whether these arguments do not say yet which object they are about, beyond the identity
+    /// arguments of the schema (a manifest whose name is unknown). The task is deferred then.
+    fn is_unnamed(&self, arguments: &Values) -> bool {
+        let _ = arguments;
+        false
+    }
+
     /// How the task is named in a plan; arguments may be unknown.
     fn describe(&self, arguments: &Values) -> Description;
 

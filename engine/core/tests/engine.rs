@@ -164,6 +164,29 @@ async fn loops_calls_and_locks() {
 }
 
 #[tokio::test]
+async fn an_output_that_is_named_like_its_call_is_not_taken_for_another() {
+    let child = "apiVersion: runbook/v1\nname: child\ntasks:\n  - {id: quick, uses: fake.thing, with: {name: quick}}\n  - {id: slow, uses: fake.thing, with: {name: slow, takes: 5m}}\noutputs:\n  call: ${{ tasks.quick.outputs.name }}\n  slow: ${{ tasks.slow.outputs.id }}\n";
+    let root = "apiVersion: runbook/v1\nname: root\ntasks:\n  - {id: call, uses: ./child.yaml}\n  - {id: reader, uses: fake.thing, with: {name: reader, uses: \"${{ tasks.call.outputs.slow }}\"}}\n";
+    let workshop = Workshop::new(root).file("child.yaml", child);
+    workshop.plan_and_apply().await;
+    assert_eq!(workshop.writes(), ["create quick", "create slow", "create reader"]);
+}
+
+#[tokio::test]
+async fn whether_a_run_changes_anything_is_known_when_a_task_is_repeated_over_nothing() {
+    let text = "apiVersion: runbook/v1\nname: changed\ntasks:\n  - {id: nothing, uses: fake.thing, for_each: [], with: {name: \"${{ each.value }}\"}}\n  - {id: one, uses: fake.thing, with: {name: one}}\n  - {id: told, uses: fake.thing, needs: [nothing, one], when: run.changed, with: {name: told}}\n";
+    let workshop = Workshop::new(text);
+    workshop.plan_and_apply().await;
+    assert_eq!(workshop.writes(), ["create one", "create told"]);
+    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+    let told = plan.tasks.iter().find(|task| task.address == "told").unwrap();
+    assert_eq!(told.kind, Kind::Skipped);
+    let (report, _) = workshop.apply(plan, "r2", Cancel::default()).await;
+    assert_eq!(report.outcome, Outcome::Succeeded, "{:#?}", report.tasks);
+    assert_eq!(workshop.writes(), ["create one", "create told"]);
+}
+
+#[tokio::test]
 async fn changes_are_told_apart() {
     let workshop = Workshop::new(CHAIN);
     workshop.plan_and_apply().await;

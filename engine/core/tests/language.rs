@@ -198,6 +198,16 @@ async fn evaluation_by_read_marking() {
 }
 
 #[tokio::test]
+async fn a_template_renders_values_as_they_are_whatever_its_name() {
+    let text = tasks(
+        "  - id: a\n    uses: fake.thing\n    with: {name: a, uses: \"${{ template('t.json.j2', who='x<y') | parse_json }}\"}\n",
+    );
+    let workshop = Workshop::new(&text).file("t.json.j2", "{\"is {{ who }}\": \"{{ who }}\"}");
+    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+    assert_eq!(plan.tasks[0].arguments["uses"].to_string(), "{\"is x<y\":\"x<y\"}");
+}
+
+#[tokio::test]
 async fn an_undefined_value_is_a_diagnostic_at_its_place() {
     let text = tasks("  - id: a\n    uses: fake.thing\n    with: {name: \"${{ [1][3] }}\"}\n");
     let error = Workshop::new(&text).plan().await.err().unwrap();

@@ -18,7 +18,7 @@ pub enum Covered {
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// `eks`, `kubernetes`, `controller`.
+    /// `eks`, `kubernetes`, `controller`, `helm`.
     pub area: String,
     /// The operation, kind or feature.
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 12] = [
+const CONTROLLERS: [(&str, Covered, &str); 13] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -43,6 +43,11 @@ const CONTROLLERS: [(&str, Covered, &str); 12] = [
         "the cheapest type that fits, with its NodeClaim",
     ),
     ("Karpenter: emptiness consolidation", Covered::Simulated, ""),
+    (
+        "Karpenter: termination",
+        Covered::Simulated,
+        "claims and node classes stay while no Karpenter runs",
+    ),
     (
         "Karpenter: replacement consolidation, drift, interruption",
         Covered::Refused,
@@ -79,5 +84,11 @@ pub fn coverage() -> Vec<Item> {
         covered: *covered,
         note,
     });
-    operations.chain(kinds).chain(controllers).collect()
+    let charts = crate::helm::chart_names().map(|name| Item {
+        area: "helm".to_owned(),
+        name,
+        covered: Covered::Simulated,
+        note: "a stand-in: the objects that matter, rendered without templates",
+    });
+    operations.chain(kinds).chain(controllers).chain(charts).collect()
 }

@@ -14,6 +14,7 @@ mod control;
 mod coverage;
 mod environment;
 mod faults;
+pub mod helm;
 mod kubernetes;
 mod lock;
 mod notice;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -192,6 +194,7 @@ impl Sandbox {
             scenario,
             seed: options.seed,
             addresses: Arc::new(addresses),
+            authority: STANDARD.encode(&authority.pem),
             notices,
             real_now,
         }
@@ -230,6 +233,19 @@ impl Sandbox {
         })?;
         drop(lock);
         Ok(true)
+    }
+
+    /// Who serves the world of a state folder; none when nobody does.
+    pub fn holder(state_dir: &Path) -> Result<Option<Holder>, OpenError> {
+        let folder = state_dir.join(FOLDER);
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        match Lock::take(&folder).map_err(|error| lock_error(&folder, error)) {
+            Ok(_) => Ok(None),
+            Err(OpenError::Held { holder, .. }) => Ok(holder),
+            Err(error) => Err(error),
+        }
     }
 
     /// The request log of a state folder, also while another process holds the world.
@@ -406,6 +422,7 @@ struct Opening<'a> {
     scenario: Option<Scenario>,
     seed: String,
     addresses: Arc<Addresses>,
+    authority: String,
     notices: Notices,
     real_now: Timestamp,
 }
@@ -440,8 +457,8 @@ impl Opening<'_> {
                 return Self { scenario: Some(default), ..self }.world();
             }
         };
-        let (addresses, notices) = (self.addresses, self.notices);
-        let context = Context { account, region, seed, addresses, notices };
+        let Self { addresses, authority, notices, .. } = self;
+        let context = Context { account, region, seed, addresses, authority, notices };
         let reactors: Vec<Box<dyn crate::world::Reactor>> = vec![Box::new(kubernetes::Controllers)];
         let world = World::new(store, context, reactors, due);
         let identity = match (known, self.scenario) {

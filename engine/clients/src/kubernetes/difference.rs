@@ -7,7 +7,9 @@
 //!
 //! The server may store a value in another form than it was declared in: quantities
 //! (`0.5` → `500m`), numbers, `stringData`. Those are no difference. A manifest's `null` and its
-//! empty maps and lists ask for nothing when the field is not there.
+//! empty maps and lists ask for nothing when the field is not there. Nor is a declared `false`, `0`
+//! or `""` a difference that the server has left out of what it stores, as it does where such a
+//! value means the same as none: it is noted as ours although it is not there.
 //!
 //! This needs `get` only. What it cannot see is what defaulting and admission webhooks would add;
 //! those are not declared, so they are no difference either.
@@ -50,11 +52,27 @@ pub struct Difference {
     pub owners: Vec<String>,
 }
 
+/// All declared fields, compared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Compared {
+    /// The fields that would change.
+    pub different: Vec<Difference>,
+    /// The fields that would not, by their place, with what is there.
+    pub equal: BTreeMap<String, Value>,
+}
+
 /// What an apply of `declared` by `manager` would change in `live`.
 pub fn difference(declared: &Value, live: &Value, manager: &str) -> Vec<Difference> {
+    compare(declared, live, manager).different
+}
+
+/// What an apply of `declared` by `manager` would change in `live`, and what it would not.
+pub fn compare(declared: &Value, live: &Value, manager: &str) -> Compared {
     let declared = stored_form(declared);
     let guide = owned_by_anyone(live);
-    let mut comparison = Comparison { live_object: live, manager, found: Vec::new() };
+    let ours = applied_by(live, manager);
+    let found = Compared::default();
+    let mut comparison = Comparison { live_object: live, manager, ours: &ours, found };
     for (name, want) in declared.as_object().into_iter().flatten() {
         let step = Step::Field(name.clone());
         let below = guide.child(&step);
@@ -72,8 +90,14 @@ pub fn difference(declared: &Value, live: &Value, manager: &str) -> Vec<Differen
             _ => comparison.field(&[step], want, live.get(name), below),
         }
     }
-    comparison.removed(&applied_by(live, manager), Some(&declared), Some(live), &mut Vec::new());
+    comparison.removed(&ours, Some(&declared), Some(live), &mut Vec::new());
     comparison.found
+}
+
+/// Whether a declared value of the field at `path` is what is there, which the server may have
+/// written in another form and filled in.
+pub fn is_same(path: &[Step], declared: &Value, live: &Value) -> bool {
+    same_whole(path, declared, live)
 }
 
 /// A manifest as the server stores it: a Secret's `stringData` goes into `data`.
@@ -97,7 +121,9 @@ fn stored_form(declared: &Value) -> Value {
 struct Comparison<'a> {
     live_object: &'a Value,
     manager: &'a str,
-    found: Vec<Difference>,
+    /// What the manager has applied before.
+    ours: &'a FieldSet,
+    found: Compared,
 }
 
 impl Comparison<'_> {
@@ -112,6 +138,7 @@ impl Comparison<'_> {
             (Value::Null, _) => {}
             (Value::Object(fields), None) if fields.is_empty() => {}
             (Value::Array(items), None) if items.is_empty() => {}
+            (want, None) if is_zero(want) && self.ours.at(path).is_some() => {}
             (Value::Object(want), Some(Value::Object(have))) => {
                 for (name, want) in want {
                     let step = Step::Field(name.clone());
@@ -122,7 +149,7 @@ impl Comparison<'_> {
             (Value::Array(want), Some(Value::Array(have))) => {
                 self.list(path, want, have, guide);
             }
-            (want, Some(have)) if same_value(path, want, have) => {}
+            (want, Some(have)) if same_value(path, want, have) => self.equal(path, have),
             (want, have) => self.note(path, have, Some(want)),
         }
     }
@@ -137,14 +164,25 @@ impl Comparison<'_> {
                 self.field(&joined(path, step), item, found, below);
             }
         } else if guide.is_some_and(FieldSet::is_set) {
-            for member in want.iter().filter(|member| !have.contains(member)) {
-                self.note(&joined(path, Step::Member(member.to_string())), None, Some(member));
+            for member in want {
+                let path = joined(path, Step::Member(member.to_string()));
+                if have.contains(member) {
+                    self.equal(&path, member);
+                } else {
+                    self.note(&path, None, Some(member));
+                }
             }
         } else if want.len() != have.len()
             || !want.iter().zip(have).all(|(want, have)| same_whole(path, want, have))
         {
             self.note(path, Some(&Value::Array(have.to_vec())), Some(&Value::Array(want.to_vec())));
+        } else {
+            self.equal(path, &Value::Array(have.to_vec()));
         }
+    }
+
+    fn equal(&mut self, path: &[Step], live: &Value) {
+        self.found.equal.insert(display(path), live.clone());
     }
 
     /// What is in `owned` and in the live object, and not declared any more.
@@ -174,7 +212,7 @@ impl Comparison<'_> {
     }
 
     fn note(&mut self, path: &[Step], before: Option<&Value>, after: Option<&Value>) {
-        self.found.push(Difference {
+        self.found.different.push(Difference {
             path: display(path),
             before: before.cloned(),
             after: after.cloned(),
@@ -232,7 +270,7 @@ fn same_whole(path: &[Step], want: &Value, have: &Value) -> bool {
             let path = joined(path, Step::Field(name.clone()));
             match have.get(name) {
                 Some(have) => same_whole(&path, want, have),
-                None => is_nothing(want),
+                None => is_nothing(want) || is_zero(want),
             }
         }),
         (Value::Array(want), Value::Array(have)) => {
@@ -248,6 +286,16 @@ fn is_nothing(value: &Value) -> bool {
         Value::Null => true,
         Value::Object(fields) => fields.is_empty(),
         Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// What a server leaves out when it means the same as none.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
         _ => false,
     }
 }

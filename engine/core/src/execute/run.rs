@@ -20,7 +20,7 @@ use crate::graph::{Graph, VertexId};
 use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::look::Looker;
 use crate::plan::{Expanded, Plan, SecretKey, estimate, expand_vertex};
-use crate::task::{InstanceKey, Knowledge};
+use crate::task::{InstanceKey, Knowledge, Writes};
 use crate::value::Value;
 
 /// Version of the events' form.
@@ -143,8 +143,12 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     let hold = clock.hold();
     let mut knowledge = input.knowledge;
     knowledge.run_id = Some(input.run.clone());
-    let resumed = input.resumed.unwrap_or_default();
     let graph = input.looker.graph.clone();
+    let wanted = wanted(&graph, &input.plan);
+    for id in left_out(&graph, &wanted) {
+        knowledge.learn_writes(id, Writes::No);
+    }
+    let resumed = input.resumed.unwrap_or_default();
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
@@ -163,7 +167,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         parallelism: input.parallelism.max(1),
         fail_fast: input.fail_fast,
         urgency: urgency(&input.plan),
-        wanted: wanted(&graph, &input.plan),
+        wanted,
     };
     let plan_blob = Blob::new(input.plan.store());
     let began = clock.now();
@@ -200,6 +204,17 @@ fn wanted(graph: &Graph, plan: &Plan) -> BTreeSet<VertexId> {
         .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)))
         .filter(|id| planned.contains(&graph.vertex(*id).path.join("/")))
         .collect()
+}
+
+/// The vertices that have no task in the plan: repeated over nothing, or no part of its targets.
+fn left_out<'a>(
+    graph: &Graph,
+    wanted: &'a BTreeSet<VertexId>,
+) -> impl Iterator<Item = VertexId> + use<'a> {
+    let all = if wanted.is_empty() { 0 } else { graph.vertices.len() };
+    (0..all)
+        .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)))
+        .filter(|id| !wanted.contains(id))
 }
 
 fn strip(address: &str) -> String {
@@ -355,7 +370,11 @@ impl Driver {
                     .knowledge
                     .write()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
-                expand_vertex(&graph, &mut knowledge, id)
+                let expanded = expand_vertex(&graph, &mut knowledge, id);
+                if let Ok(Expanded::Skipped(_)) = expanded {
+                    knowledge.learn_writes(id, Writes::No);
+                }
+                expanded
             };
             let instances = match expanded {
                 Ok(Expanded::Instances(found)) => {

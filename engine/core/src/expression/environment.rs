@@ -7,7 +7,7 @@
 use std::sync::{Arc, LazyLock};
 
 use minijinja::value::{Kwargs, Value as Jinja, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 
 use super::context::{Origin, hand_out, take_back};
 use super::scope::{Root, Skipped, TaskHandle};
@@ -237,6 +237,9 @@ fn template(state: &State<'_, '_>, path: &str, given: Kwargs) -> Result<String, 
     given.assert_all_used()?;
     let values = Jinja::from(named);
     let mut environment = Environment::new();
+    // A value is rendered as it is, whatever the file's name ends in: by default, `.json.j2` would
+    // put quotes around it that the template has already.
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(DEPTH);

@@ -197,10 +197,14 @@ impl Follower<'_> {
     fn call(&mut self, call: ScopeId, path: &Path) -> Vec<Dependency> {
         let graph = self.graph;
         let outputs = &graph.scope(call).outputs;
-        let named = path.segments.iter().find_map(|segment| match segment {
-            Segment::Name(name) if name != "outputs" => outputs.get(name),
+        // What stands before `outputs` is the call's id and maybe a key: an output may bear the same
+        // name.
+        let is_outputs = |segment: &&Segment| **segment == Segment::Name("outputs".to_owned());
+        let mut after = path.segments.iter().skip(1).skip_while(|segment| !is_outputs(segment));
+        let named = match after.nth(1) {
+            Some(Segment::Name(name)) => outputs.get(name),
             _ => None,
-        });
+        };
         let templates: Vec<TemplateId> = match named {
             Some(template) => vec![*template],
             None => outputs.values().copied().collect(),

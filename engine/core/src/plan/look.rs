@@ -153,6 +153,15 @@ impl Looker {
         self.observe(instance, arguments, context).await
     }
 
+    /// What would be asked of an instance, without looking: for a task that follows others which
+    /// still have something to do.
+    pub fn defer(&self, instance: &Instance, view: &View<'_>) -> Result<Look, LookError> {
+        Ok(match self.given(instance, view)? {
+            Given::Ended(look) => look,
+            Given::Observe(arguments, _) => Look::Deferred(arguments.unknown, arguments.values),
+        })
+    }
+
     fn context(&self, instance: &Instance, connection: Option<Connection>) -> Context {
         let vertex = self.graph.vertex(instance.vertex);
         Context {
@@ -186,7 +195,7 @@ impl Looker {
         let blocked = schema.arguments.iter().any(|one| {
             (one.identity || pure) && arguments.values.get(one.name).is_some_and(Value::has_unknown)
         });
-        if blocked {
+        if blocked || vertex.module.is_unnamed(&arguments.values) {
             return Ok(Given::Ended(Look::Deferred(arguments.unknown, arguments.values)));
         }
         match evaluate::settings(graph, instance, view)? {

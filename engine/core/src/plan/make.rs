@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use super::instances::{Expanded, check_one, expand_vertex, related};
 use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
 use crate::change::Action;
 use crate::diagnostic::Diagnostic;
 use crate::fact::{Fact, FactKey};
 use crate::failure::Failure;
-use crate::graph::{Expansion, Graph, Keys, Place, Problem, Read, ScopeId, TaskOutputs, VertexId};
-use crate::module::{Observed, Values};
+use crate::graph::{Graph, Problem, Read, TaskOutputs, VertexId};
+use crate::module::{Context, Module, Observed, Values};
+
 use crate::task::{Instance, InstanceKey, Knowledge, knowledge_writes};
 use crate::value::Value;
 
@@ -65,21 +67,32 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
         facts: BTreeMap::new(),
         error: PlanError { problems: Vec::new(), failures: Vec::new() },
         broken: BTreeSet::new(),
+        unsettled: BTreeMap::new(),
+        listing: BTreeMap::new(),
     };
     let wanted = maker.wanted(&input.targets)?;
     for level in maker.levels(&wanted) {
         let instances = maker.expand(&level);
-        let looks: Vec<(Instance, Result<Look, LookError>)> = futures::stream::iter(instances)
-            .map(|instance| {
-                let looker = &input.looker;
-                let view = maker.knowledge.view(&maker.graph, instance.vertex);
-                async move { (instance.clone(), looker.look(&instance, view).await) }
-            })
-            .buffered(input.parallelism.max(1))
-            .collect()
-            .await;
-        for (instance, look) in looks {
-            maker.settle(&instance, look);
+        let looks: Vec<(Instance, Vec<String>, Result<Look, LookError>)> =
+            futures::stream::iter(instances)
+                .map(|instance| {
+                    let looker = &input.looker;
+                    let view = maker.knowledge.view(&maker.graph, instance.vertex);
+                    let ahead = maker.ahead_of(instance.vertex);
+                    async move {
+                        let look = if ahead.is_empty() {
+                            looker.look(&instance, view).await
+                        } else {
+                            looker.defer(&instance, &view)
+                        };
+                        (instance, ahead, look)
+                    }
+                })
+                .buffered(input.parallelism.max(1))
+                .collect()
+                .await;
+        for (instance, ahead, look) in looks {
+            maker.settle(&instance, ahead, look);
         }
     }
     if !maker.error.problems.is_empty() || !maker.error.failures.is_empty() {
@@ -89,21 +102,34 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let target = Target { connections, ..input.target };
     let made_at = input.looker.clock.now();
     let owner = input.looker.owner.to_string();
-    Ok(maker.finish(target, made_at, owner, input.inputs, input.files))
+    let (orphans, unlisted) = if input.targets.is_empty() {
+        maker.orphans(&input.looker.owner).await
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let mut planned = maker.finish(target, made_at, owner, input.inputs, input.files);
+    planned.plan.orphans = orphans;
+    planned.plan.unlisted = unlisted;
+    planned.plan.digest = planned.plan.content_digest();
+    Ok(planned)
 }
 
-struct Maker {
-    graph: Arc<Graph>,
+pub(super) struct Maker {
+    pub(super) graph: Arc<Graph>,
     knowledge: Knowledge,
     secret_key: SecretKey,
     /// By vertex, in the order of instances.
-    tasks: BTreeMap<VertexId, Vec<(InstanceKey, PlannedTask)>>,
+    pub(super) tasks: BTreeMap<VertexId, Vec<(InstanceKey, PlannedTask)>>,
     /// Who each observed instance is, for facts about its outputs.
     seen: BTreeMap<InstanceKey, (String, String, String)>,
     facts: BTreeMap<FactKey, Fact>,
     error: PlanError,
     /// Vertices of which an instance could not be looked at; what follows is not planned.
     broken: BTreeSet<VertexId>,
+    /// Tasks that have something left to do, by vertex.
+    unsettled: BTreeMap<VertexId, Vec<String>>,
+    /// With what the objects of a module are listed, by module and connection.
+    pub(super) listing: BTreeMap<(&'static str, String), (Arc<dyn Module>, Context)>,
 }
 
 impl Maker {
@@ -202,7 +228,7 @@ impl Maker {
         task.waits_for = self.names(reads);
         task.may = self.graph.vertex(id).module.schema().may.to_vec();
         self.knowledge.learn_writes(id, knowledge_writes(None));
-        self.tasks.entry(id).or_default().push((key, task));
+        self.file(id, key, task);
     }
 
     fn skip_all(&mut self, id: VertexId, why: &str) {
@@ -212,13 +238,36 @@ impl Maker {
         self.knowledge.learn_keys(id, &[], Vec::new());
         self.knowledge.learn(key.clone(), TaskOutputs::Skipped(why.to_owned()));
         self.knowledge.learn_writes(id, knowledge_writes(Some(false)));
-        self.tasks.entry(id).or_default().push((key, task));
+        self.file(id, key, task);
     }
 
-    fn settle(&mut self, instance: &Instance, look: Result<Look, LookError>) {
+    /// The nearest tasks before this one that have something left to do, when it follows them.
+    fn ahead_of(&self, id: VertexId) -> Vec<String> {
+        let schema = self.graph.vertex(id).module.schema();
+        if schema.nature != crate::module::Nature::Pure && !schema.follows {
+            return Vec::new();
+        }
+        let mut found = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![id];
+        while let Some(at) = queue.pop() {
+            for edge in &self.graph.vertex(at).edges {
+                if !seen.insert(edge.on) {
+                    continue;
+                }
+                match self.unsettled.get(&edge.on) {
+                    Some(addresses) => found.extend(addresses.iter().cloned()),
+                    None => queue.push(edge.on),
+                }
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn settle(&mut self, instance: &Instance, ahead: Vec<String>, look: Result<Look, LookError>) {
         let key = instance.key();
         let id = instance.vertex;
-        let task = match look {
+        let mut task = match look {
             Err(LookError::Problems(problems)) => {
                 self.broken.insert(id);
                 for problem in problems {
@@ -247,6 +296,19 @@ impl Maker {
             }
             Ok(Look::Seen(seen)) => self.seen(instance, *seen),
         };
+        if task.kind == Kind::Deferred {
+            task.waits_for.extend(ahead);
+            task.waits_for.sort();
+            task.waits_for.dedup();
+        }
+        self.file(id, key, task);
+    }
+
+    /// Files a task; what follows it waits for it when it has something left to do.
+    fn file(&mut self, id: VertexId, key: InstanceKey, task: PlannedTask) {
+        if !matches!(task.kind, Kind::NoChange | Kind::Skipped) {
+            self.unsettled.entry(id).or_default().push(task.address.clone());
+        }
         self.tasks.entry(id).or_default().push((key, task));
     }
 
@@ -335,6 +397,9 @@ impl Maker {
             .unwrap_or_default();
         let identity = module.identity(&seen.arguments.values);
         let kind = module.schema().name.to_owned();
+        self.listing
+            .entry((module.schema().name, connection.clone()))
+            .or_insert_with(|| (module.clone(), seen.context.clone()));
         self.seen.insert(key.clone(), (connection.clone(), kind.clone(), identity.clone()));
         let named = |field: &str| FactKey {
             connection: connection.clone(),
@@ -463,42 +528,17 @@ impl Maker {
             target,
             graph: self.graph.digest.clone(),
             inputs,
+            root_file: String::new(),
             files,
             estimate: Estimate::default(),
             tasks: all,
             facts,
             orphans: Vec::new(),
+            unlisted: Vec::new(),
         };
         plan.estimate = estimate::estimate(&plan.tasks);
-        plan.digest = plan.content_digest();
         Planned { plan, knowledge: self.knowledge }
     }
-}
-
-/// Whether an instance needs that instance of a vertex it depends on: the loops around both have
-/// the same keys.
-pub(crate) fn related(graph: &Graph, dependent: &InstanceKey, on: &InstanceKey) -> bool {
-    let shared =
-        shared_depth(graph, graph.vertex(dependent.vertex).scope, graph.vertex(on.vertex).scope);
-    dependent.keys.iter().zip(&on.keys).take(shared).all(|(left, right)| left == right)
-}
-
-/// How many repeated calls lie around both scopes.
-fn shared_depth(graph: &Graph, left: ScopeId, right: ScopeId) -> usize {
-    let ancestors = |from: ScopeId| {
-        let mut chain = Vec::new();
-        let mut at = Some(from);
-        while let Some(id) = at {
-            chain.push(id);
-            at = graph.scopes[id.0 as usize].parent;
-        }
-        chain
-    };
-    let others = ancestors(right);
-    ancestors(left)
-        .into_iter()
-        .find(|id| others.contains(id))
-        .map_or(0, |common| graph.depth(common))
 }
 
 /// A dotted path into a value; null where it leads nowhere.
@@ -530,89 +570,4 @@ fn strip_keys(target: &str) -> String {
         }
     }
     bare
-}
-
-/// The instances of a vertex, or what they wait for.
-pub(crate) enum Expanded {
-    Instances(Vec<Instance>),
-    Unknown(Vec<Read>),
-    Skipped(String),
-}
-
-/// Expands a vertex and the calls around it, filing the keys.
-pub(crate) fn expand_vertex(
-    graph: &Graph,
-    knowledge: &mut Knowledge,
-    id: VertexId,
-) -> Result<Expanded, Problem> {
-    let scope = graph.vertex(id).scope;
-    let mut chain = Vec::new();
-    let mut at = Some(scope);
-    while let Some(one) = at {
-        chain.insert(0, one);
-        at = graph.scopes[one.0 as usize].parent;
-    }
-    for call in chain {
-        let Some(parent) = graph.scopes[call.0 as usize].parent else { continue };
-        for keys in knowledge.scope_instances(graph, parent).unwrap_or_default() {
-            let place = Place { scope: parent, keys: keys.clone(), each: None };
-            match graph.expand_call(call, &place, &knowledge.view(graph, id))? {
-                Expansion::Once => {}
-                Expansion::Keys(own) => knowledge.learn_call_keys(call, &texts(&keys), own),
-                Expansion::Unknown(reads) => return Ok(Expanded::Unknown(reads)),
-                Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
-            }
-        }
-    }
-    let Some(all) = knowledge.scope_instances(graph, scope) else {
-        return Ok(Expanded::Unknown(Vec::new()));
-    };
-    let mut instances = Vec::new();
-    for keys in all {
-        let place = Place { scope, keys: keys.clone(), each: None };
-        let expansion = graph.expand_vertex(id, &place, &knowledge.view(graph, id))?;
-        match expansion {
-            Expansion::Once => instances.push(Instance { vertex: id, keys, own: None }),
-            Expansion::Keys(own) => {
-                knowledge.learn_keys(id, &texts(&keys), own.clone());
-                instances.extend(own.into_iter().map(|own| Instance {
-                    vertex: id,
-                    keys: keys.clone(),
-                    own: Some(own),
-                }));
-            }
-            Expansion::Unknown(reads) => return Ok(Expanded::Unknown(reads)),
-            Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
-        }
-    }
-    Ok(Expanded::Instances(instances))
-}
-
-fn texts(keys: &Keys) -> Vec<String> {
-    keys.iter().map(|(key, _)| key.clone()).collect()
-}
-
-/// Checks one condition with its message; unknown conditions are checked at apply.
-pub(crate) fn check_one(
-    graph: &Graph,
-    check: crate::graph::Check,
-    place: &Place,
-    view: &crate::task::View<'_>,
-) -> Result<(), Problem> {
-    let evaluated = graph.evaluate(check.that, place, view)?;
-    match evaluated.value {
-        Value::Boolean(true) | Value::Unknown(_) => Ok(()),
-        Value::Boolean(false) => {
-            let message = graph.evaluate_template(check.message, place, view)?;
-            Err(graph.program(check.that).problem("RB0250", message.value.to_string(), None))
-        }
-        other => {
-            let found = other.kind();
-            Err(graph.program(check.that).problem(
-                "RB0242",
-                format!("a condition is `true` or `false`, found {found}"),
-                None,
-            ))
-        }
-    }
 }

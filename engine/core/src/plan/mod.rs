@@ -5,12 +5,14 @@
 //! Applying reads its facts again before the first write and refuses when one has moved.
 
 pub mod estimate;
+mod instances;
 pub mod look;
 mod make;
 mod mask;
+mod orphans;
 mod store;
 
-pub(crate) use make::{Expanded, check_one, expand_vertex, related};
+pub(crate) use instances::{Expanded, check_one, expand_vertex, related};
 pub use make::{PlanError, PlanInput, Planned, make};
 pub use mask::SecretKey;
 pub use store::{LoadError, moved};
@@ -164,6 +166,9 @@ pub struct Plan {
     pub graph: String,
     /// The root's inputs as given, masked; what `apply` compiles the graph with again.
     pub inputs: BTreeMap<String, serde_json::Value>,
+    /// The name of the root runbook among the files.
+    #[serde(default)]
+    pub root_file: String,
     /// The files of the runbook, by name, complete: a plan applies what was planned, not what a
     /// file says by then.
     pub files: BTreeMap<String, String>,
@@ -173,6 +178,9 @@ pub struct Plan {
     pub facts: Vec<Fact>,
     /// Objects of ours that nothing declares any more.
     pub orphans: Vec<Orphan>,
+    /// Modules whose marked objects could not be listed, with why: orphans of theirs do not show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// How long it takes.
     pub estimate: Estimate,
 }

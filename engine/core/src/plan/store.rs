@@ -49,6 +49,19 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same with the files that were read while it was made: which ones is known only then.
+    #[must_use]
+    pub fn with_files(
+        mut self,
+        root_file: String,
+        files: std::collections::BTreeMap<String, String>,
+    ) -> Self {
+        self.root_file = root_file;
+        self.files = files;
+        self.digest = self.content_digest();
+        self
+    }
+
     /// As it is stored.
     pub fn store(&self) -> String {
         // A plan is strings, numbers and maps with text keys: this cannot fail.

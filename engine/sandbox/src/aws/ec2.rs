@@ -15,6 +15,8 @@ pub(crate) const SECURITY_GROUPS: &str = "ec2/security-group";
 pub(crate) const NAT_GATEWAYS: &str = "ec2/nat-gateway";
 pub(crate) const INTERNET_GATEWAYS: &str = "ec2/internet-gateway";
 pub(crate) const INSTANCES: &str = "ec2/instance";
+/// No scenario declares any; they can be asked for all the same.
+const VPC_ENDPOINTS: &str = "ec2/vpc-endpoint";
 
 const PAGING: Paging =
     Paging { token: "NextToken", limit: "MaxResults", most: 1000, bad_token: "InvalidNextToken" };
@@ -27,6 +29,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("DescribeNatGateways", "Filter", run),
     read("DescribeInternetGateways", "Filter", run),
     read("DescribeInstances", "Filter", run),
+    read("DescribeVpcEndpoints", "Filter", run),
     read("DescribeVpcAttribute", "Filter", run),
     read("DescribeAvailabilityZones", "Filter", run),
     write("CreateTags", "ResourceId", run),
@@ -39,7 +42,7 @@ fn run(call: &mut Call<'_, '_>) -> Answer {
 }
 
 /// What can be described: operation, collection, the set's name, the id's filter.
-const KINDS: [(&str, &str, &str, &str); 7] = [
+const KINDS: [(&str, &str, &str, &str); 8] = [
     ("DescribeVpcs", VPCS, "vpcSet", "vpc-id"),
     ("DescribeSubnets", SUBNETS, "subnetSet", "subnet-id"),
     ("DescribeRouteTables", ROUTE_TABLES, "routeTableSet", "route-table-id"),
@@ -47,6 +50,7 @@ const KINDS: [(&str, &str, &str, &str); 7] = [
     ("DescribeNatGateways", NAT_GATEWAYS, "natGatewaySet", "nat-gateway-id"),
     ("DescribeInternetGateways", INTERNET_GATEWAYS, "internetGatewaySet", "internet-gateway-id"),
     ("DescribeInstances", INSTANCES, "reservationSet", "instance-id"),
+    ("DescribeVpcEndpoints", VPC_ENDPOINTS, "vpcEndpointSet", "vpc-endpoint-id"),
 ];
 
 fn dispatch(

@@ -37,6 +37,11 @@ pub(crate) struct Role {
     pub(crate) attached: Vec<String>,
     pub(crate) inline: std::collections::BTreeMap<String, String>,
     pub(crate) tags: Tags,
+    /// The longest session in seconds; an hour when nobody asked.
+    #[serde(default)]
+    pub(crate) max_session: Option<i64>,
+    #[serde(default)]
+    pub(crate) boundary: Option<String>,
 }
 
 /// A customer-managed policy.
@@ -70,6 +75,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("ListRoles", "PathPrefix", run),
     write("CreateRole", "RoleName", run),
     write("UpdateAssumeRolePolicy", "RoleName", run),
+    write("UpdateRole", "RoleName", run),
     write("TagRole", "RoleName", run),
     write("UntagRole", "RoleName", run),
     write("AttachRolePolicy", "RoleName", run),

@@ -84,10 +84,21 @@ impl ControlClient {
             Way::Local(sandbox) => {
                 let id = sandbox.clockwork.register();
                 let at = Mutex::new(sandbox.world.now());
-                Ok(Registration { way: self.0.clone(), id, at, session: None })
+                Ok(Registration { way: self.0.clone(), id, at, session: None, is_own: true })
             }
             Way::Remote(remote) => remote.register(name).await,
         }
+    }
+
+    /// Acts as a client that another process has registered for this one, and keeps registered
+    /// until this one has ended; see [`Registration::id`].
+    pub async fn adopt(&self, id: u64) -> Result<Registration, ControlError> {
+        let at = Mutex::new(self.now().await?);
+        let id = ClientId(id);
+        let registration =
+            Registration { way: self.0.clone(), id, at, session: None, is_own: false };
+        registration.busy().await?;
+        Ok(registration)
     }
 
     /// World time.
@@ -176,9 +187,17 @@ pub struct Registration {
     at: Mutex<Timestamp>,
     /// Keeps the connection that carries a remote registration.
     session: Option<JoinHandle<()>>,
+    /// Whether it ends with this value; an adopted one does not.
+    is_own: bool,
 }
 
 impl Registration {
+    /// Its number, for a child process that acts as this client ([`ControlClient::adopt`]). Until
+    /// the child has ended, this registration must be kept, and not be used.
+    pub fn id(&self) -> u64 {
+        self.id.0
+    }
+
     /// World time: exact while this client is busy, since time stands then.
     pub fn now(&self) -> Timestamp {
         match &self.way {
@@ -242,7 +261,9 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let Way::Local(sandbox) = &self.way {
+        if let Way::Local(sandbox) = &self.way
+            && self.is_own
+        {
             sandbox.deregister(self.id);
         }
         if let Some(session) = &self.session {
@@ -314,6 +335,7 @@ impl Remote {
             id: ClientId(hello.client),
             at: Mutex::new(hello.now),
             session: Some(session),
+            is_own: true,
         })
     }
 

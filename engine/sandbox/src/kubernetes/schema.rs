@@ -74,6 +74,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 pub(super) enum Place {
     /// A schema of the table.
     Named(&'static str),
+    /// A map from any names to a schema of the table.
+    MapOf(&'static str),
     /// A schema of a definition.
     Custom(Value),
     /// Nothing is known: maps merge, lists are atomic.
@@ -107,10 +109,13 @@ impl Place {
         match self {
             Self::Named(_) => match self.row(field) {
                 Some(row) if row.atomic_map => Self::Atomic,
-                Some(row) => named(row.kind.trim_matches(['[', ']', '{', '}']))
-                    .map_or(Self::Unknown, Self::Named),
+                Some(row) => {
+                    let of = if row.kind.starts_with('{') { Self::MapOf } else { Self::Named };
+                    named(row.kind.trim_matches(['[', ']', '{', '}'])).map_or(Self::Unknown, of)
+                }
                 None => Self::Unknown,
             },
+            Self::MapOf(schema) => Self::Named(schema),
             Self::Custom(schema)
                 if field == "metadata" && schema["properties"]["spec"].is_object() =>
             {
@@ -184,5 +189,20 @@ impl Place {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entries_of_a_map_have_any_name() {
+        let props = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+        let props = Place::Named(named(props).unwrap());
+        let properties = props.field("properties");
+        assert_eq!(properties.knows("replicas"), None);
+        let entry = properties.field("replicas");
+        assert_eq!((entry.knows("type"), entry.knows("typ")), (Some(true), Some(false)));
     }
 }

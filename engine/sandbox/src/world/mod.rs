@@ -59,6 +59,8 @@ pub(crate) struct Context {
     pub(crate) seed: String,
     /// Where things are served, for URLs in answers; nothing stored depends on it.
     pub(crate) addresses: Arc<Addresses>,
+    /// The certificate authority of the clusters: base64 of PEM, as `DescribeCluster` answers it.
+    pub(crate) authority: String,
     /// Who is told what a person should know.
     pub(crate) notices: Notices,
 }

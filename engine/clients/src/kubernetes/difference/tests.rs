@@ -167,3 +167,41 @@ fn string_data_is_compared_where_the_server_keeps_it() {
     let other = json!({"kind": "Secret", "data": {"a": "eQ==", "b": "eQ=="}});
     assert_eq!(told(&declared, &other), [r#".data.a: "eQ==" → "eA==""#]);
 }
+
+#[test]
+fn what_the_server_leaves_out_is_no_difference_once_it_is_ours() {
+    let declared = json!({"kind": "Pod", "spec": {"hostNetwork": false, "containers": [
+        {"name": "a", "stdin": false, "env": [{"name": "E", "value": ""}]}]}});
+    let mut live = json!({"kind": "Pod", "metadata": {}, "spec": {"containers": [
+        {"name": "a", "env": [{"name": "E"}]}]}});
+    assert_eq!(told(&declared, &live).len(), 2, "not applied yet: it may mean something");
+    live["metadata"]["managedFields"] = json!([{"manager": "runbook", "operation": "Apply",
+        "fieldsV1": {"f:spec": {"f:hostNetwork": {}, "f:containers": {"k:{\"name\":\"a\"}": {
+            ".": {}, "f:name": {}, "f:stdin": {}, "f:env": {"k:{\"name\":\"E\"}": {
+                ".": {}, "f:name": {}, "f:value": {}}}}}}}}]);
+    assert_eq!(told(&declared, &live), Vec::<String>::new());
+    live["spec"]["hostNetwork"] = true.into();
+    assert_eq!(told(&declared, &live), [".spec.hostNetwork: true → false"]);
+}
+
+#[test]
+fn equal_fields_are_told_with_what_is_there() {
+    let compared = compare(&deployment(), &live(), "runbook");
+    assert!(compared.different.is_empty());
+    let equal: Vec<_> = compared.equal.keys().map(String::as_str).collect();
+    assert_eq!(
+        equal,
+        [
+            ".metadata.labels.app",
+            ".spec.replicas",
+            r#".spec.template.spec.containers[name="nginx"].command"#,
+            r#".spec.template.spec.containers[name="nginx"].image"#,
+            r#".spec.template.spec.containers[name="nginx"].name"#,
+            r#".spec.template.spec.containers[name="nginx"].ports[containerPort=80,protocol="TCP"].containerPort"#,
+            r#".spec.template.spec.containers[name="nginx"].resources.requests.cpu"#,
+            r#".spec.template.spec.containers[name="nginx"].resources.requests.memory"#,
+        ]
+    );
+    let cpu = r#".spec.template.spec.containers[name="nginx"].resources.requests.cpu"#;
+    assert_eq!(compared.equal[cpu], "500m", "as the server keeps it");
+}

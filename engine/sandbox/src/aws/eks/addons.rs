@@ -195,6 +195,7 @@ fn create(
         "addonArn": format!("arn:aws:eks:{}:{}:addon/{owner}/{addon}/{}", context.region, context.account, ids::uuid(context, &["addon", owner, addon])),
         "createdAt": time(transaction), "modifiedAt": time(transaction), "tags": input.value("tags").as_object().cloned().unwrap_or_default(),
         "configurationValues": input.text("configurationValues"), "owner": "aws", "publisher": "eks",
+        "serviceAccountRoleArn": input.text("serviceAccountRoleArn"),
     });
     transaction.put(ADDONS, &part(owner, addon), created.clone());
     kubernetes::addons::install(context, transaction, owner, addon, &version, &configuration);
@@ -220,6 +221,9 @@ fn update(
     let configuration = check_configuration(addon, text.as_deref())?;
     found["addonVersion"] = json!(version);
     found["configurationValues"] = json!(text);
+    if let Some(role) = input.text("serviceAccountRoleArn") {
+        found["serviceAccountRoleArn"] = json!(role);
+    }
     found["status"] = json!("UPDATING");
     found["modifiedAt"] = time(transaction);
     transaction.put(ADDONS, &part(owner, addon), found);

@@ -6,6 +6,7 @@ use super::{
     ADDONS, CLUSTERS, ENTRIES, PROFILES, UPDATES, cluster, in_use, invalid, names, not_found, page,
     part, parts, time,
 };
+use crate::aws::refusal::Code;
 use crate::aws::{Answer, Call, Input, Principal, Refusal, ec2, iam};
 use crate::kubernetes;
 use crate::store::Transaction;
@@ -20,7 +21,9 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
     let owner = super::owner_of(input);
     match *name {
         "CreateCluster" => create(context, transaction, principal, input),
-        "DescribeCluster" => Ok(json!({"cluster": outside(&cluster(transaction, owner)?)})),
+        "DescribeCluster" => {
+            Ok(json!({"cluster": outside(context, &cluster(transaction, owner)?)?}))
+        }
         "ListClusters" => page(
             input,
             "clusters",
@@ -62,17 +65,24 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
     }
 }
 
-/// What is answered: without what only the sandbox keeps.
-fn outside(cluster: &Value) -> Value {
+/// What is answered: without what only the sandbox keeps, and with where its API server is *now*
+/// and whose certificate that has. Nothing stored depends on ports.
+fn outside(context: &Context, cluster: &Value) -> Answer {
     let mut answer = cluster.clone();
-    if let Some(entries) = answer.as_object_mut() {
-        entries.remove("creator");
-        if cluster["status"] == "CREATING" {
-            entries.remove("endpoint");
-            entries.remove("certificateAuthority");
-        }
+    let Some(entries) = answer.as_object_mut() else { return Ok(answer) };
+    entries.remove("creator");
+    if cluster["status"] == "CREATING" {
+        entries.remove("endpoint");
+        return Ok(answer);
     }
-    answer
+    let name = cluster["name"].as_str().unwrap_or_default();
+    let endpoint = context
+        .addresses
+        .cluster(name)
+        .map_err(|error| Refusal::of(500, Code::Failure, error.to_string()))?;
+    entries.insert("endpoint".to_owned(), json!(endpoint));
+    entries.insert("certificateAuthority".to_owned(), json!({"data": context.authority}));
+    Ok(answer)
 }
 
 fn create(
@@ -89,7 +99,7 @@ fn create(
     if let Some(there) = transaction.get(CLUSTERS, name) {
         let token = input.text("clientRequestToken");
         if token.is_some() && there["clientRequestToken"].as_str() == token {
-            return Ok(json!({"cluster": outside(&there)}));
+            return Ok(json!({"cluster": outside(context, &there)?}));
         }
         return Err(in_use(format!("Cluster already exists with name: {name}")));
     }
@@ -148,7 +158,7 @@ fn create(
     let seconds = 9 * 60
         + i64::try_from(ids::below(context, &["cluster", name, "seconds"], 40)).unwrap_or_default();
     transaction.schedule_in(seconds, "eks.cluster", name, json!({"to": "ACTIVE"}));
-    Ok(json!({"cluster": outside(&document)}))
+    Ok(json!({"cluster": outside(context, &document)?}))
 }
 
 /// The VPC of some subnets, and how many zones they are in.
@@ -203,7 +213,7 @@ fn delete(context: &Context, transaction: &mut Transaction<'_>, name: &str) -> A
     let seconds = 180
         + i64::try_from(ids::below(context, &["cluster", name, "delete"], 120)).unwrap_or_default();
     transaction.schedule_in(seconds, "eks.cluster", name, json!({"to": "GONE"}));
-    Ok(json!({"cluster": outside(&document)}))
+    Ok(json!({"cluster": outside(context, &document)?}))
 }
 
 pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {

@@ -27,6 +27,7 @@ pub(super) fn call(
         }
         "GetRole"
         | "UpdateAssumeRolePolicy"
+        | "UpdateRole"
         | "TagRole"
         | "UntagRole"
         | "ListRoleTags"
@@ -44,11 +45,16 @@ pub(super) fn call(
 }
 
 fn describe(name: &str, role: &Role) -> Value {
-    json!({
+    let mut answer = json!({
         "Path": role.path, "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": role.created.to_string(),
-        "AssumeRolePolicyDocument": encoded(&role.trust), "Description": role.description, "MaxSessionDuration": 3600,
-        "Tags": tags::to_list(&role.tags),
-    })
+        "AssumeRolePolicyDocument": encoded(&role.trust), "Description": role.description,
+        "MaxSessionDuration": role.max_session.unwrap_or(3600), "Tags": tags::to_list(&role.tags),
+    });
+    if let Some(boundary) = &role.boundary {
+        answer["PermissionsBoundary"] =
+            json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary});
+    }
+    answer
 }
 
 fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
@@ -75,9 +81,22 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
         attached: Vec::new(),
         inline: std::collections::BTreeMap::default(),
         tags: tag_list(input),
+        max_session: max_session(input)?,
+        boundary: input.text("PermissionsBoundary").map(str::to_owned),
     };
     transaction.put_as(ROLES, name, &role);
     Ok(json!({"Role": describe(name, &role)}))
+}
+
+fn max_session(input: &Input) -> Result<Option<i64>, Refusal> {
+    let Some(text) = input.text("MaxSessionDuration") else { return Ok(None) };
+    match text.parse() {
+        Ok(seconds @ 3600..=43_200) => Ok(Some(seconds)),
+        _ => Err(Refusal::bad(
+            "ValidationError",
+            "1 validation error detected: Value at 'maxSessionDuration' must be between 3600 and 43200",
+        )),
+    }
 }
 
 fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
@@ -112,6 +131,8 @@ fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &I
         attached: Vec::new(),
         inline: std::collections::BTreeMap::default(),
         tags: tags::Tags::new(),
+        max_session: None,
+        boundary: None,
     };
     transaction.put_as(ROLES, name, &role);
     Ok(json!({"Role": describe(name, &role)}))
@@ -155,6 +176,10 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
             let document = input.required("PolicyDocument")?;
             check_document(document)?;
             document.clone_into(&mut role.trust);
+        }
+        "UpdateRole" => {
+            role.description = input.text("Description").map(str::to_owned);
+            role.max_session = max_session(input)?;
         }
         "TagRole" => role.tags.extend(tag_list(input)),
         "UntagRole" => input.texts("TagKeys").iter().for_each(|key| drop(role.tags.remove(*key))),

@@ -21,6 +21,14 @@ const GROUP: &str = "karpenter.sh";
 const AWS_GROUP: &str = "karpenter.k8s.aws";
 /// Claims whose emptiness is being waited out.
 const EMPTYING: &str = "sandbox/emptying";
+/// Claims that are being terminated.
+const TERMINATING: &str = "sandbox/terminating";
+/// What keeps a claim until its machine is gone. Without a running Karpenter nobody takes it away.
+const TERMINATION: &str = "karpenter.sh/termination";
+/// What keeps a node class until no claim uses it.
+const CLASS_TERMINATION: &str = "karpenter.k8s.aws/termination";
+/// How long a machine takes to go.
+const TERMINATION_SECONDS: i64 = 35;
 
 /// Whether its controller runs.
 fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
@@ -36,8 +44,11 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     {
         return;
     }
+    terminate(cluster, transaction);
     for class in cluster.list(transaction, AWS_GROUP, "ec2nodeclasses") {
-        reconcile_class(cluster, transaction, class);
+        if !release_class(cluster, transaction, &class) {
+            reconcile_class(cluster, transaction, class);
+        }
     }
     for pool in cluster.list(transaction, GROUP, "nodepools") {
         reconcile_pool(cluster, transaction, pool);
@@ -107,6 +118,15 @@ fn reconcile_class(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut
         .iter()
         .map(|(id, subnet)| json!({"id": id, "zone": subnet["availabilityZone"]}))
         .collect();
+    let keeper = json!(CLASS_TERMINATION);
+    let kept = class["metadata"]["finalizers"].as_array().is_some_and(|all| all.contains(&keeper));
+    if !kept && !object::is_deleting(&class) {
+        let mut finalizers =
+            class["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        finalizers.push(keeper);
+        class["metadata"]["finalizers"] = json!(finalizers);
+        cluster.put(transaction, AWS_GROUP, "ec2nodeclasses", class.clone());
+    }
     status["securityGroups"] =
         groups.iter().map(|(id, group)| json!({"id": id, "name": group["groupName"]})).collect();
     status["instanceProfile"] = json!(format!(
@@ -376,6 +396,7 @@ fn claim(
         "apiVersion": "karpenter.sh/v1", "kind": "NodeClaim",
         "metadata": {
             "name": name, "generateName": format!("{pool_name}-"), "ownerReferences": [object::reference(pool)],
+            "finalizers": [TERMINATION],
             "labels": {
                 "karpenter.sh/nodepool": pool_name, "karpenter.sh/capacity-type": offering.capacity_type.label(), "node.kubernetes.io/instance-type": offering.instance_type,
                 "topology.kubernetes.io/zone": offering.zone, "topology.kubernetes.io/region": cluster.context.region, "kubernetes.io/arch": machine.architecture.kubernetes().unwrap_or("amd64"), "kubernetes.io/os": "linux",
@@ -547,8 +568,9 @@ fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value
 fn watch_emptiness(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     for claim in cluster.list(transaction, GROUP, "nodeclaims") {
         let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let is_empty =
-            is_true(&claim, "Initialized") && occupants(cluster, transaction, &claim) == 0;
+        let is_empty = is_true(&claim, "Initialized")
+            && !object::is_deleting(&claim)
+            && occupants(cluster, transaction, &claim) == 0;
         let key = format!("{}/{name}", cluster.name);
         if !is_empty {
             transaction.delete(EMPTYING, &key);
@@ -590,11 +612,79 @@ pub(super) fn empty(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, na
         return;
     }
     transaction.delete(EMPTYING, &key);
-    let id = claim["status"]["providerID"]
-        .as_str()
-        .and_then(|provider| provider.rsplit('/').next())
-        .unwrap_or_default()
-        .to_owned();
-    transaction.delete(ec2::INSTANCES, &id);
     lifecycle::delete(cluster.context, transaction, cluster.name, GROUP, "nodeclaims", name, None);
+}
+
+/// Drains the nodes of claims that are being deleted; their machines go a moment later.
+fn terminate(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
+    for claim in cluster.list(transaction, GROUP, "nodeclaims") {
+        let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let key = format!("{}/{name}", cluster.name);
+        if !object::is_deleting(&claim) || transaction.get(TERMINATING, &key).is_some() {
+            continue;
+        }
+        transaction.put(TERMINATING, &key, json!(true));
+        cluster.schedule(transaction, TERMINATION_SECONDS, "karpenter.terminated", &name);
+        let node = claim["status"]["nodeName"].as_str().unwrap_or_default().to_owned();
+        if let Some(mut cordoned) = cluster.get(transaction, "", "nodes", &node) {
+            cordoned["spec"]["unschedulable"] = json!(true);
+            cluster.put(transaction, "", "nodes", cordoned);
+        }
+        for pod in pods_on(cluster, transaction, &node) {
+            if object::owner(&pod, "DaemonSet").is_none() {
+                let key = object::key(&pod);
+                lifecycle::delete(
+                    cluster.context,
+                    transaction,
+                    cluster.name,
+                    "",
+                    "pods",
+                    &key,
+                    None,
+                );
+            }
+        }
+    }
+}
+
+fn pods_on(cluster: &Cluster<'_>, transaction: &Transaction<'_>, node: &str) -> Vec<Value> {
+    let all = cluster.list(transaction, "", "pods");
+    all.into_iter().filter(|pod| !node.is_empty() && pod["spec"]["nodeName"] == node).collect()
+}
+
+/// The machine of a deleted claim is gone: so are its node, what ran on it, and the claim.
+pub(super) fn terminated(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
+    let key = format!("{}/{name}", cluster.name);
+    transaction.delete(TERMINATING, &key);
+    let Some(claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
+    if !is_running(cluster, transaction) {
+        // The next Karpenter begins again.
+        return;
+    }
+    let provider = claim["status"]["providerID"].as_str().unwrap_or_default();
+    if let Some(id) = provider.rsplit('/').next().filter(|id| !id.is_empty()) {
+        transaction.delete(ec2::INSTANCES, id);
+    }
+    let node = claim["status"]["nodeName"].as_str().unwrap_or_default();
+    for pod in pods_on(cluster, transaction, node) {
+        cluster.remove(transaction, "", "pods", &object::key(&pod));
+    }
+    if !node.is_empty() {
+        cluster.remove(transaction, "", "nodes", node);
+    }
+    cluster.remove(transaction, GROUP, "nodeclaims", name);
+}
+
+/// Lets a deleted node class go once no claim uses it; whether it is gone.
+fn release_class(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, class: &Value) -> bool {
+    let name = class["metadata"]["name"].as_str().unwrap_or_default();
+    let is_used = cluster
+        .list(transaction, GROUP, "nodeclaims")
+        .iter()
+        .any(|claim| claim["spec"]["nodeClassRef"]["name"] == name);
+    if is_used || !object::is_deleting(class) {
+        return false;
+    }
+    cluster.remove(transaction, AWS_GROUP, "ec2nodeclasses", name);
+    true
 }

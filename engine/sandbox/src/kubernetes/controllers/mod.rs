@@ -61,6 +61,7 @@ pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
         "karpenter.launched" => karpenter::launched(&cluster, transaction, key),
         "karpenter.registered" => karpenter::registered(&cluster, transaction, key),
         "karpenter.initialized" => karpenter::initialized(&cluster, transaction, key),
+        "karpenter.terminated" => karpenter::terminated(&cluster, transaction, key),
         "karpenter.empty" => karpenter::empty(&cluster, transaction, key),
         _ => {}
     }

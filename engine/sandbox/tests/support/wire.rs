@@ -1,0 +1,193 @@
+//! Requests as they stand on the wire: signed for AWS, by token for a cluster.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Who signs, and where.
+pub(super) struct Signer {
+    pub(super) key: String,
+    pub(super) secret: String,
+    pub(super) region: String,
+}
+
+impl Signer {
+    fn scope(&self, service: &str, day: &str) -> String {
+        format!("{day}/{}/{service}/aws4_request", self.region)
+    }
+
+    fn sign(&self, service: &str, time: &str, canonical: &str) -> String {
+        let day = &time[..8];
+        let text = format!(
+            "AWS4-HMAC-SHA256\n{time}\n{}\n{}",
+            self.scope(service, day),
+            digest(canonical.as_bytes())
+        );
+        let mut key = format!("AWS4{}", self.secret).into_bytes();
+        for part in [day, &self.region, service, "aws4_request"] {
+            key = keyed(&key, part);
+        }
+        hex::encode(keyed(&key, &text))
+    }
+
+    /// A request to a service of AWS; status and body.
+    pub(super) async fn ask(
+        &self,
+        endpoint: &str,
+        service: &str,
+        method: Method,
+        path: &str,
+        body: String,
+        now: Timestamp,
+    ) -> (u16, String) {
+        let host = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let time = stamp(now);
+        let hash = digest(body.as_bytes());
+        let names = "host;x-amz-content-sha256;x-amz-date";
+        let canonical = format!(
+            "{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{hash}\nx-amz-date:{time}\n\n{names}\n{hash}"
+        );
+        let signature = self.sign(service, &time, &canonical);
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={names}, Signature={signature}",
+            self.key,
+            self.scope(service, &time[..8])
+        );
+        let content_type =
+            if service == "eks" { "application/json" } else { "application/x-www-form-urlencoded" };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &host)
+            .header("content-type", content_type)
+            .header("x-amz-content-sha256", hash)
+            .header("x-amz-date", time)
+            .header("authorization", authorization)
+            .body(Full::new(Bytes::from(body)))
+            .unwrap();
+        exchange(TcpStream::connect(&host).await.unwrap(), request).await
+    }
+
+    /// A token for a cluster.
+    pub(super) fn token(&self, cluster: &str, now: Timestamp) -> String {
+        let (time, host) = (stamp(now), format!("sts.{}.amazonaws.com", self.region));
+        let credential = format!("{}/{}", self.key, self.scope("sts", &time[..8]));
+        let names = "host;x-k8s-aws-id";
+        let query: Vec<String> = [
+            ("Action", "GetCallerIdentity"),
+            ("Version", "2011-06-15"),
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", &credential),
+            ("X-Amz-Date", &time),
+            ("X-Amz-Expires", "60"),
+            ("X-Amz-SignedHeaders", names),
+        ]
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
+        let query = query.join("&");
+        let canonical = format!(
+            "GET\n/\n{query}\nhost:{host}\nx-k8s-aws-id:{cluster}\n\n{names}\n{}",
+            digest(b"")
+        );
+        let signature = self.sign("sts", &time, &canonical);
+        let url = format!("https://{host}/?{query}&X-Amz-Signature={signature}");
+        format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url))
+    }
+}
+
+/// A request to a cluster; status and body.
+pub(super) async fn ask_cluster(
+    kubeconfig: &Value,
+    token: &str,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let cluster = &kubeconfig["clusters"][0]["cluster"];
+    let host = cluster["server"].as_str().unwrap().trim_start_matches("https://").to_owned();
+    let authority = cluster["certificate-authority-data"].as_str().unwrap();
+    let authority = STANDARD.decode(authority).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = host.rsplit_once(':').unwrap().0.to_owned();
+    let stream = TcpStream::connect(&host).await.unwrap();
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from(name).unwrap(), stream)
+        .await
+        .unwrap();
+    let accept = if path.ends_with("?table") {
+        "application/json;as=Table;v=v1;g=meta.k8s.io"
+    } else {
+        "application/json"
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", &host)
+        .header("accept", accept)
+        .header("content-type", content_type)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap();
+    let (status, text) = exchange(stream, request).await;
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> (u16, String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A part of a query.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, &PLAIN).to_string()
+}
+
+fn stamp(now: Timestamp) -> String {
+    now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn keyed(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}

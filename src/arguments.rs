@@ -1,0 +1,370 @@
+//! The command line, as a person types it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::target::{On, SandboxOptions};
+
+/// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
+/// touched
+#[derive(Debug, Parser)]
+#[command(name = "runbook", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct CommandLine {
+    /// Where state lives [default: the nearest .runbook above, else ./.runbook]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Plan a runbook and apply it
+    Run(RunArguments),
+    /// Show what a runbook would change; sends no write
+    Plan(PlanArguments),
+    /// Apply a stored plan
+    Apply(ApplyArguments),
+    /// Carry on with a run that was stopped
+    Resume(ResumeArguments),
+    /// Check a runbook's text: all problems at once, nothing is looked at
+    Check(CheckArguments),
+    /// Draw a runbook's graph
+    Graph(GraphArguments),
+    /// List runs, newest first
+    Runs(RunsArguments),
+    /// Show what a run did, task by task
+    Show(ShowArguments),
+    /// List runbooks: the shipped ones and those of a folder
+    List(ListArguments),
+    /// Write the shipped runbooks out, to be edited
+    Init(InitArguments),
+    /// The simulated AWS account
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// Describe a code such as RB0107
+    Explain(ExplainArguments),
+    /// Print the JSON Schema of runbooks, for editors
+    Schema,
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
+    /// Print a token for an EKS cluster, as kubectl and helm ask for it
+    EksToken(EksTokenArguments),
+    /// The sandbox's helm
+    #[command(hide = true, disable_help_flag = true, disable_version_flag = true)]
+    SandboxHelm(SandboxHelmArguments),
+}
+
+/// A runbook and its inputs.
+#[derive(Debug, Args)]
+pub(crate) struct RunbookArguments {
+    /// A runbook: a path, or the name of a shipped one
+    #[arg(value_name = "RUNBOOK")]
+    pub(crate) runbook: String,
+    #[command(flatten)]
+    pub(crate) inputs: InputArguments,
+}
+
+/// Given inputs.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct InputArguments {
+    /// An input's value; `name=@file` takes it from a file
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// A YAML file of inputs; the last one wins, `-i` wins over all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: Vec<PathBuf>,
+}
+
+/// Where it works.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TargetArguments {
+    /// Where it works
+    #[arg(long, value_enum, default_value = "sandbox", value_name = "TARGET")]
+    pub(crate) on: On,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
+}
+
+/// How a plan is applied.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApplyOptions {
+    /// Allow deletions and replacements
+    #[arg(long)]
+    pub(crate) allow_destroy: bool,
+    /// Looks and writes at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) parallelism: u16,
+    /// Start nothing new after the first failure
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// No progress, only what came of it
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Form of the output: `json` is one event per line
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: EventFormat,
+}
+
+/// `runbook run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArguments,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    #[command(flatten)]
+    pub(crate) apply: ApplyOptions,
+    /// Do not ask before applying on a real target
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+    /// Only this task and what it needs
+    #[arg(long = "target", value_name = "ADDRESS")]
+    pub(crate) targets: Vec<String>,
+}
+
+/// `runbook plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArguments,
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Only this task and what it needs
+    #[arg(long = "target", value_name = "ADDRESS")]
+    pub(crate) targets: Vec<String>,
+    /// Store the plan, to be applied later
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit 2 when there are changes
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Looks at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) parallelism: u16,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: PlanFormat,
+}
+
+/// `runbook apply`
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// A stored plan
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+    /// Sensitive inputs, which a plan does not hold
+    #[command(flatten)]
+    pub(crate) inputs: InputArguments,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
+    #[command(flatten)]
+    pub(crate) apply: ApplyOptions,
+}
+
+/// `runbook resume`
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// The run, or the beginning of its name [default: the newest that has not ended well]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Sensitive inputs, which a journal does not hold
+    #[command(flatten)]
+    pub(crate) inputs: InputArguments,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
+    #[command(flatten)]
+    pub(crate) apply: ApplyOptions,
+}
+
+/// `runbook check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArguments,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: DataFormat,
+}
+
+/// `runbook graph`
+#[derive(Debug, Args)]
+pub(crate) struct GraphArguments {
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArguments,
+    /// Say why each edge exists
+    #[arg(long)]
+    pub(crate) why: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "mermaid", value_name = "FORMAT")]
+    pub(crate) output: GraphFormat,
+}
+
+/// `runbook runs`
+#[derive(Debug, Args)]
+pub(crate) struct RunsArguments {
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: DataFormat,
+}
+
+/// `runbook show`
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The run, or the beginning of its name [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Only this task
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) task: Option<String>,
+    /// The requests that were sent, too
+    #[arg(long)]
+    pub(crate) requests: bool,
+    /// Form of the output: `json` is the run's events, one per line
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: DataFormat,
+}
+
+/// `runbook list`
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// A folder with runbooks
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) output: DataFormat,
+}
+
+/// `runbook init`
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Where to
+    #[arg(value_name = "DIR", default_value = "runbooks")]
+    pub(crate) folder: PathBuf,
+    /// Overwrite files that differ
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `runbook explain`
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// A code, for example RB0107; without one, all are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+/// `runbook completions`
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `runbook eks-token`
+#[derive(Debug, Args)]
+pub(crate) struct EksTokenArguments {
+    /// The cluster's name
+    #[arg(long)]
+    pub(crate) cluster: String,
+    /// Its region [default: the environment's]
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// A role to take on
+    #[arg(long)]
+    pub(crate) role_arn: Option<String>,
+}
+
+/// `runbook sandbox-helm`
+#[derive(Debug, Args)]
+pub(crate) struct SandboxHelmArguments {
+    /// Helm's own arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// `runbook sandbox …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Serve the world for other clients, until Ctrl-C
+    Up {
+        /// World seconds per real second while none of our runs takes part
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        speed: u32,
+        #[command(flatten)]
+        options: SandboxOptions,
+    },
+    /// Print the environment that points other clients at a served world: `eval "$(runbook sandbox env)"`
+    Env,
+    /// Forget the world
+    Reset,
+    /// List the requests that the world has answered
+    Log {
+        /// Only those that could change something
+        #[arg(long)]
+        writes: bool,
+        /// Only those of this run
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+        /// Form of the output: `json` is one request per line
+        #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: DataFormat,
+    },
+    /// List what is simulated, and what is refused
+    Coverage {
+        /// Form of the output
+        #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
+        output: DataFormat,
+    },
+}
+
+/// Text or events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventFormat {
+    /// For people
+    #[value(alias = "table")]
+    Text,
+    /// One event per line
+    Json,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DataFormat {
+    /// For people
+    #[value(alias = "table")]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    #[value(alias = "table")]
+    Text,
+    /// The plan itself, as `apply` reads it
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+/// Forms of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Mermaid
+    Mermaid,
+    /// Graphviz
+    Dot,
+    /// Indented text
+    #[value(alias = "table")]
+    Text,
+    /// Tasks and edges
+    Json,
+}

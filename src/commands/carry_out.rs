@@ -1,0 +1,172 @@
+//! Applying a plan: the lease, the journal, progress, signals, and what is said at the end.
+
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use runbook_core::connection::Access;
+use runbook_core::event::{Event, Outcome};
+use runbook_core::execute::resume::Resumed;
+use runbook_core::execute::{Cancel, RunInput, RunReport, run};
+use runbook_core::graph::Graph;
+use runbook_core::journal::{Journal, Store};
+use runbook_core::plan::{Plan, SecretKey};
+
+use super::Session;
+use super::planned::{knowledge, looker};
+use crate::arguments::{ApplyOptions, EventFormat};
+use crate::exit::{Exit, Signal};
+use crate::target::Target;
+use crate::trouble::Trouble;
+use crate::view;
+use crate::view::progress::{Mode, Progress};
+
+/// A plan that is to be applied.
+pub(crate) struct Work<'a> {
+    /// Where.
+    pub(crate) target: &'a Target,
+    /// What the plan was made from.
+    pub(crate) graph: Arc<Graph>,
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// The run's name.
+    pub(crate) run: String,
+    /// What earlier processes recorded of it.
+    pub(crate) resumed: Option<Resumed>,
+    /// Hashes secrets.
+    pub(crate) secret_key: SecretKey,
+    /// How.
+    pub(crate) options: &'a ApplyOptions,
+    /// When the command began, real time.
+    pub(crate) began: Timestamp,
+}
+
+/// Opens the journal of the state folder.
+pub(crate) fn journal(session: &Session) -> Result<Arc<dyn Store>, Trouble> {
+    session.state.create()?;
+    let journal = Journal::open(&session.state.path).map_err(|error| Trouble::of(&error))?;
+    Ok(Arc::new(journal))
+}
+
+/// Applies a plan and says what came of it.
+pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit, Trouble> {
+    let lease = session.state.lease(&work.run)?;
+    let journal = journal(session)?;
+    let cancel = Cancel::default();
+    let asked = Arc::new(OnceLock::new());
+    let signals = tokio::spawn(signals(session.printer.clone(), cancel.clone(), asked.clone()));
+    let progress = Arc::new(progress(session, &work));
+    let observer = progress.clone();
+    let input = RunInput {
+        looker: looker(
+            session,
+            work.target,
+            &work.graph,
+            Access::Write,
+            Some(&work.run),
+            &work.plan.target.connections,
+        ),
+        knowledge: knowledge(session),
+        plan: work.plan.clone(),
+        journal,
+        observer: Arc::new(move |event: &Event| observer.on_event(event)),
+        cancel,
+        run: work.run.clone(),
+        secret_key: work.secret_key.clone(),
+        parallelism: usize::from(work.options.parallelism),
+        fail_fast: work.options.fail_fast,
+        resumed: work.resumed.clone(),
+    };
+    let outcome = tokio::select! {
+        outcome = run(input) => outcome.map_err(|error| {
+            Trouble::of(&error).hint(format!(
+                "nothing was written after that; when it is mended: runbook resume {}",
+                work.run
+            ))
+        }),
+        reason = lost(work.target) => Err(Trouble::failed(format!(
+            "the sandbox is gone: {reason}"
+        )).hint(format!("runbook resume {}", work.run))),
+    };
+    progress.finish();
+    signals.abort();
+    drop(lease);
+    let report = outcome?;
+    let signal = asked.get().copied().unwrap_or(Signal::Interrupt);
+    Ok(told(session, &work, &report, signal))
+}
+
+async fn lost(target: &Target) -> String {
+    match &target.sandbox_time {
+        Some(time) => time.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn progress(session: &Session, work: &Work<'_>) -> Progress {
+    let mode = match work.options.output {
+        EventFormat::Json => Mode::Json,
+        EventFormat::Text if work.options.quiet => Mode::Quiet,
+        EventFormat::Text if session.environment.stderr_is_terminal => Mode::Terminal,
+        EventFormat::Text => Mode::Lines,
+    };
+    let printer = session.printer.clone();
+    let sink: Arc<dyn Fn(&str) + Send + Sync> = match mode {
+        Mode::Json => Arc::new(move |line| printer.out(line)),
+        Mode::Terminal | Mode::Lines | Mode::Quiet => Arc::new(move |line| printer.note(line)),
+    };
+    Progress::new(&work.plan, mode, session.printer.err, sink)
+}
+
+/// Ctrl-C once: nothing new starts, writes get their answer. Twice: out.
+async fn signals(
+    printer: Arc<crate::printer::Printer>,
+    cancel: Cancel,
+    asked: Arc<OnceLock<Signal>>,
+) {
+    loop {
+        let Some(signal) = next_signal().await else { return };
+        if asked.set(signal).is_err() {
+            leave_now(signal);
+        }
+        printer.note(&format!(
+            "{}: nothing new starts, writes under way get their answer; once more to leave at once",
+            signal.name()
+        ));
+        cancel.request(signal.name());
+    }
+}
+
+async fn next_signal() -> Option<Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
+    tokio::select! {
+        _ = interrupt.recv() => Some(Signal::Interrupt),
+        _ = terminate.recv() => Some(Signal::Terminate),
+    }
+}
+
+#[expect(clippy::exit, reason = "the person asked twice to leave at once; the journal is durable")]
+fn leave_now(signal: Signal) -> ! {
+    std::process::exit(i32::from(Exit::Cancelled(signal).code()))
+}
+
+/// What is said at the end; how the program ends.
+fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) -> Exit {
+    let text = work.options.output == EventFormat::Text;
+    let style = &session.printer.out;
+    if text && !report.outputs.is_empty() && report.outcome == Outcome::Succeeded {
+        session.printer.out(&view::value::outputs(&report.outputs, style));
+    }
+    if text {
+        let place = work.target.place(&work.plan, work.began);
+        session.printer.out(&view::summary::run(report, &place, style));
+    }
+    match report.outcome {
+        Outcome::Succeeded => Exit::Done,
+        Outcome::Failed => Exit::Failed,
+        Outcome::Uncovered => Exit::Stale,
+        Outcome::Paused => Exit::Paused,
+        Outcome::Cancelled => Exit::Cancelled(signal),
+    }
+}

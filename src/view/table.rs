@@ -1,0 +1,131 @@
+//! Tables: aligned columns for people, CSV for programs.
+//!
+//! A table is data, so its cells are never cut; what is decoration (plans, progress) is.
+
+use super::words;
+use crate::printer::harmless;
+use crate::style::{Meaning, Style};
+
+/// Between two columns.
+const GAP: &str = "   ";
+
+/// Aligned columns, three spaces between them; a column that holds only numbers is right-aligned.
+pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| (0..columns.len()).map(|at| tidy(row.get(at).map_or("", |cell| cell))).collect())
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            rows.iter().map(|row| words::width(&row[at])).chain([words::width(name)]).max()
+        })
+        .map(Option::unwrap_or_default)
+        .collect();
+    let numeric: Vec<bool> = (0..columns.len())
+        .map(|at| {
+            rows.iter().any(|row| !row[at].is_empty())
+                && rows.iter().all(|row| row[at].is_empty() || is_number(&row[at]))
+        })
+        .collect();
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .zip(&numeric)
+            .map(
+                |((cell, width), numeric)| {
+                    if *numeric { words::right(cell, *width) } else { words::left(cell, *width) }
+                },
+            )
+            .collect();
+        cells.join(GAP).trim_end().to_owned()
+    };
+    let head: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    words::lines(
+        [style.paint(Meaning::Strong, &line(&head))]
+            .into_iter()
+            .chain(rows.iter().map(|row| line(row))),
+    )
+}
+
+/// CSV with a head line. A cell that a spreadsheet would take for a formula begins with `'`;
+/// numbers stay numbers.
+pub(crate) fn csv(columns: &[&str], rows: &[Vec<String>]) -> Result<String, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    writer.write_record(columns.iter().map(|name| defused(name)))?;
+    for row in rows {
+        writer.write_record(row.iter().map(|cell| defused(cell)))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn defused(cell: &str) -> String {
+    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(cell);
+    if formula { format!("'{cell}") } else { cell.to_owned() }
+}
+
+fn tidy(cell: &str) -> String {
+    harmless(cell).replace(['\n', '\t'], " ")
+}
+
+/// `12`, `-3.5`, `1,690.12`, `62 %`, `$4.20`; `–` and `-` stand for "no number".
+fn is_number(text: &str) -> bool {
+    if matches!(text, "–" | "-") {
+        return true;
+    }
+    let bare = text.trim_end_matches('%').trim().trim_start_matches(['+', '-', '−']).trim_start();
+    let bare = bare.strip_prefix('$').unwrap_or(bare);
+    bare.starts_with(|one: char| one.is_ascii_digit())
+        && bare.chars().all(|one| one.is_ascii_digit() || matches!(one, '.' | ','))
+        && bare.matches('.').count() <= 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    }
+
+    #[test]
+    fn columns_are_aligned_and_numbers_right() {
+        let rows =
+            rows(&[&["default", "nginx-7c5d", "0", "41s"], &["kube-system", "coredns", "12"]]);
+        assert_eq!(
+            render(&["NAMESPACE", "NAME", "RESTARTS", "AGE"], &rows, &Style::plain()),
+            "NAMESPACE     NAME         RESTARTS   AGE\n\
+             default       nginx-7c5d          0   41s\n\
+             kube-system   coredns            12\n"
+        );
+    }
+
+    #[test]
+    fn a_cell_can_neither_break_its_line_nor_drive_the_terminal() {
+        let rows = rows(&[&["a\nb\u{1b}[2J"]]);
+        assert_eq!(render(&["NAME"], &rows, &Style::plain()), "NAME\na b\u{fffd}[2J\n");
+    }
+
+    #[test]
+    fn an_empty_table_is_its_head() {
+        assert_eq!(render(&["RUN", "OWNER"], &[], &Style::plain()), "RUN   OWNER\n");
+    }
+
+    #[test]
+    fn the_head_is_bold_in_colour() {
+        let colour = Style { colour: true, width: 100 };
+        assert_eq!(render(&["A"], &[], &colour), "\u{1b}[1mA\u{1b}[0m\n");
+    }
+
+    #[test]
+    fn csv_quotes_and_defuses() {
+        let rows = rows(&[&["=cmd()", "-2.9", "a,\"b\""], &["@x", "+ 2", "-rm"]]);
+        assert_eq!(
+            csv(&["name", "change", "note"], &rows).unwrap(),
+            "name,change,note\n'=cmd(),-2.9,\"a,\"\"b\"\"\"\n'@x,+ 2,'-rm\n"
+        );
+    }
+}
