@@ -312,14 +312,11 @@ impl Module for HelmRelease {
         if let Some(version) = arguments.get("version") {
             desired.insert("version".to_owned(), version.clone());
         }
-        match arguments.get("chart") {
-            Some(chart) => {
-                let name = chart.as_str().map(|reference| chart_name(reference).map(Value::from));
-                if let Some(name) = name.unwrap_or_else(|| Some(chart.clone())) {
-                    desired.insert("chart".to_owned(), name);
-                }
+        if let Some(chart) = arguments.get("chart") {
+            let known = chart.as_str().map(|reference| chart_name(reference).map(Value::from));
+            if let Some(name) = known.unwrap_or_else(|| Some(chart.clone())) {
+                desired.insert("chart".to_owned(), name);
             }
-            None => {}
         }
         desired
     }

@@ -69,12 +69,12 @@ fn misplaced(pod: &Pod) -> Option<String> {
     (!runs).then(|| format!("{name} is {} and not ready", pod.phase))
 }
 
-fn counts(pod: &&Pod) -> bool {
+fn counts(pod: &Pod) -> bool {
     !pod.belongs_to_a_node() && !pod.is_deleting && pod.phase != "Succeeded"
 }
 
 fn system_pods(asked: &Asked, inside: &Inside) -> Check {
-    let pods: Vec<&Pod> = inside.pods.iter().filter(counts).collect();
+    let pods: Vec<&Pod> = inside.pods.iter().filter(|pod| counts(pod)).collect();
     let wrong: Vec<String> = pods.iter().filter_map(|pod| misplaced(pod)).collect();
     let namespaces = asked.system_namespaces().join(" and ");
     let actual = if wrong.is_empty() {
@@ -90,7 +90,7 @@ fn system_pods(asked: &Asked, inside: &Inside) -> Check {
 /// Two ready pods of a system workload, on nodes of their own: one machine less is no outage.
 pub(super) fn fleet(id: &'static str, subject: &str, pods: &[Pod]) -> Check {
     let expected = format!("at least {REPLICAS} ready, each on a Fargate node of its own");
-    let pods: Vec<&Pod> = pods.iter().filter(counts).collect();
+    let pods: Vec<&Pod> = pods.iter().filter(|pod| counts(pod)).collect();
     let ready: Vec<&&Pod> = pods.iter().filter(|pod| pod.ready && pod.phase == "Running").collect();
     let on_fargate: BTreeSet<&str> = ready
         .iter()
@@ -263,7 +263,7 @@ fn dns_compute_type(inside: &Inside) -> Check {
 
 fn workload(asked: &Asked, inside: &Inside) -> Option<Check> {
     let workload = asked.workload.as_ref()?;
-    let pods: Vec<&Pod> = inside.workload.iter().filter(counts).collect();
+    let pods: Vec<&Pod> = inside.workload.iter().filter(|pod| counts(pod)).collect();
     let placed: Vec<&&Pod> =
         pods.iter().filter(|pod| pod.ready && pod.node_pool().is_some()).collect();
     let machines: BTreeSet<String> = placed

@@ -263,7 +263,7 @@ fn the_account_is_judged() {
         ),
         (
             Box::new(|it| {
-                it.rules = [("myeks-spot".to_owned(), Some(vec!["arn:other".into()]))].into()
+                it.rules = [("myeks-spot".to_owned(), Some(vec!["arn:other".into()]))].into();
             }),
             "A7 interruption rules",
         ),
