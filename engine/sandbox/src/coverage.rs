@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 13] = [
+const CONTROLLERS: [(&str, Covered, &str); 14] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -56,7 +56,12 @@ const CONTROLLERS: [(&str, Covered, &str); 13] = [
     ("default scheduler", Covered::Simulated, "resources, taints, selectors; no preferences"),
     ("endpoints and endpoint slices", Covered::Simulated, ""),
     ("garbage collection, namespaces", Covered::Simulated, ""),
-    ("Job, StatefulSet, CronJob", Covered::Refused, "objects are kept, nothing acts on them"),
+    (
+        "Job",
+        Covered::Simulated,
+        "parallelism and completions; every pod succeeds after some seconds",
+    ),
+    ("StatefulSet, CronJob", Covered::Refused, "objects are kept, nothing acts on them"),
     ("load balancers of Services and Ingresses", Covered::Refused, "no load balancer appears"),
     ("IAM permissions", Covered::Refused, "every signed caller may do everything"),
     ("logs, exec, port-forward, top", Covered::Refused, "containers are not run"),

@@ -29,7 +29,8 @@ pub(super) fn apply(
             if before.is_none() {
                 super::controllers::admit_pod(transaction, cluster, wanted);
                 or(&mut wanted["status"], "phase", json!("Pending"));
-                or(&mut wanted["status"], "qosClass", json!("Burstable"));
+                let class = quality(&wanted["spec"]);
+                or(&mut wanted["status"], "qosClass", json!(class));
             }
         }
         ("apps", "deployments") => {
@@ -94,6 +95,10 @@ pub(super) fn apply(
 /// Defaults of a structural schema.
 fn structural(value: &mut Value, schema: &Value) {
     let Some(properties) = schema["properties"].as_object() else { return };
+    // A value of another type is for the validation to name.
+    if !(value.is_object() || value.is_null()) {
+        return;
+    }
     for (name, inner) in properties {
         if value[name].is_null() && !inner["default"].is_null() && value.is_object() {
             value[name] = inner["default"].clone();
@@ -109,6 +114,29 @@ fn structural(value: &mut Value, schema: &Value) {
             }
             child => structural(child, inner),
         }
+    }
+}
+
+/// A pod's class of service: by what its containers ask for, and whether that is also their limit.
+pub(super) fn quality(spec: &Value) -> &'static str {
+    let all = ["containers", "initContainers"];
+    let mut containers = all.iter().filter_map(|list| spec[*list].as_array()).flatten();
+    let resources = |container: &Value, kind: &str, name: &str| {
+        container["resources"][kind][name].as_str().map(str::to_owned)
+    };
+    let (mut none, mut guaranteed) = (true, true);
+    containers.by_ref().for_each(|container| {
+        for name in ["cpu", "memory"] {
+            let (request, limit) =
+                (resources(container, "requests", name), resources(container, "limits", name));
+            none &= request.is_none() && limit.is_none();
+            guaranteed &= limit.is_some() && (request.is_none() || request == limit);
+        }
+    });
+    match (none, guaranteed) {
+        (true, _) => "BestEffort",
+        (_, true) => "Guaranteed",
+        _ => "Burstable",
     }
 }
 

@@ -13,6 +13,7 @@ mod kinds;
 mod managed_fields;
 mod object;
 mod patch;
+mod protobuf;
 mod schema;
 mod selector;
 mod serve;

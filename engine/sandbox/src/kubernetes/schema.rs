@@ -26,6 +26,7 @@ pub(super) enum ListType {
 #[derive(Debug, Clone)]
 struct Row {
     kind: String,
+    format: String,
     list: ListType,
     atomic_map: bool,
     patch_key: Option<String>,
@@ -51,7 +52,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
             }
             continue;
         }
-        let (_format, _required, _default, list, keys, patch_key, _strategy, map_type) =
+        let (format, _required, _default, list, keys, patch_key, _strategy, map_type) =
             (next(), next(), next(), next(), next(), next(), next(), next());
         let list = match list {
             "map" => ListType::Map(keys.split_whitespace().map(str::to_owned).collect()),
@@ -60,6 +61,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         };
         let row = Row {
             kind: kind.to_owned(),
+            format: format.to_owned(),
             list,
             atomic_map: map_type == "atomic",
             patch_key: (!patch_key.is_empty()).then(|| patch_key.to_owned()),
@@ -82,6 +84,60 @@ pub(super) enum Place {
     Unknown,
     /// Replaced as a whole.
     Atomic,
+}
+
+/// The type of a field, as the table writes it: `string`, `[string]`, `{string}`, a schema.
+pub(super) struct Type {
+    written: &'static str,
+    format: &'static str,
+}
+
+impl Type {
+    /// The value, or a part of it, that is of another type.
+    pub(super) fn refuses<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        let inner = |part: &'static str| Type { written: part, format: self.format };
+        if let Some(part) = self.written.strip_prefix('[').and_then(|one| one.strip_suffix(']')) {
+            let Some(items) = value.as_array() else { return Some(value) };
+            return items.iter().find_map(|item| inner(part).refuses(item));
+        }
+        if let Some(part) = self.written.strip_prefix('{').and_then(|one| one.strip_suffix('}')) {
+            let Some(entries) = value.as_object() else { return Some(value) };
+            return entries.values().find_map(|item| inner(part).refuses(item));
+        }
+        let fits = match self.written {
+            "string" => value.is_string(),
+            "integer" => value.is_i64(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            // An object with fields of its own. What is written otherwise than as an object
+            // (quantities, times, free values) has none.
+            schema if TABLES.schemas.contains_key(schema) => value.is_object(),
+            _ => true,
+        };
+        (!fits).then_some(value)
+    }
+
+    /// As Go writes it.
+    pub(super) fn go_name(&self) -> String {
+        match (self.written, self.format) {
+            ("integer", "") => "int64".to_owned(),
+            ("integer", format) => format.to_owned(),
+            ("boolean", _) => "bool".to_owned(),
+            ("number", _) => "float64".to_owned(),
+            ("string", _) => "string".to_owned(),
+            (list, _) if list.starts_with('[') => {
+                format!("[]{}", inner_name(list))
+            }
+            (map, _) if map.starts_with('{') => format!("map[string]{}", inner_name(map)),
+            (schema, _) => inner_name(schema),
+        }
+    }
+}
+
+/// `v1.Container` of `[io.k8s.api.core.v1.Container]`.
+fn inner_name(written: &str) -> String {
+    let parts: Vec<&str> = written.trim_matches(['[', ']', '{', '}']).rsplit('.').take(2).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join(".")
 }
 
 /// The schema of a kind.
@@ -135,6 +191,17 @@ impl Place {
             }
             other => other.clone(),
         }
+    }
+
+    /// The type of a field of a built-in schema; `None` where nothing is known.
+    pub(super) fn type_of(&self, field: &str) -> Option<Type> {
+        self.row(field).map(|row| Type { written: &row.kind, format: &row.format })
+    }
+
+    /// The last part of a named schema: `DeploymentSpec`.
+    pub(super) fn short_name(&self) -> Option<&'static str> {
+        let Self::Named(schema) = self else { return None };
+        schema.rsplit('.').next()
     }
 
     /// How the list in a field is merged, and the place of its items.

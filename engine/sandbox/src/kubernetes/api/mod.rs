@@ -4,6 +4,7 @@
 //! server above it knows sockets; nothing here does.
 
 mod discovery;
+mod fields;
 mod openapi;
 mod read;
 mod status;
@@ -42,9 +43,13 @@ impl Request {
         matches!(self.get(name), Some("true" | "1"))
     }
 
-    /// Whether nothing is to be kept.
+    /// Whether nothing is to be kept. Deletions say so in their body.
     fn is_dry_run(&self) -> bool {
-        self.get("dryRun") == Some("All")
+        let in_body = || {
+            let has_options = self.method == "DELETE" || self.path.ends_with("/eviction");
+            has_options && write::options(self).is_ok_and(|options| options["dryRun"][0] == "All")
+        };
+        self.get("dryRun") == Some("All") || in_body()
     }
 
     /// The manager that fields are attributed to.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::controllers::leases;
 use super::super::kinds::Kind;
 use super::super::{selector, table};
 use super::{Answer, Request, Status, Target};
@@ -75,6 +76,11 @@ pub(super) fn read(
     let collection = kind.collection(cluster);
     let now = world.now();
     world.store.read(|state| {
+        let renew = |object: &mut Value| {
+            if object["kind"] == "Lease" {
+                leases::renewed(state, cluster, object, now);
+            }
+        };
         if let Some(name) = &target.name {
             let key = target
                 .namespace
@@ -83,7 +89,8 @@ pub(super) fn read(
             let Some(found) = state.get(&collection, &key) else {
                 return Status::not_found(kind, name).into();
             };
-            let object = with_revision(&found.value, found.revision);
+            let mut object = with_revision(&found.value, found.revision);
+            renew(&mut object);
             return match (shape(&request.accept), target.subresource.as_deref()) {
                 (_, Some("scale")) => Answer::ok(scale(&object)),
                 (Shape::Table, _) => Answer::ok(table::of(
@@ -120,7 +127,9 @@ pub(super) fn read(
                 next = items.last().map(super::super::object::key);
                 break;
             }
-            items.push(with_revision(&found.value, found.revision));
+            let mut item = with_revision(&found.value, found.revision);
+            renew(&mut item);
+            items.push(item);
         }
         let mut metadata = json!({"resourceVersion": state.revision().to_string()});
         if let Some(next) = next {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::kinds::Kind;
-use super::super::schema::{self, Place};
-use super::super::{defaults, managed_fields, object, patch};
+use super::super::schema;
+use super::super::{defaults, managed_fields, object, patch, protobuf};
+use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::{Answer, Request, Status, Target};
 use crate::store::Transaction;
@@ -99,15 +100,19 @@ fn key_of(target: &Target, name: &str) -> String {
 }
 
 fn parse(request: &Request) -> Result<Value, Status> {
-    if request.content_type.contains("protobuf") || request.content_type.contains("cbor") {
+    if request.content_type.contains("cbor") {
         return Err(Status::new(
             415,
             "UnsupportedMediaType",
             format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (found {})",
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (found {})",
                 request.content_type
             ),
         ));
+    }
+    if protobuf::is(&request.content_type) && !request.body.is_empty() {
+        return protobuf::decode(&request.body)
+            .map_err(|why| Status::bad_request(format!("error decoding: {why}")));
     }
     let text = std::str::from_utf8(&request.body)
         .map_err(|_| Status::bad_request("the body is not UTF-8"))?;
@@ -120,6 +125,18 @@ fn parse(request: &Request) -> Result<Value, Status> {
     }
     serde_saphyr::from_str(text)
         .map_err(|error| Status::bad_request(format!("error decoding: {error}")))
+}
+
+/// The object in a body.
+fn parse_object(request: &Request) -> Result<Value, Status> {
+    let object = parse(request)?;
+    let metadata = &object["metadata"];
+    if object.is_object() && (metadata.is_object() || metadata.is_null()) {
+        return Ok(object);
+    }
+    Err(Status::bad_request(
+        "couldn't get version/kind; json parse error: the body is not an object with metadata",
+    ))
 }
 
 /// A token of a service account: opaque, and good for nothing here.
@@ -137,7 +154,7 @@ fn create(
     target: &Target,
     request: &Request,
 ) -> Written {
-    let mut wanted = parse(request)?;
+    let mut wanted = parse_object(request)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, review(kind, wanted, request), Vec::new()));
     }
@@ -185,7 +202,7 @@ fn create(
     if transaction.get(&kind.collection(cluster), &key).is_some() {
         return Err(Status::already_exists(kind, &name));
     }
-    let warnings = check_fields(kind, &mut wanted, request)?;
+    let warnings = fields::check(kind, &mut wanted, request)?;
     store(context, transaction, cluster, kind, wanted, None, request, target)?;
     Ok((201, stored(transaction, cluster, kind, &key), warnings))
 }
@@ -213,69 +230,6 @@ fn review(kind: &Kind, mut wanted: Value, request: &Request) -> Value {
         _ => json!({"authenticated": false}),
     };
     wanted
-}
-
-/// Unknown fields: refused when strict, pruned from custom resources, warned of otherwise.
-fn check_fields(kind: &Kind, wanted: &mut Value, request: &Request) -> Result<Vec<String>, Status> {
-    let mut unknown = Vec::new();
-    find_unknown(wanted, &schema::root(kind), "", kind.definition.is_some(), &mut unknown);
-    if unknown.is_empty() {
-        return Ok(Vec::new());
-    }
-    let texts: Vec<String> =
-        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-    match request.get("fieldValidation") {
-        Some("Strict") => {
-            let full = format!("strict decoding error: {}", texts.join(", "));
-            let message = if kind.definition.is_some() {
-                full
-            } else {
-                format!(
-                    "{} in version \"{}\" cannot be handled as a {}: {full}",
-                    kind.kind, kind.version, kind.kind
-                )
-            };
-            Err(Status::bad_request(message))
-        }
-        Some("Ignore") => Ok(Vec::new()),
-        _ => Ok(texts),
-    }
-}
-
-fn find_unknown(
-    value: &mut Value,
-    place: &Place,
-    path: &str,
-    prune: bool,
-    unknown: &mut Vec<String>,
-) {
-    let Some(entries) = value.as_object_mut() else { return };
-    let mut gone = Vec::new();
-    for (name, inner) in entries.iter_mut() {
-        let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        if path.is_empty() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
-            continue;
-        }
-        if place.knows(name) == Some(false) {
-            unknown.push(full);
-            gone.push(name.clone());
-            continue;
-        }
-        match inner {
-            Value::Object(_) => find_unknown(inner, &place.field(name), &full, prune, unknown),
-            Value::Array(items) => {
-                let items_place = place.list(name).1;
-                for (index, item) in items.iter_mut().enumerate() {
-                    find_unknown(item, &items_place, &format!("{full}[{index}]"), prune, unknown);
-                }
-            }
-            _ => {}
-        }
-    }
-    for name in gone {
-        entries.remove(&name);
-    }
-    let _ = prune;
 }
 
 /// Defaults, validates, tracks managers and stores.
@@ -360,7 +314,7 @@ fn replace(
     request: &Request,
 ) -> Written {
     let key = key_of(target, name);
-    let mut wanted = parse(request)?;
+    let mut wanted = parse_object(request)?;
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
         return Err(Status::not_found(kind, name));
     };
@@ -370,7 +324,7 @@ fn replace(
     }
     wanted["apiVersion"] = json!(kind.api_version());
     wanted["kind"] = json!(kind.kind);
-    let warnings = check_fields(kind, &mut wanted, request)?;
+    let warnings = fields::check(kind, &mut wanted, request)?;
     store(context, transaction, cluster, kind, wanted, Some(&before), request, target)?;
     Ok((200, stored(transaction, cluster, kind, &key), warnings))
 }
@@ -443,6 +397,10 @@ fn patch_one(
     let body = parse(request)?;
     let is_scale = target.subresource.as_deref() == Some("scale");
     let mut after = if is_scale { read::scale(&before) } else { (*before).clone() };
+    // A patch may test or set the version: the copy it works on carries the current one.
+    if let Some(current) = transaction.committed(&collection, &key) {
+        after["metadata"]["resourceVersion"] = json!(current.revision.to_string());
+    }
     match patch_type {
         "application/merge-patch+json" => patch::merge(&mut after, &body),
         "application/strategic-merge-patch+json" if kind.definition.is_some() => {
@@ -472,11 +430,11 @@ fn patch_one(
             ));
         }
     }
-    check_revision(transaction, cluster, kind, &key, name, &body)?;
+    check_revision(transaction, cluster, kind, &key, name, &after)?;
     if is_scale {
         return scale(context, transaction, cluster, kind, &before, &after, request, target);
     }
-    let warnings = check_fields(kind, &mut after, request)?;
+    let warnings = fields::check(kind, &mut after, request)?;
     store(context, transaction, cluster, kind, after, Some(&before), request, target)?;
     Ok((200, stored(transaction, cluster, kind, &key), warnings))
 }
@@ -490,7 +448,7 @@ fn apply(
     name: &str,
     request: &Request,
 ) -> Written {
-    let mut declared = parse(request)?;
+    let mut declared = parse_object(request)?;
     let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
         return Err(Status::new(
             422,
@@ -517,7 +475,7 @@ fn apply(
             ));
         }
     }
-    let warnings = check_fields(kind, &mut declared, request)?;
+    let warnings = fields::check(kind, &mut declared, request)?;
     let key = key_of(target, name);
     let before = transaction.get(&kind.collection(cluster), &key);
     let time = object::timestamp(transaction);
@@ -552,8 +510,10 @@ fn apply(
     Ok((status, stored(transaction, cluster, kind, &key), warnings))
 }
 
-fn options(request: &Request) -> Value {
-    serde_json::from_slice(&request.body).unwrap_or_default()
+/// The options in the body of a deletion, or in an eviction.
+pub(super) fn options(request: &Request) -> Result<Value, Status> {
+    let body = parse(request)?;
+    Ok(if body["kind"] == "Eviction" { body["deleteOptions"].clone() } else { body })
 }
 
 fn delete_one(
@@ -569,7 +529,7 @@ fn delete_one(
     let Some(found) = transaction.get(&collection, key) else {
         return Err(Status::not_found(kind, &name));
     };
-    let options = options(request);
+    let options = options(request)?;
     if let Some(uid) = options["preconditions"]["uid"].as_str()
         && found["metadata"]["uid"] != uid
     {

@@ -12,7 +12,7 @@ use runbook_capacity::quantity::{Bytes, Millicores};
 use serde_json::{Value, json};
 
 use super::super::{collection, object};
-use super::{Cluster, is_true, lifecycle, pods, scheduler, set_condition};
+use super::{Cluster, is_true, leases, lifecycle, pods, scheduler, set_condition};
 use crate::aws::{ec2, eks, iam};
 use crate::store::Transaction;
 use crate::world::ids;
@@ -39,6 +39,7 @@ fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
 }
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
+    leases::elect(cluster, transaction, "karpenter", "karpenter-leader-election");
     if transaction.list(&collection(cluster.name, AWS_GROUP, "ec2nodeclasses")).is_empty()
         || !is_running(cluster, transaction)
     {

@@ -4,7 +4,9 @@
 //! any more. What takes time (a pod starting, a machine registering) is a timer.
 
 mod fargate;
+mod jobs;
 mod karpenter;
+pub(super) mod leases;
 mod lifecycle;
 mod network;
 mod pods;
@@ -43,6 +45,7 @@ impl Reactor for Controllers {
             scheduler::react(&cluster, transaction);
             pods::react(&cluster, transaction);
             network::react(&cluster, transaction);
+            leases::nodes(&cluster, transaction);
         }
     }
 }
@@ -55,7 +58,7 @@ pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
         "kubernetes.definition" => lifecycle::establish(&cluster, transaction, key),
         "kubernetes.pod" => pods::start(&cluster, transaction, key),
         "kubernetes.gone" => pods::gone(&cluster, transaction, key),
-        "kubernetes.job" => workloads::finish(&cluster, transaction, key),
+        "kubernetes.job" => jobs::finish(&cluster, transaction, key),
         "fargate.pod" => fargate::schedule(&cluster, transaction, key),
         "karpenter.batch" => karpenter::batch(&cluster, transaction, key),
         "karpenter.launched" => karpenter::launched(&cluster, transaction, key),

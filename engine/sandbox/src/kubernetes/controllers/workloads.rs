@@ -1,9 +1,9 @@
-//! Deployments, replica sets, daemon sets, jobs.
+//! Deployments, replica sets, daemon sets; [`jobs`] have a file of their own.
 
 use serde_json::{Value, json};
 
 use super::super::object;
-use super::{Cluster, lifecycle, scheduler, set_condition};
+use super::{Cluster, jobs, lifecycle, scheduler, set_condition};
 use crate::store::Transaction;
 use crate::world::ids;
 
@@ -24,12 +24,16 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
         }
     }
     for job in cluster.list(transaction, "batch", "jobs") {
-        reconcile_job(cluster, transaction, job);
+        jobs::reconcile(cluster, transaction, job);
     }
 }
 
 /// Pods that an object owns and that are not on their way out.
-fn pods_of(cluster: &Cluster<'_>, transaction: &Transaction<'_>, owner: &Value) -> Vec<Value> {
+pub(super) fn pods_of(
+    cluster: &Cluster<'_>,
+    transaction: &Transaction<'_>,
+    owner: &Value,
+) -> Vec<Value> {
     let uid = &owner["metadata"]["uid"];
     let owned = |pod: &Value| {
         pod["metadata"]["ownerReferences"]
@@ -233,7 +237,7 @@ pub(super) fn make_pod(
     template: &Value,
     name: &str,
 ) {
-    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending", "qosClass": "Burstable"}});
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"], "status": {"phase": "Pending", "qosClass": super::super::defaults::quality(&template["spec"])}});
     if !pod["metadata"].is_object() {
         pod["metadata"] = json!({});
     }
@@ -336,64 +340,4 @@ fn reconcile_daemons(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, m
         set["status"] = status;
         cluster.put(transaction, "apps", "daemonsets", set);
     }
-}
-
-fn reconcile_job(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut job: Value) {
-    if super::is_true(&job, "Complete")
-        || object::is_deleting(&job)
-        || job["spec"]["suspend"] == true
-    {
-        return;
-    }
-    let pods = pods_of(cluster, transaction, &job);
-    let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    if pods.is_empty() {
-        let pod = format!(
-            "{name}-{}",
-            ids::suffix(
-                cluster.context,
-                &["job", cluster.name, &name, &transaction.now().to_string()],
-                5
-            )
-        );
-        make_pod(cluster, transaction, &job, &job["spec"]["template"], &pod);
-        job["status"] = json!({"active": 1, "startTime": object::timestamp(transaction)});
-        cluster.put(transaction, "batch", "jobs", job);
-        return;
-    }
-    let running = pods.iter().find(|pod| pod["status"]["phase"] == "Running");
-    if running.is_some() && job["metadata"]["annotations"]["sandbox/ends"].is_null() {
-        job["metadata"]["annotations"]["sandbox/ends"] = json!("soon");
-        let key = object::key(&job);
-        cluster.put(transaction, "batch", "jobs", job);
-        cluster.schedule(transaction, 10, "kubernetes.job", &key);
-    }
-}
-
-/// The pods of a job have done their work.
-pub(super) fn finish(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
-    let Some(mut job) = cluster.get(transaction, "batch", "jobs", key) else { return };
-    let now = object::timestamp(transaction);
-    for mut pod in pods_of(cluster, transaction, &job) {
-        pod["status"]["phase"] = json!("Succeeded");
-        for container in pod["status"]["containerStatuses"].as_array_mut().into_iter().flatten() {
-            container["ready"] = json!(false);
-            container["state"] =
-                json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now}});
-        }
-        set_condition(&mut pod["status"], "Ready", false, "PodCompleted", "", &now);
-        cluster.put(transaction, "", "pods", pod);
-    }
-    job["status"]["active"] = Value::Null;
-    job["status"]["succeeded"] = json!(1);
-    job["status"]["completionTime"] = now.clone();
-    set_condition(
-        &mut job["status"],
-        "Complete",
-        true,
-        "CompletionsReached",
-        "Reached expected number of succeeded pods",
-        &now,
-    );
-    cluster.put(transaction, "batch", "jobs", job);
 }
