@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::target::{On, SandboxOptions};
 
 /// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
@@ -45,6 +46,12 @@ pub(crate) enum Command {
     /// The simulated AWS account
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+    /// What pods cost on Fargate, and on which nodes Karpenter would put them
+    #[command(subcommand)]
+    Capacity(CapacityCommand),
+    /// Prices, with their source and date
+    #[command(subcommand)]
+    Prices(PricesCommand),
     /// Describe a code such as RB0107
     Explain(ExplainArguments),
     /// Print the JSON Schema of runbooks, for editors
@@ -236,7 +243,7 @@ pub(crate) struct ListArguments {
     pub(crate) folder: PathBuf,
     /// Form of the output
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) output: DataFormat,
+    pub(crate) output: TableFormat,
 }
 
 /// `runbook init`
@@ -313,13 +320,13 @@ pub(crate) enum SandboxCommand {
         run: Option<String>,
         /// Form of the output: `json` is one request per line
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-        output: DataFormat,
+        output: TableFormat,
     },
     /// List what is simulated, and what is refused
     Coverage {
         /// Form of the output
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-        output: DataFormat,
+        output: TableFormat,
     },
 }
 
@@ -341,6 +348,18 @@ pub(crate) enum DataFormat {
     Text,
     /// For programs
     Json,
+}
+
+/// Text, JSON or CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For people
+    #[value(alias = "table")]
+    Text,
+    /// For programs
+    Json,
+    /// For spreadsheets
+    Csv,
 }
 
 /// Forms of a plan.

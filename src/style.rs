@@ -36,7 +36,8 @@ pub(crate) struct Style {
 const PLAIN_WIDTH: usize = 100;
 
 impl Style {
-    /// No colour, a fixed width: files, pipes, tests.
+    /// No colour, a fixed width.
+    #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self { colour: false, width: PLAIN_WIDTH }
     }

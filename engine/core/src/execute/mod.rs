@@ -7,6 +7,7 @@
 //! that are there ([`resume`]).
 
 mod attempt;
+mod bounds;
 pub mod resume;
 mod run;
 pub mod state;

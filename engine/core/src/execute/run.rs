@@ -160,6 +160,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         messages: sender.clone(),
         instances: RwLock::default(),
         seen: Mutex::default(),
+        doubtful: Mutex::default(),
         passing: Mutex::default(),
         failed: Mutex::default(),
     });
