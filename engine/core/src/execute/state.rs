@@ -523,6 +523,9 @@ impl State {
                 let holder = self.locks.get(&lock.name).filter(|holder| **holder != key)?;
                 Some((lock.name.clone(), holder.clone()))
             });
+            if taken.is_none() && !intended.locks.is_empty() && self.comes_before(&urgency, &key) {
+                continue;
+            }
             if let Some((lock, holder)) = taken {
                 let reason = format!("{lock} held by {}", self.name(&holder));
                 self.tell(&key, reason, out);
@@ -550,6 +553,18 @@ impl State {
                 self.write(&key, &intended, out);
             }
         }
+    }
+
+    /// Whether a task of the same module, which is likely to want the same lock, is being looked at
+    /// and has precedence. Which look ends first is chance, who gets a lock must not be.
+    fn comes_before(&self, urgency: &Reverse<Duration>, key: &InstanceKey) -> bool {
+        let module = |key: &InstanceKey| self.graph.vertex(key.vertex).module.schema().name;
+        self.tasks.iter().any(|(other, task)| {
+            matches!(task.phase, Phase::Looking)
+                && other != key
+                && module(other) == module(key)
+                && (self.urgency(other), other) < (*urgency, key)
+        })
     }
 
     fn tell(&mut self, key: &InstanceKey, reason: String, out: &mut Stepped) {

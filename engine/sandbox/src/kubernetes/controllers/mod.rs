@@ -117,6 +117,15 @@ impl Cluster<'_> {
         transaction.schedule_in(seconds, kind, &format!("{}|{key}", self.name), Value::Null);
     }
 
+    /// How long the cluster has been there: what names that must differ from time to time derive
+    /// from, so that they, and the durations that derive from them, are the same in every world.
+    pub(super) fn age(&self, transaction: &Transaction<'_>) -> String {
+        let created = transaction
+            .get(crate::aws::eks::CLUSTERS, self.name)
+            .and_then(|cluster| cluster["createdAt"].as_i64());
+        (transaction.now().as_second() - created.unwrap_or_default()).to_string()
+    }
+
     /// A number of seconds, spread by name.
     pub(super) fn seconds(&self, kind: &str, key: &str, least: i64, spread: u64) -> i64 {
         least

@@ -253,7 +253,7 @@ fn reconcile_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut s
     let mut pods = pods_of(cluster, transaction, &set);
     let mut ordinal = 0_u32;
     while pods.len() < wanted {
-        let made = transaction.now().to_string();
+        let made = cluster.age(transaction);
         let pod = format!(
             "{name}-{}",
             ids::suffix(
@@ -352,7 +352,7 @@ fn reconcile_job(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut j
             "{name}-{}",
             ids::suffix(
                 cluster.context,
-                &["job", cluster.name, &name, &transaction.now().to_string()],
+                &["job", cluster.name, &name, &cluster.age(transaction)],
                 5
             )
         );
