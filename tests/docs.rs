@@ -11,6 +11,13 @@
 //!
 //! Commands with `--on aws` get a served sandbox for their account.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
@@ -61,8 +68,7 @@ fn words(line: &str) -> (Vec<String>, String) {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut rest = line.char_indices();
-    while let Some((at, one)) = rest.next() {
+    for (at, one) in line.char_indices() {
         match (one, quote) {
             (_, Some(mark)) if one == mark => quote = None,
             ('\'' | '"', None) => {
@@ -364,7 +370,8 @@ fn documented_codes() -> BTreeMap<u8, String> {
     let mut codes = BTreeMap::new();
     for line in source.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("/// ") {
-            said = format!("{said} {text}").trim().trim_end_matches('.').to_owned();
+            said.push_str(if said.is_empty() { "" } else { " " });
+            said.push_str(text.trim_end_matches('.'));
         } else if let Some((name, code)) = line
             .strip_prefix("Self::")
             .and_then(|line| line.trim_end_matches(',').split_once(" => "))
