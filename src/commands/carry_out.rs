@@ -180,7 +180,9 @@ fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) 
     let text = work.options.output == EventFormat::Text;
     let style = &session.printer.out;
     if text && !report.outputs.is_empty() && report.outcome == Outcome::Succeeded {
+        session.printer.out("");
         session.printer.out(&view::value::outputs(&report.outputs, style));
+        session.printer.out("");
     }
     if text {
         let place = work.target.place(&work.plan, work.began);

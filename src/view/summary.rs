@@ -1,5 +1,6 @@
 //! The last lines of a run: how it ended, where it ran, and what to type next.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runbook_core::event::{Outcome, TaskState};
@@ -233,9 +234,26 @@ fn moved_fact(old: &Fact, new: Option<&Fact>) -> String {
         let now = new.map_or("not seen", |fact| presence(&fact.value));
         return format!("{object}   {} → {now}", presence(&old.value));
     }
-    let now = new.map_or_else(|| "not seen".to_owned(), |fact| value::masked(&fact.value));
-    let (before, now) = (words::fit(&value::masked(&old.value), 60), words::fit(&now, 60));
-    format!("{object}  {}   {before} → {now}", words::one_line(&old.key.field))
+    let field = words::one_line(&old.key.field);
+    let shown = |value: &serde_json::Value| words::fit(&value::masked(value), 60);
+    let Some(new) = new else {
+        return format!("{object}  {field}   {} → not seen", shown(&old.value));
+    };
+    // Of a whole object only what differs: the rest would fill the line on both sides alike.
+    if let (Some(before), Some(now)) = (old.value.as_object(), new.value.as_object()) {
+        let none = serde_json::Value::from("(none)");
+        let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let moved: Vec<String> = keys
+            .into_iter()
+            .map(|key| (key, before.get(key).unwrap_or(&none), now.get(key).unwrap_or(&none)))
+            .filter(|(_, before, now)| before != now)
+            .map(|(key, before, now)| {
+                format!("{}: {} → {}", words::one_line(key), shown(before), shown(now))
+            })
+            .collect();
+        return format!("{object}  {field}   {}", words::some(&moved, 3));
+    }
+    format!("{object}  {field}   {} → {}", shown(&old.value), shown(&new.value))
 }
 
 #[cfg(test)]
@@ -347,6 +365,21 @@ tasks:
              \x20   fake.thing first   absent → there      read by first\n\
              \x20   → runbook plan shop.yaml\n"
         );
+    }
+
+    #[tokio::test]
+    async fn of_an_object_only_what_moved_is_named() {
+        let plan = Workshop::new(ROOT).plan().await.unwrap().plan;
+        let mut old = plan.facts[0].clone();
+        old.key.field = "spec".to_owned();
+        old.value = serde_json::json!({"cpu": 1000, "same": "x", "gone": true});
+        let mut new = old.clone();
+        new.value = serde_json::json!({"cpu": 64, "same": "x"});
+        assert_eq!(
+            moved_fact(&old, Some(&new)),
+            "fake.thing first  spec   cpu: 1000 → 64 and gone: true → (none)"
+        );
+        assert!(moved_fact(&old, None).ends_with(" → not seen"));
     }
 
     #[test]

@@ -11,7 +11,11 @@ const WIDE: usize = 400;
 
 /// The plan as Markdown; ends with a line end.
 pub(crate) fn render(plan: &Plan) -> String {
-    let mut text = format!("### {}\n\n**{}**\n", escaped(&heading(plan)), escaped(&summary(plan)));
+    let mut text = format!(
+        "### {}\n\n**{}**\n",
+        escaped(&heading(plan).join(" · ")),
+        escaped(&summary(plan).join(", "))
+    );
     let shown: Vec<&PlannedTask> = plan
         .tasks
         .iter()

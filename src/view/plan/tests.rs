@@ -113,6 +113,25 @@ async fn a_narrow_terminal_cuts_and_never_wraps() {
     );
 }
 
+#[tokio::test]
+async fn numbers_are_never_cut() {
+    let mut plan = planned().await;
+    plan.target.connections = vec!["aws 111122223333".to_owned(), "kubernetes myeks".to_owned()];
+    let lines = lines(&plan, 44);
+    assert_eq!(lines[..2], ["plan for shop/default · aws 111122223333 ·", "  kubernetes myeks"]);
+    assert_eq!(
+        lines[lines.len() - 6..],
+        [
+            "  4 to create now,",
+            "    1 deferred until cluster/base ran,",
+            "    1 check after that, 0 to change,",
+            "    0 to destroy",
+            "  about 11m 00s; the critical path is",
+            "    cluster/base → cluster/inside",
+        ]
+    );
+}
+
 /// A plan in which one task is changed by hand: the fake world has no secrets.
 async fn changed(kind: Kind) -> Plan {
     let mut plan = planned().await;

@@ -1,6 +1,6 @@
 //! Progress of real runs in a small world.
 
-use runbook_core::plan::Plan;
+use runbook_core::plan::{Kind, Plan};
 
 use super::*;
 use crate::view::support::{Fault, Workshop};
@@ -63,6 +63,30 @@ async fn off_a_terminal_each_change_of_state_is_a_line() {
             "02:00 ✗ broken failed: refused",
             "02:00 ▶ profile creating",
             "03:30 ✓ profile created (1m 30s)",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_line_has_the_first_line_of_a_reason() {
+    let (plan, mut events) = ran(|plan| plan.tasks[2].kind = Kind::Skipped).await;
+    let (progress, lines) = captured(&plan, Mode::Lines, Style::plain());
+    let wait = first_wait(&events);
+    let mut again = events[wait].clone();
+    again.body = Body::TaskWaiting { reason: "not yet\n  its last event: none".to_owned() };
+    let Body::NotYet { reason } = &mut events[wait].body else { panic!("not a wait") };
+    *reason = "0 of 2 pods\n  one is Pending".to_owned();
+    events[..=wait].iter().for_each(|event| progress.on_event(event));
+    let at = events[wait].world_time.saturating_add(jiff::SignedDuration::from_secs(40)).unwrap();
+    progress.tick(at);
+    progress.on_event(&again);
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines[0], "00:00 ▶ run r1 of shop/default, 2 tasks, 1 skipped");
+    assert_eq!(
+        lines[lines.len() - 2..],
+        [
+            "00:45 ◔ waiting: cluster 0 of 2 pods for 45s; and 1 other task",
+            "00:45 ◔ cluster is tried again: not yet",
         ]
     );
 }

@@ -1,3 +1,5 @@
+//! What differs between declared and live objects, by the fields that are ours.
+
 use serde_json::json;
 
 use super::*;
