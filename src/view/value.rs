@@ -265,7 +265,4 @@ mod tests {
         )]);
         assert_eq!(outputs(&values, &Style::plain()), "t\nA   B        C\n1   <none>   x\n2\n");
     }
-
-    #[test]
-    fn one_text_is_bare() {}
 }
