@@ -28,9 +28,14 @@ Exit codes: 0 done, 1 failed, 2 there are changes (plan --detailed-exitcode), 3 
     after_help = AFTER_HELP
 )]
 pub(crate) struct CommandLine {
-    /// The folder of runs and of the sandbox's world [default: the nearest .runbook above, else
-    /// ./.runbook] [env: RUNBOOK_STATE]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global")]
+    /// The folder of runs and of the sandbox's world
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global",
+        help = "The folder of runs and of the sandbox's world [default: the nearest .runbook above, else ./.runbook] [env: RUNBOOK_STATE]"
+    )]
     pub(crate) state_dir: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]

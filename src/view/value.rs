@@ -90,19 +90,6 @@ fn checked(name: &str, table: &Table, alone: bool, style: &Style) -> String {
     words::lines([style.paint(Meaning::Strong, &title)].into_iter().chain(rows))
 }
 
-/// One value, as [`outputs`] shows it.
-pub(crate) fn output(value: &Value, style: &Style) -> String {
-    let json = shown(value);
-    match as_table(&json) {
-        Some(table) => table.render(style),
-        // A text is what was asked for, without YAML's quotes.
-        None => match &json {
-            Json::String(text) => words::lines([text.as_str()]),
-            other => yaml(other),
-        },
-    }
-}
-
 /// As JSON: secrets masked, unknown ones named, nothing that could drive a terminal.
 fn shown(value: &Value) -> Json {
     match value {
@@ -277,10 +264,5 @@ mod tests {
             table(&["A", "B", "C"], &[&["1", "<none>", "x"], &["2"]]),
         )]);
         assert_eq!(outputs(&values, &Style::plain()), "t\nA   B        C\n1   <none>   x\n2\n");
-    }
-
-    #[test]
-    fn one_text_is_bare() {
-        assert_eq!(output(&"a: b".into(), &Style::plain()), "a: b\n");
     }
 }

@@ -20,6 +20,8 @@ pub(crate) use markdown::render as render_markdown;
 const GAP: usize = 2;
 /// No column gets narrower than this.
 const LEAST: usize = 8;
+/// What the details of a task get at least.
+const DETAILS: usize = 14;
 
 /// The plan as text; ends with a line end.
 pub(crate) fn render(plan: &Plan, style: &Style) -> String {
@@ -64,7 +66,11 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
     ];
     // Before each column a gap; the line begins with one.
     let fixed = GAP * 6 + sign + expected;
-    let widths = words::squeeze(&wanted, LEAST, style.width.saturating_sub(fixed));
+    // What it is comes before what is said about it: the details take what is left.
+    let available = style.width.saturating_sub(fixed);
+    let details = wanted[3].min(DETAILS);
+    let mut widths = words::squeeze(&wanted[..3], LEAST, available.saturating_sub(details));
+    widths.push(wanted[3].min(available.saturating_sub(widths.iter().sum())).max(details));
     let gap = " ".repeat(GAP);
     let mut lines = Vec::new();
     let mut group = "";

@@ -107,8 +107,8 @@ async fn a_narrow_terminal_cuts_and_never_wraps() {
         lines(&plan, 60)[..3],
         [
             "plan for shop/default · aws 111122223333 ap-northeast-2",
-            "  cluster  +  fake.thing    base           with a deta…  ~9m",
-            "           +  3 fake.thing  one, two, th…",
+            "  cluster  +  fake.thing    base         with a detail…  ~9m",
+            "           +  3 fake.thing  one, two, …",
         ]
     );
 }

@@ -8,6 +8,8 @@
 
 mod attempt;
 mod bounds;
+mod locks;
+mod outcomes;
 pub mod resume;
 mod run;
 pub mod state;
