@@ -9,6 +9,9 @@ use super::{table, words};
 use crate::printer::harmless;
 use crate::style::{Meaning, Style};
 
+/// What is checked takes so many columns; the few longer names push what was found aside.
+const CHECK: usize = 28;
+
 /// A masked value of a plan in one line: texts bare, secrets and unknown ones by their words.
 pub(crate) fn masked(value: &Json) -> String {
     match named(value) {
@@ -74,18 +77,22 @@ fn checked(name: &str, table: &Table, alone: bool, style: &Style) -> String {
         (true, 0) => "verified".to_owned(),
         (true, _) => format!("verified, {} to look at", words::thousands(remarks)),
     };
-    let widths: Vec<usize> = (1..table.columns.len())
-        .map(|at| table.rows.iter().map(|row| words::width(&row[at])).max().unwrap_or_default())
-        .collect();
-    let rows = table.rows.iter().map(|row| {
+    let longest = table.rows.iter().map(|row| words::width(&row[1])).max().unwrap_or_default();
+    let rows = table.rows.iter().flat_map(|row| {
         let meaning = match row[0].as_str() {
             "✓" => Meaning::Good,
             "✗" => Meaning::Bad,
             _ => Meaning::Waiting,
         };
-        let cells: Vec<String> =
-            row[1..].iter().zip(&widths).map(|(cell, width)| words::left(cell, *width)).collect();
-        format!("  {} {}", style.paint(meaning, &row[0]), cells.join("   "))
+        let sign = style.paint(meaning, &row[0]);
+        let what = words::padded(&row[1], longest.min(CHECK));
+        let found = row[2..].join("   ");
+        let beside = format!("  {sign} {what}   {found}");
+        if found.is_empty() || words::width(&beside) <= style.width {
+            return vec![beside];
+        }
+        // Nothing of what was found is cut; it goes below.
+        vec![format!("  {sign} {}", row[1]), format!("      {found}")]
     });
     words::lines([style.paint(Meaning::Strong, &title)].into_iter().chain(rows))
 }
@@ -255,6 +262,29 @@ mod tests {
                 .map(|name| (name.to_owned(), table(&["", "CHECK"], &[&["✓", "a"]]))),
         );
         assert_eq!(outputs(&two, &Style::plain()), "first\n  ✓ a\n\nsecond\n  ✓ a\n");
+    }
+
+    #[test]
+    fn what_was_found_is_beside_its_check_or_below() {
+        let values = BTreeMap::from([(
+            "checks".to_owned(),
+            table(
+                &["", "CHECK", "FOUND"],
+                &[
+                    &["✓", "nodes", "none"],
+                    &["✓", "the role of the load balancer controller", "exists"],
+                    &["✓", "service account", "arn:aws:iam::111122223333:role/a-long-name"],
+                ],
+            ),
+        )]);
+        assert_eq!(
+            outputs(&values, &Style { colour: false, width: 60 }),
+            "verified\n\
+             \x20 ✓ nodes                          none\n\
+             \x20 ✓ the role of the load balancer controller   exists\n\
+             \x20 ✓ service account\n\
+             \x20     arn:aws:iam::111122223333:role/a-long-name\n"
+        );
     }
 
     #[test]

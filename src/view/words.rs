@@ -157,6 +157,24 @@ pub(crate) fn left(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(room))
 }
 
+/// The text in at least so many columns, left-aligned; a longer one is whole.
+pub(crate) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `path: before → after` within so many columns: the path gives way before the values do.
+pub(crate) fn fit_path(text: &str, columns: usize) -> String {
+    match text.split_once(": ") {
+        Some((path, values))
+            if width(text) > columns
+                && width(values) + 2 <= columns.saturating_sub(columns / 3) =>
+        {
+            format!("{}: {values}", fit(path, columns - width(values) - 2))
+        }
+        _ => fit(text, columns),
+    }
+}
+
 /// The text in exactly so many columns, right-aligned.
 pub(crate) fn right(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
@@ -241,6 +259,15 @@ mod tests {
         assert_eq!(squeeze(&[10, 4, 20], 8, 5), [8, 4, 8]);
         assert_eq!(fit("eks.fargate_profile", 8), "eks.far…");
         assert_eq!(left("日本", 6), "日本  ");
+        assert_eq!(padded("a", 3), "a  ");
+        assert_eq!(padded("long", 3), "long");
+    }
+
+    #[test]
+    fn values_are_cut_after_their_path() {
+        assert_eq!(fit_path("subnet-1/internal-elb: 0 → 1", 20), "subnet-1/int…: 0 → 1");
+        assert_eq!(fit_path("short: 0 → 1", 20), "short: 0 → 1");
+        assert_eq!(fit_path("policy: a very long text → b", 20), "policy: a very long…");
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
         ));
         let indent = GAP * 3 + widths[0] + sign;
         for line in &row.below {
-            let line = words::fit(line, style.width.saturating_sub(indent));
+            let line = words::fit_path(line, style.width.saturating_sub(indent));
             lines.push(format!("{}{line}", " ".repeat(indent)));
         }
     }
