@@ -123,7 +123,7 @@ fn one_line_each(plan: &Plan, style: &Style) -> Vec<String> {
     }
     if !plan.orphans.is_empty() {
         let text = format!(
-            "{} of ours that nothing declares any more; --prune deletes what is listed here",
+            "{} of ours that nothing declares any more; nothing deletes what is listed here",
             words::count(plan.orphans.len(), "object")
         );
         let text = words::fit(&text, style.width.saturating_sub(4));

@@ -83,7 +83,7 @@ async fn a_plan_groups_counts_and_says_what_waits() {
             "           …  fake.thing    (known after apply)  after cluster/base  ~2m",
             "  size     …  1 check       fake.lookup          after cluster/base",
             "  ✓ 1 task converged, nothing to change",
-            "  ◆ 1 object of ours that nothing declares any more; --prune deletes what is listed here",
+            "  ◆ 1 object of ours that nothing declares any more; nothing deletes what is listed here",
             "      fake.thing oldie made as old",
             "  4 to create now, 1 deferred until cluster/base ran, 1 check after that, 0 to change, 0 to destroy",
             "  about 11m 00s; the critical path is cluster/base → cluster/inside",
