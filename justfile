@@ -1,5 +1,4 @@
-# Recipes for people; `.ci/run` does the same without `just`. The steps are the same, in the order in
-# which they fail fastest.
+# Recipes for people; `.ci/run` takes the same steps without `just`. Here the quickest come first.
 
 export RUSTDOCFLAGS := "-D warnings -A rustdoc::private-intra-doc-links"
 

@@ -88,7 +88,7 @@ fn checked(name: &str, table: &Table, alone: bool, style: &Style) -> String {
         let what = words::padded(&row[1], longest.min(CHECK));
         let found = row[2..].join("   ");
         let beside = format!("  {sign} {what}   {found}");
-        if found.is_empty() || words::width(&beside) <= style.width {
+        if found.is_empty() || !style.terminal || words::width(&beside) <= style.width {
             return vec![beside];
         }
         // Nothing of what was found is cut; it goes below.
@@ -278,7 +278,7 @@ mod tests {
             ),
         )]);
         assert_eq!(
-            outputs(&values, &Style { colour: false, width: 60 }),
+            outputs(&values, &Style { colour: false, terminal: true, width: 60 }),
             "verified\n\
              \x20 ✓ nodes                          none\n\
              \x20 ✓ the role of the load balancer controller   exists\n\

@@ -27,11 +27,12 @@ pub(crate) fn render(plan: &Plan) -> String {
         );
         text.push_str(&shown.iter().map(|task| row(task)).collect::<String>());
     }
-    let notes: Vec<String> = one_line_each(plan, &Style { colour: false, width: WIDE })
-        .into_iter()
-        .chain(time(plan, WIDE))
-        .chain(bills(plan))
-        .collect();
+    let notes: Vec<String> =
+        one_line_each(plan, &Style { colour: false, terminal: true, width: WIDE })
+            .into_iter()
+            .chain(time(plan, WIDE))
+            .chain(bills(plan))
+            .collect();
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(

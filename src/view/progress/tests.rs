@@ -142,7 +142,7 @@ async fn a_terminal_shows_what_is_under_way_and_the_whole() {
             "▶ 1  ◔ 1  · 1    45s simulated, ETA 2m 55s    ━━━━━━────────────────────────  20 %",
         ]
     );
-    let narrow = lines::rows(&mut board, &Style { colour: false, width: 40 }, true);
+    let narrow = lines::rows(&mut board, &Style { colour: false, terminal: true, width: 40 }, true);
     assert_eq!(
         narrow,
         [
@@ -156,7 +156,8 @@ async fn a_terminal_shows_what_is_under_way_and_the_whole() {
 #[tokio::test]
 async fn a_failure_is_said_at_once_and_in_colour() {
     let (plan, events) = ran(|_| ()).await;
-    let (progress, lines) = captured(&plan, Mode::Terminal, Style { colour: true, width: 100 });
+    let (progress, lines) =
+        captured(&plan, Mode::Terminal, Style { colour: true, terminal: true, width: 100 });
     events.iter().for_each(|event| progress.on_event(event));
     progress.finish();
     assert_eq!(*lines.lock().unwrap(), ["\u{1b}[31m✗\u{1b}[0m broken   refused"]);
