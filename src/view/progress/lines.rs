@@ -100,7 +100,9 @@ pub(super) fn failure(event: &Event, style: &Style) -> Option<String> {
     };
     let address = words::one_line(event.address.as_deref().unwrap_or_default());
     let why = words::first_line(because.as_deref().unwrap_or("failed"));
-    Some(format!("{} {address}   {why}", style.paint(Meaning::Bad, "✗")))
+    // The end of the run says it in full.
+    let text = words::fit(&format!("{address}   {why}"), style.width.saturating_sub(3));
+    Some(format!("{} {text}", style.paint(Meaning::Bad, "✗")))
 }
 
 /// `09:42 ◔ waiting: fargate/profile["kube-system"] CREATING for 1m 30s`
