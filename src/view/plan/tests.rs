@@ -182,10 +182,11 @@ async fn an_update_shows_each_field_and_masks_secrets() {
 #[tokio::test]
 async fn a_replacement_says_what_forces_it() {
     assert_eq!(
-        lines(&changed(Kind::Replace).await, 100)[1..3],
+        lines(&changed(Kind::Replace).await, 100)[1..4],
         [
             "  extra  -/+  fake.thing  extra",
-            "              size: 2 → 3   forces a replacement: `size` cannot be changed in place",
+            "              size: 2 → 3",
+            "                forces a replacement: `size` cannot be changed in place",
         ]
     );
 }
