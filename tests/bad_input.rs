@@ -59,7 +59,7 @@ fn keys_modules_and_types() {
     refused(&with("inputs:\n  tasks: {type: string}\ntasks: []\n"), &["tasks"]);
     refused(&with("inputs:\n  x: {type: string}\ntasks: []\n"), &["the input `x` is missing"]);
     refused(&with("tasks: []\nmatrix: {}\n"), &["matrix"]);
-    refused(&with("tasks:\n  - {id: a, uses: wait, undo: {}}\n"), &["undo", "not yet"]);
+    refused(&with("tasks:\n  - {id: a, uses: wait, undo: {}}\n"), &["undo", "not supported yet"]);
 }
 
 #[test]

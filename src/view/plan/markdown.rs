@@ -83,7 +83,7 @@ fn changes(tasks: &[&PlannedTask]) -> String {
     for task in changed {
         text.push_str(&format!("- {}\n", escaped(&task.address)));
         for one in &task.fields {
-            text.push_str(&format!("  - {}\n", escaped(&field(one))));
+            text.push_str(&format!("  - {}\n", escaped(&field(one).join(";"))));
         }
     }
     text.push_str("\n</details>\n");
