@@ -95,7 +95,7 @@ impl State {
         out: &mut Stepped,
     ) {
         match pause {
-            Some(pause) if self.cancelled.is_none() => {
+            Some(pause) if !self.is_stopping() => {
                 self.tell(key, failure.message.clone(), out);
                 if let Some(task) = self.tasks.get_mut(key) {
                     task.phase = Phase::Pausing;

@@ -331,7 +331,10 @@ impl State {
     /// Expands a vertex when its keys can be known: at once when nothing it comes after is needed
     /// for them, else when all that is done.
     pub(super) fn try_expand(&mut self, id: VertexId, out: &mut Stepped) {
-        if self.instances[id.0 as usize].is_some() || self.expanding.contains(&id) {
+        if self.instances[id.0 as usize].is_some()
+            || self.expanding.contains(&id)
+            || self.cancelled.is_some()
+        {
             return;
         }
         let graph = self.graph.clone();
@@ -351,7 +354,11 @@ impl State {
     pub(super) fn vertex_is_done(&self, id: VertexId) -> bool {
         self.instances[id.0 as usize].as_ref().is_some_and(|instances| {
             instances.iter().all(|key| {
-                matches!(self.tasks.get(key).map(|task| &task.phase), Some(Phase::Ended(_)))
+                // What the run did not come to is not done: nothing can be said of what follows it.
+                matches!(
+                    self.tasks.get(key).map(|task| &task.phase),
+                    Some(Phase::Ended(state)) if *state != TaskState::Pending
+                )
             })
         })
     }
@@ -400,6 +407,7 @@ impl State {
             for other in others.iter().filter(|other| related(&graph, key, other)) {
                 match self.tasks.get(other).map(|task| task.phase.clone()) {
                     Some(Phase::Ended(TaskState::Succeeded)) => {}
+                    Some(Phase::Ended(TaskState::Pending)) => return,
                     Some(Phase::Ended(_)) if edge.kind == EdgeKind::Ended => {}
                     Some(Phase::Ended(TaskState::Skipped)) => {
                         let needed = edge.why.iter().any(|why| why.text.starts_with("needs "));
@@ -449,9 +457,13 @@ impl State {
 
     /// Starts what can start.
     pub(super) fn start(&mut self, out: &mut Stepped) {
+        if self.is_stopping() {
+            self.drain(out);
+            return;
+        }
         self.grant_locks(out);
         let mut held_back = Vec::new();
-        while self.busy < self.settings.parallelism && self.cancelled.is_none() && !self.stopped {
+        while self.busy < self.settings.parallelism {
             let Some((urgency, key)) = self.ready.pop_first() else { break };
             if self.too_many(&key) {
                 held_back.push((urgency, key));
@@ -473,31 +485,35 @@ impl State {
             out.1.push(Effect::Look(key));
         }
         self.ready.extend(held_back);
-        if self.cancelled.is_some() || self.stopped {
-            self.drain();
-        }
     }
 
-    /// What has not started will not.
-    pub(super) fn drain(&mut self) {
-        let waiting: Vec<InstanceKey> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| {
-                matches!(
-                    task.phase,
-                    Phase::Pending | Phase::Ready | Phase::Locking(_) | Phase::Pausing
-                )
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in waiting {
-            self.ready.retain(|(_, one)| *one != key);
-            self.locking.retain(|(_, one)| *one != key);
-            if let Some(task) = self.tasks.get_mut(&key) {
-                task.phase = Phase::Ended(TaskState::Pending);
-                self.open -= 1;
+    /// Whether nothing new starts any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cancelled.is_some() || self.stopped
+    }
+
+    /// What has not started will not; what stands between two effects is interrupted.
+    fn drain(&mut self, out: &mut Stepped) {
+        self.ready.clear();
+        self.locking.clear();
+        let mut interrupted = Vec::new();
+        for (key, task) in &mut self.tasks {
+            match task.phase {
+                Phase::Pending | Phase::Ready if task.attempt == 0 => {
+                    task.phase = Phase::Ended(TaskState::Pending);
+                    self.open -= 1;
+                }
+                Phase::Ready | Phase::Locking(_) | Phase::Pausing => interrupted.push(key.clone()),
+                _ => {}
             }
+        }
+        let why = if self.cancelled.is_some() {
+            "the run was cancelled"
+        } else {
+            "the run stopped after a failure"
+        };
+        for key in interrupted {
+            self.end(&key, TaskState::Interrupted, Some(why.to_owned()), out);
         }
     }
 
