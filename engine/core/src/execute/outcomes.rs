@@ -63,6 +63,9 @@ impl State {
                 // It may have happened: look again, never write blindly. The look counts as busy.
                 out.0.push(self.step_record(key, Step::Ambiguous { failure }));
                 self.release(key, LockUntil::Converged);
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.doubtful = true;
+                }
                 self.make_ready(key);
             }
         }

@@ -157,6 +157,11 @@ pub(super) struct Task {
     pub(super) told: Option<String>,
     /// Whether it observed while it held its locks.
     pub(super) looked_with_locks: bool,
+    /// Whether this process has looked at it.
+    pub(super) started: bool,
+    /// Whether its last write may have happened: the next look belongs to the same attempt, and so
+    /// does its token.
+    pub(super) doubtful: bool,
 }
 
 /// What the reducer is told once.
@@ -168,6 +173,8 @@ pub struct Settings {
     pub fail_fast: bool,
     /// Longest time from each vertex to the end, by static path and key (addresses).
     pub urgency: BTreeMap<String, Duration>,
+    /// Attempts that earlier processes of the run brought to an end, by address.
+    pub attempts: BTreeMap<String, u32>,
     /// Tasks that are wanted; all when empty.
     pub wanted: BTreeSet<VertexId>,
 }
@@ -306,13 +313,6 @@ impl State {
         self.tasks.get(key).map_or(1, |task| task.attempt)
     }
 
-    /// Attempts of earlier processes count on.
-    pub fn set_attempts(&mut self, key: &InstanceKey, attempts: u32) {
-        if let Some(task) = self.tasks.get_mut(key) {
-            task.attempt = attempts;
-        }
-    }
-
     pub(super) fn wants(&self, id: VertexId) -> bool {
         self.settings.wanted.is_empty() || self.settings.wanted.contains(&id)
     }
@@ -377,10 +377,12 @@ impl State {
         for key in &instances {
             let task = Task {
                 phase: Phase::Pending,
-                attempt: 0,
+                attempt: self.settings.attempts.get(&self.name(key)).copied().unwrap_or(0),
                 action: Action::None,
                 told: None,
                 looked_with_locks: false,
+                started: false,
+                doubtful: false,
             };
             self.tasks.insert(key.clone(), task);
             self.open += 1;
@@ -471,14 +473,15 @@ impl State {
             }
             let Some(task) = self.tasks.get_mut(&key) else { continue };
             task.phase = Phase::Looking;
-            task.attempt += 1;
+            if !std::mem::take(&mut task.doubtful) {
+                task.attempt += 1;
+            }
             task.looked_with_locks = false;
             self.busy += 1;
-            let attempt = task.attempt;
-            if attempt == 1 {
+            if !std::mem::replace(&mut task.started, true) {
                 out.0.push(Record {
                     key: Some(key.clone()),
-                    attempt: Some(attempt),
+                    attempt: Some(task.attempt),
                     body: Body::TaskStarted,
                 });
             }
@@ -499,7 +502,7 @@ impl State {
         let mut interrupted = Vec::new();
         for (key, task) in &mut self.tasks {
             match task.phase {
-                Phase::Pending | Phase::Ready if task.attempt == 0 => {
+                Phase::Pending | Phase::Ready if !task.started => {
                     task.phase = Phase::Ended(TaskState::Pending);
                     self.open -= 1;
                 }
