@@ -74,6 +74,7 @@ struct Model {
     wants_to_write: BTreeSet<InstanceKey>,
     ended: BTreeMap<InstanceKey, TaskState>,
     last_step: BTreeMap<InstanceKey, &'static str>,
+    attempts: BTreeMap<InstanceKey, u32>,
     /// It was skipped by its own look, and not because of another task.
     skipped_itself: BTreeSet<InstanceKey>,
     cancelled: bool,
@@ -90,6 +91,7 @@ impl Model {
             parallelism: self.parallelism,
             fail_fast: self.fail_fast,
             urgency: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             wanted: BTreeSet::new(),
         }
     }
@@ -118,6 +120,7 @@ impl Model {
             wants_to_write: BTreeSet::new(),
             ended: BTreeMap::new(),
             last_step: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             skipped_itself: BTreeSet::new(),
             cancelled: false,
             stopped: false,
@@ -290,6 +293,12 @@ impl Model {
                     _ => !matches!(before, "intended" | "converged"),
                 };
                 assert!(legal, "{now} after {before}");
+                // A rejection and a verify that gave up end an attempt; doubt does not.
+                let number = record.attempt.unwrap();
+                let again = u32::from(matches!(before, "rejected" | "not converged"));
+                let expected = self.attempts.get(key).map_or(1, |last| last + again);
+                assert_eq!(number, expected, "{now} after {before}");
+                self.attempts.insert(key.clone(), number);
                 self.last_step.insert(key.clone(), now);
                 if now == "intended" {
                     intended.insert(key.clone());
