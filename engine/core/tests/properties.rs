@@ -14,12 +14,20 @@ mod support;
 
 #[path = "properties/dice.rs"]
 mod dice;
+#[path = "properties/evaluator.rs"]
+mod evaluator;
+#[path = "properties/expressions.rs"]
+mod expressions;
+#[path = "properties/graph.rs"]
+mod graph;
 #[path = "properties/reducer.rs"]
 mod reducer;
+#[path = "properties/reference.rs"]
+mod reference;
 
 use proptest::test_runner::Config;
 
-/// So many cases, and no file beside the test: what failed is printed.
+/// So many cases, and no file beside the test: what failed is printed. A seed does not shrink.
 fn cases(count: u32) -> Config {
-    Config { cases: count, failure_persistence: None, ..Config::default() }
+    Config { cases: count, failure_persistence: None, max_shrink_iters: 0, ..Config::default() }
 }
