@@ -33,7 +33,8 @@ const PASSING: Duration = Duration::from_secs(5);
 /// What earlier processes of this run recorded of a task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Earlier {
-    /// Attempts so far.
+    /// Attempts that came to an end: rejected, or not converged. One that did not goes on under its
+    /// number, so that its token is kept.
     pub(super) attempts: u32,
     /// Outputs, when its last step was `converged`.
     pub(super) converged: Option<Values>,
@@ -142,7 +143,7 @@ impl Worker {
             );
         }
         let doubtful = lock(&self.doubtful).contains(&key);
-        if blind && (doubtful || (earlier.interrupted && attempt <= earlier.attempts + 1)) {
+        if blind && (doubtful || earlier.interrupted) {
             let why = "it was interrupted, and whether it ran cannot be observed; give it an `unless` or run it by hand";
             return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
         }

@@ -30,6 +30,9 @@ impl State {
                 self.tell(&key, reason, out);
                 continue;
             }
+            if self.busy >= self.settings.parallelism {
+                continue;
+            }
             let (intended, looked) = (intended.clone(), *looked_with_locks);
             self.locking.remove(&(urgency, key.clone()));
             for lock in &intended.locks {

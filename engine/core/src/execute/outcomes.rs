@@ -63,6 +63,9 @@ impl State {
                 // It may have happened: look again, never write blindly. The look counts as busy.
                 out.0.push(self.step_record(key, Step::Ambiguous { failure }));
                 self.release(key, LockUntil::Converged);
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.doubtful = true;
+                }
                 self.make_ready(key);
             }
         }
@@ -95,7 +98,7 @@ impl State {
         out: &mut Stepped,
     ) {
         match pause {
-            Some(pause) if self.cancelled.is_none() => {
+            Some(pause) if !self.is_stopping() => {
                 self.tell(key, failure.message.clone(), out);
                 if let Some(task) = self.tasks.get_mut(key) {
                     task.phase = Phase::Pausing;

@@ -132,10 +132,11 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
             _ => None,
         };
         let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
-        resumed.earlier.insert(
-            address,
-            Earlier { attempts: told.attempts, converged, interrupted, wrote: told.wrote },
-        );
+        let ended = matches!(told.last, Last::Rejected | Last::NotConverged);
+        let attempts = if ended { told.attempts } else { told.attempts.saturating_sub(1) };
+        resumed
+            .earlier
+            .insert(address, Earlier { attempts, converged, interrupted, wrote: told.wrote });
     }
     Ok((plan, resumed))
 }

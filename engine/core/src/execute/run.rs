@@ -149,6 +149,11 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         knowledge.learn_writes(id, Writes::No);
     }
     let resumed = input.resumed.unwrap_or_default();
+    let attempts = resumed
+        .earlier
+        .iter()
+        .map(|(address, earlier)| (address.clone(), earlier.attempts))
+        .collect();
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
@@ -168,6 +173,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         parallelism: input.parallelism.max(1),
         fail_fast: input.fail_fast,
         urgency: urgency(&input.plan),
+        attempts,
         wanted,
     };
     let plan_blob = Blob::new(input.plan.store());

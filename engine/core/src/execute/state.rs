@@ -157,6 +157,11 @@ pub(super) struct Task {
     pub(super) told: Option<String>,
     /// Whether it observed while it held its locks.
     pub(super) looked_with_locks: bool,
+    /// Whether this process has looked at it.
+    pub(super) started: bool,
+    /// Whether its last write may have happened: the next look belongs to the same attempt, and so
+    /// does its token.
+    pub(super) doubtful: bool,
 }
 
 /// What the reducer is told once.
@@ -168,6 +173,8 @@ pub struct Settings {
     pub fail_fast: bool,
     /// Longest time from each vertex to the end, by static path and key (addresses).
     pub urgency: BTreeMap<String, Duration>,
+    /// Attempts that earlier processes of the run brought to an end, by address.
+    pub attempts: BTreeMap<String, u32>,
     /// Tasks that are wanted; all when empty.
     pub wanted: BTreeSet<VertexId>,
 }
@@ -306,13 +313,6 @@ impl State {
         self.tasks.get(key).map_or(1, |task| task.attempt)
     }
 
-    /// Attempts of earlier processes count on.
-    pub fn set_attempts(&mut self, key: &InstanceKey, attempts: u32) {
-        if let Some(task) = self.tasks.get_mut(key) {
-            task.attempt = attempts;
-        }
-    }
-
     pub(super) fn wants(&self, id: VertexId) -> bool {
         self.settings.wanted.is_empty() || self.settings.wanted.contains(&id)
     }
@@ -331,7 +331,10 @@ impl State {
     /// Expands a vertex when its keys can be known: at once when nothing it comes after is needed
     /// for them, else when all that is done.
     pub(super) fn try_expand(&mut self, id: VertexId, out: &mut Stepped) {
-        if self.instances[id.0 as usize].is_some() || self.expanding.contains(&id) {
+        if self.instances[id.0 as usize].is_some()
+            || self.expanding.contains(&id)
+            || self.cancelled.is_some()
+        {
             return;
         }
         let graph = self.graph.clone();
@@ -351,7 +354,11 @@ impl State {
     pub(super) fn vertex_is_done(&self, id: VertexId) -> bool {
         self.instances[id.0 as usize].as_ref().is_some_and(|instances| {
             instances.iter().all(|key| {
-                matches!(self.tasks.get(key).map(|task| &task.phase), Some(Phase::Ended(_)))
+                // What the run did not come to is not done: nothing can be said of what follows it.
+                matches!(
+                    self.tasks.get(key).map(|task| &task.phase),
+                    Some(Phase::Ended(state)) if *state != TaskState::Pending
+                )
             })
         })
     }
@@ -370,10 +377,12 @@ impl State {
         for key in &instances {
             let task = Task {
                 phase: Phase::Pending,
-                attempt: 0,
+                attempt: self.settings.attempts.get(&self.name(key)).copied().unwrap_or(0),
                 action: Action::None,
                 told: None,
                 looked_with_locks: false,
+                started: false,
+                doubtful: false,
             };
             self.tasks.insert(key.clone(), task);
             self.open += 1;
@@ -400,6 +409,7 @@ impl State {
             for other in others.iter().filter(|other| related(&graph, key, other)) {
                 match self.tasks.get(other).map(|task| task.phase.clone()) {
                     Some(Phase::Ended(TaskState::Succeeded)) => {}
+                    Some(Phase::Ended(TaskState::Pending)) => return,
                     Some(Phase::Ended(_)) if edge.kind == EdgeKind::Ended => {}
                     Some(Phase::Ended(TaskState::Skipped)) => {
                         let needed = edge.why.iter().any(|why| why.text.starts_with("needs "));
@@ -449,9 +459,13 @@ impl State {
 
     /// Starts what can start.
     pub(super) fn start(&mut self, out: &mut Stepped) {
+        if self.is_stopping() {
+            self.drain(out);
+            return;
+        }
         self.grant_locks(out);
         let mut held_back = Vec::new();
-        while self.busy < self.settings.parallelism && self.cancelled.is_none() && !self.stopped {
+        while self.busy < self.settings.parallelism {
             let Some((urgency, key)) = self.ready.pop_first() else { break };
             if self.too_many(&key) {
                 held_back.push((urgency, key));
@@ -459,45 +473,50 @@ impl State {
             }
             let Some(task) = self.tasks.get_mut(&key) else { continue };
             task.phase = Phase::Looking;
-            task.attempt += 1;
+            if !std::mem::take(&mut task.doubtful) {
+                task.attempt += 1;
+            }
             task.looked_with_locks = false;
             self.busy += 1;
-            let attempt = task.attempt;
-            if attempt == 1 {
+            if !std::mem::replace(&mut task.started, true) {
                 out.0.push(Record {
                     key: Some(key.clone()),
-                    attempt: Some(attempt),
+                    attempt: Some(task.attempt),
                     body: Body::TaskStarted,
                 });
             }
             out.1.push(Effect::Look(key));
         }
         self.ready.extend(held_back);
-        if self.cancelled.is_some() || self.stopped {
-            self.drain();
-        }
     }
 
-    /// What has not started will not.
-    pub(super) fn drain(&mut self) {
-        let waiting: Vec<InstanceKey> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| {
-                matches!(
-                    task.phase,
-                    Phase::Pending | Phase::Ready | Phase::Locking(_) | Phase::Pausing
-                )
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in waiting {
-            self.ready.retain(|(_, one)| *one != key);
-            self.locking.retain(|(_, one)| *one != key);
-            if let Some(task) = self.tasks.get_mut(&key) {
-                task.phase = Phase::Ended(TaskState::Pending);
-                self.open -= 1;
+    /// Whether nothing new starts any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cancelled.is_some() || self.stopped
+    }
+
+    /// What has not started will not; what stands between two effects is interrupted.
+    fn drain(&mut self, out: &mut Stepped) {
+        self.ready.clear();
+        self.locking.clear();
+        let mut interrupted = Vec::new();
+        for (key, task) in &mut self.tasks {
+            match task.phase {
+                Phase::Pending | Phase::Ready if !task.started => {
+                    task.phase = Phase::Ended(TaskState::Pending);
+                    self.open -= 1;
+                }
+                Phase::Ready | Phase::Locking(_) | Phase::Pausing => interrupted.push(key.clone()),
+                _ => {}
             }
+        }
+        let why = if self.cancelled.is_some() {
+            "the run was cancelled"
+        } else {
+            "the run stopped after a failure"
+        };
+        for key in interrupted {
+            self.end(&key, TaskState::Interrupted, Some(why.to_owned()), out);
         }
     }
 

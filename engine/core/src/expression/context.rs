@@ -91,6 +91,11 @@ impl Container {
         }
     }
 
+    fn record_shape(&self) {
+        self.recorder.reads().saw_secret |= self.origin.secret;
+        self.record_whole();
+    }
+
     /// The origin and the recorder, to record that it was passed on whole.
     pub fn record_whole(&self) {
         if let Some(read) = &self.origin.read {
@@ -146,29 +151,25 @@ impl Object for Container {
     }
 
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        match &self.value {
+        let found = match &self.value {
             Value::List(items) => {
-                let index = key.as_usize()?;
-                let item = items.get(index)?;
-                Some(hand_out(item, &self.origin.inside(&index.to_string()), &self.recorder))
+                key.as_usize().and_then(|index| Some((index.to_string(), items.get(index)?)))
             }
             Value::Map(entries) => {
-                let name = key.as_str()?;
-                if let Some(value) = entries.get(name) {
-                    Some(hand_out(value, &self.origin.inside(name), &self.recorder))
-                } else {
-                    self.record_whole(); // that the key is absent was read
-                    None
-                }
+                key.as_str().and_then(|name| Some((name.to_owned(), entries.get(name)?)))
             }
             _ => None,
-        }
+        };
+        let Some((name, item)) = found else {
+            self.record_shape(); // that there is no such part was read
+            return None;
+        };
+        Some(hand_out(item, &self.origin.inside(&name), &self.recorder))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         // How many there are, and which keys, is a read of the container itself.
-        self.recorder.reads().saw_secret |= self.origin.secret;
-        self.record_whole();
+        self.record_shape();
         match &self.value {
             Value::List(items) => Enumerator::Seq(items.len()),
             Value::Map(entries) => {
