@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Folder, Served, changes, writes};
+use crate::support::{Folder, Served, changes, not_run, variable, writes};
 
 fn built() -> Folder {
     let folder = Folder::new();
@@ -225,12 +225,28 @@ fn a_real_target_asks_and_a_stored_plan_answers() {
 }
 
 #[test]
+fn boto3_describes_the_cluster_as_it_would_on_aws() {
+    let Some(python) = variable("RUNBOOK_PYTHON") else {
+        not_run("RUNBOOK_PYTHON names no Python with boto3; .ci/run makes one");
+        return;
+    };
+    let folder = built();
+    let served = Served::of(&folder);
+    let output = Command::new(python)
+        .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/describe.py"), "myeks"])
+        .envs(served.environment.iter().cloned())
+        .env("HOME", folder.path())
+        .output()
+        .unwrap();
+    let said = crate::support::Said::of(&output);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert_eq!(said.out, "2 profiles, 3 add-ons, 3 access entries, 5 rules, 3 subnets\n");
+}
+
+#[test]
 fn kubectl_finds_the_cluster_as_it_would_on_aws() {
-    let kubectl = Command::new("kubectl").args(["version", "--client"]).output();
-    if kubectl.is_err() {
-        use std::io::Write as _;
-        // Said past the harness: what did not run must not look as if it had.
-        writeln!(std::io::stderr(), "NOT RUN: there is no kubectl on this machine").unwrap();
+    if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+        not_run("there is no kubectl on this machine");
         return;
     }
     let folder = built();

@@ -107,6 +107,18 @@ impl Said {
     }
 }
 
+/// A variable of the tests' own environment.
+#[expect(clippy::disallowed_methods, reason = "what a test needs is named by who runs the tests")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Says past the harness that something did not run: it must not look as if it had.
+pub(crate) fn not_run(why: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "NOT RUN: {why}").unwrap();
+}
+
 /// The tasks of a plan that are not unchanged or skipped: address and kind.
 pub(crate) fn changes(plan: &Value) -> Vec<(String, String)> {
     plan["tasks"]
