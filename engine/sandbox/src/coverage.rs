@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 13] = [
+const CONTROLLERS: [(&str, Covered, &str); 14] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -48,6 +48,7 @@ const CONTROLLERS: [(&str, Covered, &str); 13] = [
         Covered::Simulated,
         "claims and node classes stay while no Karpenter runs",
     ),
+    ("Karpenter: leader election", Covered::Simulated, "the Lease is taken, and not renewed"),
     (
         "Karpenter: replacement consolidation, drift, interruption",
         Covered::Refused,

@@ -39,6 +39,7 @@ fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
 }
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
+    super::leader::react(cluster, transaction);
     if transaction.list(&collection(cluster.name, AWS_GROUP, "ec2nodeclasses")).is_empty()
         || !is_running(cluster, transaction)
     {

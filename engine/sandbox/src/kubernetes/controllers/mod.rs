@@ -5,6 +5,7 @@
 
 mod fargate;
 mod karpenter;
+mod leader;
 mod lifecycle;
 mod network;
 mod pods;
