@@ -24,6 +24,8 @@ mod graph;
 mod reducer;
 #[path = "properties/reference.rs"]
 mod reference;
+#[path = "properties/skipped.rs"]
+mod skipped;
 
 use proptest::test_runner::Config;
 
