@@ -20,10 +20,16 @@ mod evaluator;
 mod expressions;
 #[path = "properties/graph.rs"]
 mod graph;
+#[path = "properties/plan.rs"]
+mod plan;
 #[path = "properties/reducer.rs"]
 mod reducer;
 #[path = "properties/reference.rs"]
 mod reference;
+#[path = "properties/resume.rs"]
+mod resume;
+#[path = "properties/skipped.rs"]
+mod skipped;
 
 use proptest::test_runner::Config;
 

@@ -40,6 +40,10 @@ pub(super) struct Earlier {
     pub(super) converged: Option<Values>,
     /// It was intended, and what came of it is not known.
     pub(super) interrupted: bool,
+    /// Its last step was `acknowledged`: a crash in the wait.
+    pub(super) acknowledged: bool,
+    /// Its last step was `not converged`.
+    pub(super) gave_up: bool,
     /// It wrote something.
     pub(super) wrote: bool,
 }
@@ -143,7 +147,12 @@ impl Worker {
             );
         }
         let doubtful = lock(&self.doubtful).contains(&key);
-        if blind && (doubtful || earlier.interrupted) {
+        if blind && earlier.acknowledged && attempt == earlier.attempts + 1 {
+            // It ran, and cannot be observed: straight to verify, never again.
+            lock(&self.seen).insert(key.clone(), Arc::new(seen));
+            return (Happened::Looked(key, Looked::Wait(String::new())), Vec::new());
+        }
+        if blind && (doubtful || earlier.interrupted || earlier.gave_up) {
             let why = "it was interrupted, and whether it ran cannot be observed; give it an `unless` or run it by hand";
             return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
         }

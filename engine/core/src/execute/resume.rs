@@ -6,7 +6,8 @@
 //! | acknowledged, no later step | same | look (reads only): an empty diff goes straight to verify |
 //! | intended without later step, ambiguous, not converged | same | observe, diff, apply only what is still needed |
 //! | converged, blind | same | skip; outputs from the journal |
-//! | interrupted, blind without a guard | same | ask a person |
+//! | acknowledged, blind | same | straight to verify |
+//! | interrupted or not converged, blind without a guard | same | ask a person |
 //! | failed, rejected | same | run again, new attempt |
 //! | never started | same | run, after its dependencies |
 //! | any | gone | keep the record, do nothing |
@@ -134,9 +135,15 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
         let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
         let ended = matches!(told.last, Last::Rejected | Last::NotConverged);
         let attempts = if ended { told.attempts } else { told.attempts.saturating_sub(1) };
-        resumed
-            .earlier
-            .insert(address, Earlier { attempts, converged, interrupted, wrote: told.wrote });
+        let earlier = Earlier {
+            attempts,
+            converged,
+            interrupted,
+            acknowledged: told.last == Last::Acknowledged,
+            gave_up: told.last == Last::NotConverged,
+            wrote: told.wrote,
+        };
+        resumed.earlier.insert(address, earlier);
     }
     Ok((plan, resumed))
 }

@@ -26,8 +26,8 @@ pub struct Reads {
     pub unknown_type: Option<Type>,
     /// Whether anything secret was read.
     pub saw_secret: bool,
-    /// A skipped task whose outputs were read, and why it was skipped.
-    pub skipped: Option<String>,
+    /// Reads of outputs of skipped tasks that no `default` forgave, each with its reason.
+    pub skipped: Vec<String>,
     /// A problem that evaluation of something nested raised.
     pub problem: Option<String>,
 }
@@ -89,11 +89,6 @@ impl Container {
         } else {
             self.value.clone()
         }
-    }
-
-    fn record_shape(&self) {
-        self.recorder.reads().saw_secret |= self.origin.secret;
-        self.record_whole();
     }
 
     /// The origin and the recorder, to record that it was passed on whole.
@@ -160,8 +155,10 @@ impl Object for Container {
             }
             _ => None,
         };
+        // That it has such a part, or has none, was read.
+        self.recorder.reads().saw_secret |= self.origin.secret;
         let Some((name, item)) = found else {
-            self.record_shape(); // that there is no such part was read
+            self.record_whole();
             return None;
         };
         Some(hand_out(item, &self.origin.inside(&name), &self.recorder))
@@ -169,7 +166,8 @@ impl Object for Container {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         // How many there are, and which keys, is a read of the container itself.
-        self.record_shape();
+        self.recorder.reads().saw_secret |= self.origin.secret;
+        self.record_whole();
         match &self.value {
             Value::List(items) => Enumerator::Seq(items.len()),
             Value::Map(entries) => {
