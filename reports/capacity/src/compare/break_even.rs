@@ -61,9 +61,7 @@ pub fn break_even(pod: &PodResources, ground: &Ground<'_>) -> Result<BreakEven, 
     let sized = fargate::size(pod).map_err(|why| Unpriced::because(why.to_string()))?;
     let on_fargate = fargate::price(&sized, region, ground.book)?.monthly();
     let volume = match ground.shape.root_volume_gib {
-        Some(gib) => {
-            ground.book.service(region, Service::EbsGp3)?.price.amount(gib, MONTH_SECONDS)
-        }
+        Some(gib) => ground.book.service(region, Service::EbsGp3)?.price.amount(gib, MONTH_SECONDS),
         None => Amount::ZERO,
     };
     let requests = pod.kubernetes_requests();

@@ -23,8 +23,7 @@ pub struct NodeShape {
 impl NodeShape {
     /// Every size, as many pods as the interfaces allow, no root volume: a bound, not an operator's
     /// node.
-    pub const BOUND: Self =
-        Self { vcpus_at_most: None, pods_at_most: None, root_volume_gib: None };
+    pub const BOUND: Self = Self { vcpus_at_most: None, pods_at_most: None, root_volume_gib: None };
     /// What operators run: at most 16 vCPUs.
     pub const REALISTIC: Self = Self::up_to(Some(16));
 
