@@ -78,6 +78,16 @@ impl Component {
         })
     }
 
+    /// Karpenter that asks for what it uses in a small cluster: 250m and 700Mi.
+    pub fn small_karpenter() -> Workload {
+        let mut workload = Self::Karpenter.workload();
+        workload.template = Arc::new(PodTemplate {
+            resources: PodResources::one(Millicores(250), Bytes::mebibytes(700)),
+            ..PodTemplate::default()
+        });
+        workload
+    }
+
     /// It as a workload.
     pub fn workload(self) -> Workload {
         let (name, namespace, replicas, cpu, memory) = self.figures();

@@ -77,8 +77,13 @@ const SPOT: [i64; 2] = [500, 700];
 /// Ten points of utilisation, in thousandths.
 const POINTS: i64 = 100;
 
-/// Judges a side against the first.
-pub fn verdict(first: &Side, other: &Side, reshaped: &[Reshaped<'_>]) -> Verdict {
+/// Judges a side against the first. `savings` are what the first could save by itself.
+pub fn verdict(
+    first: &Side,
+    other: &Side,
+    reshaped: &[Reshaped<'_>],
+    savings: &[(String, Amount)],
+) -> Verdict {
     let mut verdict = Verdict {
         side: other.id,
         answer: Answer::CannotSay,
@@ -92,6 +97,7 @@ pub fn verdict(first: &Side, other: &Side, reshaped: &[Reshaped<'_>]) -> Verdict
     };
     let difference = of_other - of_first;
     let mut levers = levers(first, other);
+    levers.extend(savings.iter().map(|(what, saved)| (what.clone(), difference + *saved)));
     for shape in reshaped {
         if let (Some(one), Some(two)) = (shape.first.complete(), shape.other.complete()) {
             levers.push((format!("nodes {}", shape.title), two - one));
@@ -215,7 +221,7 @@ mod tests {
         let nodeless =
             bill(SideId::Nodeless, &[(LineKind::FargatePod, "100"), (LineKind::Node, "100")], 800);
         let fargate = bill(SideId::Fargate, &[(LineKind::FargatePod, "400")], 0);
-        let found = verdict(&nodeless, &fargate, &[]);
+        let found = verdict(&nodeless, &fargate, &[], &[]);
         assert_eq!(found.answer, Answer::Dearer);
         assert_eq!(found.difference.map(|one| one.dollars(2)).as_deref(), Some("200.00"));
         // Towards zero only emptier nodes: 100 × 800/700 is 14.29 more.
@@ -229,7 +235,7 @@ mod tests {
         let nodeless =
             bill(SideId::Nodeless, &[(LineKind::FargatePod, "100"), (LineKind::Node, "100")], 800);
         let fargate = bill(SideId::Fargate, &[(LineKind::FargatePod, "190")], 0);
-        let found = verdict(&nodeless, &fargate, &[]);
+        let found = verdict(&nodeless, &fargate, &[], &[]);
         assert_eq!(found.answer, Answer::Within);
         let turning: Vec<&str> =
             found.levers.iter().filter(|one| one.turns).map(|one| one.what.as_str()).collect();
@@ -246,7 +252,7 @@ mod tests {
         let (one, two) = (bill(SideId::Nodeless, &[(LineKind::Node, "10")], 800), cheap.clone());
         let shape = Reshaped { title: "≤ 4 vCPU", first: &one, other: &two };
         assert!(
-            verdict(&nodeless, &cheap, &[shape])
+            verdict(&nodeless, &cheap, &[shape], &[])
                 .levers
                 .iter()
                 .any(|one| one.what == "nodes ≤ 4 vCPU" && one.turns)
@@ -257,7 +263,7 @@ mod tests {
     fn nothing_is_said_about_a_bill_with_a_hole() {
         let nodeless = bill(SideId::Nodeless, &[(LineKind::FargatePod, "100")], 0);
         let hole = bill(SideId::Fargate, &[(LineKind::FargatePod, "0")], 0);
-        let found = verdict(&nodeless, &hole, &[]);
+        let found = verdict(&nodeless, &hole, &[], &[]);
         assert_eq!((found.answer, found.difference), (Answer::CannotSay, None));
         assert!(found.reason.is_some_and(|reason| reason.contains("a price of zero")));
     }
