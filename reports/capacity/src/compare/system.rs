@@ -1,5 +1,6 @@
 //! What every cluster runs for itself, which differs from side to side and is part of its price.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manifest::{Workload, WorkloadKind};
@@ -72,8 +73,14 @@ impl Component {
 
     /// The component a workload is, by its name.
     pub fn of(workload: &Workload) -> Option<Self> {
+        // A pod or `ReplicaSet` without its Deployment is called after it.
+        let is_made = matches!(workload.kind, WorkloadKind::Pod | WorkloadKind::ReplicaSet);
         Self::ALL.iter().map(|(one, _)| *one).find(|one| {
-            one.name() == workload.name
+            let called_after = workload
+                .name
+                .strip_prefix(one.name())
+                .is_some_and(|rest| is_made && rest.starts_with('-'));
+            (one.name() == workload.name || called_after)
                 && one.is_daemon() == (workload.kind == WorkloadKind::DaemonSet)
         })
     }
@@ -142,22 +149,25 @@ impl System {
         (system, others)
     }
 
-    /// A component.
-    pub fn workload(&self, component: Component) -> Workload {
-        self.found
+    /// A component: all that the files have of it, else its chart's.
+    pub fn of(&self, component: Component) -> Vec<Workload> {
+        let found: Vec<Workload> = self
+            .found
             .iter()
-            .find(|(one, _)| *one == component)
-            .map_or_else(|| component.workload(), |(_, workload)| workload.clone())
+            .filter(|(one, _)| *one == component)
+            .map(|(_, workload)| workload.clone())
+            .collect();
+        if found.is_empty() { vec![component.workload()] } else { found }
     }
 
     /// The components that the files have.
-    pub fn found(&self) -> impl Iterator<Item = &str> {
-        self.found.iter().map(|(_, workload)| workload.name.as_str())
+    pub fn found(&self) -> BTreeSet<&'static str> {
+        self.found.iter().map(|(component, _)| component.name()).collect()
     }
 
     /// Some of them.
     pub fn workloads(&self, components: &[Component]) -> Vec<Workload> {
-        components.iter().map(|one| self.workload(*one)).collect()
+        components.iter().flat_map(|one| self.of(*one)).collect()
     }
 }
 

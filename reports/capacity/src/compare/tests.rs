@@ -55,7 +55,7 @@ metadata: {name: karpenter, namespace: karpenter}
 spec: {replicas: 2, template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 700Mi}}}]}}}
 ";
     let found = of("karpenter.yaml", text);
-    assert!(found.timed.is_empty() && found.system.found().eq(["karpenter"]));
+    assert!(found.timed.is_empty() && found.system.found().into_iter().eq(["karpenter"]));
     let side = system_on_fargate(&found.system.workloads(&NODELESS), &seoul());
     // Adding rounded pods gives 96.98; the bill is this.
     assert_eq!(side.complete().expect("a total").dollars(5), "96.99145");
@@ -210,4 +210,21 @@ spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 50m,
     assert_eq!(last(&without).as_deref(), Some("2 730 h web at 0.25vCPU 0.5GB: 20.72470"));
     assert_eq!(last(&with).as_deref(), Some("2 730 h web at 0.5vCPU 1GB: 41.44940"));
     assert!(without.notes[0].contains("`logs` does not run here"));
+}
+
+#[test]
+fn a_running_system_is_counted_once() {
+    let pods = "
+kind: Pod
+metadata: {name: coredns-5f6d8c7b9-2kq4z, namespace: kube-system}
+spec: {containers: [{name: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}]}
+---
+kind: Pod
+metadata: {name: coredns-5f6d8c7b9-zzt4p, namespace: kube-system}
+spec: {containers: [{name: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}]}
+";
+    let found = of("pods.yaml", pods);
+    assert!(found.timed.is_empty());
+    let side = system_on_fargate(&found.system.workloads(&NODELESS), &seoul());
+    assert_eq!(side.complete().expect("a total").dollars(5), "155.43525");
 }

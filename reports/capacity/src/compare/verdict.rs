@@ -6,6 +6,7 @@
 
 use crate::money::Amount;
 
+use super::shape::NodeShape;
 use super::side::{LineKind, Side, SideId};
 
 /// The four answers.
@@ -64,8 +65,8 @@ pub struct Verdict {
 /// The same sides with nodes of another shape.
 #[derive(Debug, Clone, Copy)]
 pub struct Reshaped<'a> {
-    /// Its name.
-    pub title: &'a str,
+    /// The shape.
+    pub shape: NodeShape,
     /// The first side.
     pub first: &'a Side,
     /// The other one.
@@ -100,7 +101,7 @@ pub fn verdict(
     levers.extend(savings.iter().map(|(what, saved)| (what.clone(), difference + *saved)));
     for shape in reshaped {
         if let (Some(one), Some(two)) = (shape.first.complete(), shape.other.complete()) {
-            levers.push((format!("nodes {}", shape.title), two - one));
+            levers.push((format!("nodes {}", shape.shape.title()), two - one));
         }
     }
     let step = |then: Amount| {
@@ -250,7 +251,7 @@ mod tests {
         // Only another shape of nodes would say otherwise.
         let cheap = bill(SideId::Fargate, &[(LineKind::FargatePod, "120")], 0);
         let (one, two) = (bill(SideId::Nodeless, &[(LineKind::Node, "10")], 800), cheap.clone());
-        let shape = Reshaped { title: "≤ 4 vCPU", first: &one, other: &two };
+        let shape = Reshaped { shape: NodeShape::up_to(Some(4)), first: &one, other: &two };
         assert!(
             verdict(&nodeless, &cheap, &[shape], &[])
                 .levers

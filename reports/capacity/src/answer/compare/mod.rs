@@ -158,7 +158,7 @@ pub struct VerdictAnswer {
     pub uncertainty_percent: Option<f64>,
     /// Each lever, the largest first.
     pub levers: Vec<LeverAnswer>,
-    /// The answer for other nodes.
+    /// The answer for each shape of nodes, by all other levers.
     pub by_node_shape: Vec<ShapeAnswer>,
     /// Why nothing can be said.
     pub reason: Option<String>,
@@ -222,10 +222,10 @@ impl Comparison {
             SideId::ALL.iter().map(|id| side(*id, workloads, setting)).collect()
         };
         let sides = bills(&asked);
-        let mut shapes = vec![(asked.shape.title(), sides.clone())];
+        let mut shapes = vec![(asked.shape, sides.clone())];
         for vcpus in SHAPES.into_iter().filter(|vcpus| *vcpus != options.vcpus_at_most) {
             let one = setting(vcpus);
-            shapes.push((one.shape.title(), bills(&one)));
+            shapes.push((one.shape, bills(&one)));
         }
         let savings = smaller_karpenter(workloads, &asked);
         let verdicts = (1..sides.len()).map(|at| judged(at, &shapes, &savings)).collect();
@@ -343,31 +343,32 @@ fn reasoned(name: &str, reason: &str) -> Reasoned {
 /// The verdict on the side at a position; the first shape is the one that was asked for.
 fn judged(
     at: usize,
-    shapes: &[(String, Vec<Side>)],
+    shapes: &[(NodeShape, Vec<Side>)],
     savings: &[(String, Amount)],
 ) -> VerdictAnswer {
     let (_, sides) = &shapes[0];
     let reshaped: Vec<Reshaped<'_>> = shapes
         .iter()
         .skip(1)
-        .map(|(title, sides)| Reshaped { title, first: &sides[0], other: &sides[at] })
+        .map(|(shape, sides)| Reshaped { shape: *shape, first: &sides[0], other: &sides[at] })
         .collect();
     let Verdict { side, answer, difference, uncertainty, levers, reason } =
         verdict(&sides[0], &sides[at], &reshaped, savings);
     let first = sides[0].complete();
     let of_first = |amount: Amount| first.and_then(|first| percent(amount, first));
-    let mut by_node_shape: Vec<ShapeAnswer> = shapes
-        .iter()
-        .map(|(title, sides)| {
+    let mut in_order: Vec<&(NodeShape, Vec<Side>)> = shapes.iter().collect();
+    in_order.sort_by_key(|(shape, _)| shape.vcpus_at_most.unwrap_or(u32::MAX));
+    let by_node_shape = in_order
+        .into_iter()
+        .map(|(shape, sides)| {
             let found = verdict(&sides[0], &sides[at], &[], savings);
             ShapeAnswer {
-                node_shape: title.clone(),
-                answer: if title == &shapes[0].0 { answer } else { found.answer }.name(),
+                node_shape: shape.title(),
+                answer: found.answer.name(),
                 difference_usd: found.difference.map(number),
             }
         })
         .collect();
-    by_node_shape.sort_by(|one, other| one.node_shape.cmp(&other.node_shape));
     VerdictAnswer {
         side: side.name(),
         answer: answer.name(),
@@ -390,7 +391,7 @@ fn judged(
 
 /// What NodeLess saves when Karpenter's pods ask for no more than they use.
 fn smaller_karpenter(workloads: &Workloads, setting: &Setting<'_>) -> Vec<(String, Amount)> {
-    if workloads.system.found().any(|name| name == Component::Karpenter.name()) {
+    if workloads.system.found().contains(Component::Karpenter.name()) {
         return Vec::new();
     }
     let now = workloads.system.workloads(&NODELESS);
@@ -469,7 +470,7 @@ fn own_notes(workloads: &Workloads, comparison: &Comparison) -> Vec<String> {
         "nodes are of families c, m and r from generation 5 on, without burstable types, which pay surplus credits under load".to_owned(),
         "images are taken for amd64 unless a pod says otherwise".to_owned(),
     ];
-    let found: Vec<&str> = workloads.system.found().collect();
+    let found: Vec<&str> = workloads.system.found().into_iter().collect();
     if !found.is_empty() {
         notes.push(format!("of the system, as the files have it: {}", found.join(", ")));
     }
