@@ -13,6 +13,7 @@ mod init;
 mod list;
 mod plan;
 mod planned;
+pub(crate) mod report;
 mod resume;
 mod run;
 mod runs;
