@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
+use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
 
 /// Below the list of commands: where to begin, and how the program ends.
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// What pods cost on Fargate, and on which nodes Karpenter would put them
     #[command(subcommand)]
     Capacity(CapacityCommand),
+    /// Reports: what the same pods cost in each way of running them
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Prices, with their source and date
     #[command(subcommand)]
     Prices(PricesCommand),

@@ -111,6 +111,9 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
         Command::Capacity(command) => {
             Ok(capacity::run(command, &session.environment, &session.printer))
         }
+        Command::Report(command) => {
+            Ok(report::run(command, &session.environment, &session.printer))
+        }
         Command::Prices(command) => {
             Ok(capacity::run_prices(command, &session.environment, &session.printer))
         }

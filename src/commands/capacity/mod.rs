@@ -169,7 +169,10 @@ pub(super) fn remark(style: Style, label: &str, text: &str) -> String {
 }
 
 /// The region that is meant: what was given, else what the environment says.
-pub(super) fn region(given: Option<&str>, environment: &Environment) -> Result<Option<String>, String> {
+pub(super) fn region(
+    given: Option<&str>,
+    environment: &Environment,
+) -> Result<Option<String>, String> {
     let named = given
         .or_else(|| environment.get("AWS_REGION"))
         .or_else(|| environment.get("AWS_DEFAULT_REGION"));

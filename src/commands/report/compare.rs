@@ -91,10 +91,8 @@ pub(super) fn run(
         Output::Json => return json(printer, &comparison, exit),
         Output::Csv => {
             printer.raw(comparison.csv().as_bytes());
-            let labelled = [
-                ("not simulated", &comparison.not_simulated),
-                ("note", &comparison.notes),
-            ];
+            let labelled =
+                [("not simulated", &comparison.not_simulated), ("note", &comparison.notes)];
             for (label, lines) in labelled {
                 for line in lines {
                     printer.note(remark(printer.err, label, line).trim_end());
@@ -116,7 +114,13 @@ pub(super) fn schema(answer: Answer, printer: &Printer) -> Exit {
 fn source(arguments: &CompareArguments) -> String {
     match &arguments.inventory {
         Some(inventory) => inventory.clone(),
-        None => arguments.manifests.iter().chain(&arguments.pods).cloned().collect::<Vec<_>>().join(", "),
+        None => arguments
+            .manifests
+            .iter()
+            .chain(&arguments.pods)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -129,8 +133,7 @@ fn comparison(
         .ok_or_else(|| {
             vec!["which region's prices? give --region, such as --region ap-northeast-2".to_owned()]
         })?;
-    let region: Region =
-        named.parse().map_err(|error: UnknownRegion| vec![error.to_string()])?;
+    let region: Region = named.parse().map_err(|error: UnknownRegion| vec![error.to_string()])?;
     let (manifests, notes) = read(arguments, environment)?;
     let workloads = Workloads::of(manifests);
     for named in &arguments.sidecar_for {
@@ -144,13 +147,7 @@ fn comparison(
         sidecars: arguments.sidecar_for.clone(),
         is_strict: arguments.strict_prices,
     };
-    Ok(Comparison::new(
-        &workloads,
-        &options,
-        PriceBook::embedded(),
-        arguments.prices.age(),
-        notes,
-    ))
+    Ok(Comparison::new(&workloads, &options, PriceBook::embedded(), arguments.prices.age(), notes))
 }
 
 fn read(
