@@ -11,7 +11,10 @@
 
 mod bad_input;
 mod commands;
+mod damage;
 mod docs;
 mod kills;
 mod nodeless;
+mod outputs;
+mod stopped;
 mod support;

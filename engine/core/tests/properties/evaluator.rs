@@ -175,9 +175,10 @@ fn agrees(answer: &Value, plain: &Value) -> bool {
         }
         (Value::Map(left), Value::Map(right)) => {
             left.len() == right.len()
-                && left.iter().zip(right.iter()).all(|((one, left), (other, right))| {
-                    one == other && agrees(left, right)
-                })
+                && left
+                    .iter()
+                    .zip(right.iter())
+                    .all(|((one, left), (other, right))| one == other && agrees(left, right))
         }
         (Value::Number(left), Value::Number(right)) => {
             left.to_bits() == right.to_bits() || left == right
@@ -288,9 +289,9 @@ fn without_secrets(data: &Data) -> Value {
         Data::Unknown(..) => Value::Unknown(Type::Any.into()),
         Data::Secret(..) => data.plain(0, 0),
         Data::List(items) => Value::list(items.iter().map(without_secrets)),
-        Data::Map(entries) => Value::map(
-            entries.iter().map(|(key, one)| (key.clone(), without_secrets(one))),
-        ),
+        Data::Map(entries) => {
+            Value::map(entries.iter().map(|(key, one)| (key.clone(), without_secrets(one))))
+        }
     }
 }
 

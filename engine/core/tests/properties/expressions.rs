@@ -25,9 +25,9 @@ impl Data {
             Self::Unknown(..) => Value::Unknown(Type::Any.into()),
             Self::Secret(..) => Value::Secret(Secret::new(self.plain(0, which))),
             Self::List(items) => Value::list(items.iter().map(|item| item.marked(which))),
-            Self::Map(entries) => Value::map(
-                entries.iter().map(|(key, one)| (key.clone(), one.marked(which))),
-            ),
+            Self::Map(entries) => {
+                Value::map(entries.iter().map(|(key, one)| (key.clone(), one.marked(which))))
+            }
         }
     }
 
@@ -61,15 +61,8 @@ pub(crate) enum Kind {
     Records,
 }
 
-const KINDS: [Kind; 7] = [
-    Kind::Whole,
-    Kind::Text,
-    Kind::Flag,
-    Kind::Numbers,
-    Kind::Texts,
-    Kind::Record,
-    Kind::Records,
-];
+const KINDS: [Kind; 7] =
+    [Kind::Whole, Kind::Text, Kind::Flag, Kind::Numbers, Kind::Texts, Kind::Record, Kind::Records];
 
 /// Names of the outputs that expressions read, with what they hold.
 pub(crate) const OUTPUTS: [(&str, Kind); 9] = [
@@ -101,7 +94,9 @@ pub(crate) fn data(dice: &mut Dice, kind: Kind, marks: bool) -> Data {
     };
     match kind {
         Kind::Whole => Data::Known(Value::Integer(*dice.pick(&[-2, 0, 1, 2, 3, 7]))),
-        Kind::Text => Data::Known(Value::from(*dice.pick(&["", "a", "b", "aB c", "1", "a-b", "[1,2]", "é"]))),
+        Kind::Text => {
+            Data::Known(Value::from(*dice.pick(&["", "a", "b", "aB c", "1", "a-b", "[1,2]", "é"])))
+        }
         Kind::Flag => match dice.roll(8) {
             0 => Data::Known(Value::Null),
             1 => Data::Known(Value::Number(1.5)),
@@ -149,9 +144,8 @@ pub(crate) enum Expression {
 impl Expression {
     /// As it is written in a runbook; `root` stands before the outputs' names.
     pub(crate) fn text(&self, root: &str) -> String {
-        let joined = |all: &[Self]| {
-            all.iter().map(|one| one.text(root)).collect::<Vec<_>>().join(", ")
-        };
+        let joined =
+            |all: &[Self]| all.iter().map(|one| one.text(root)).collect::<Vec<_>>().join(", ");
         match self {
             Self::Constant(text) => text.clone(),
             Self::Path(segments) => {
@@ -222,8 +216,16 @@ pub(crate) fn expression(dice: &mut Dice, kind: Kind, depth: usize) -> Expressio
     if dice.percent(14) {
         let any = *dice.pick(&KINDS);
         return match dice.roll(4) {
-            0 => binary(*dice.pick(&["and", "or"]), expression(dice, any, less), expression(dice, kind, less)),
-            1 => filter(expression(dice, kind, less), *dice.pick(&["default", "d"]), vec![expression(dice, kind, less)]),
+            0 => binary(
+                *dice.pick(&["and", "or"]),
+                expression(dice, any, less),
+                expression(dice, kind, less),
+            ),
+            1 => filter(
+                expression(dice, kind, less),
+                *dice.pick(&["default", "d"]),
+                vec![expression(dice, kind, less)],
+            ),
             _ => Expression::If(Box::new([
                 expression(dice, Kind::Flag, less),
                 expression(dice, kind, less),
@@ -261,7 +263,9 @@ fn leaf(dice: &mut Dice, kind: Kind) -> Expression {
     }
     if dice.percent(30) {
         let inside: &[&[&str]] = match kind {
-            Kind::Whole => &[&["ns", "0"], &["ns", "-1"], &["m", "x"], &["ms", "0", "x"], &["m", "z", "1"]],
+            Kind::Whole => {
+                &[&["ns", "0"], &["ns", "-1"], &["m", "x"], &["ms", "0", "x"], &["m", "z", "1"]]
+            }
             Kind::Text => &[&["ts", "0"], &["m", "y"], &["ms", "1", "y"]],
             Kind::Numbers => &[&["m", "z"], &["ms", "0", "z"]],
             Kind::Record => &[&["ms", "0"], &["ms", "-1"], &["m", "w"]],
@@ -285,13 +289,20 @@ fn whole(dice: &mut Dice, less: usize) -> Expression {
             *dice.pick(&["sum", "min", "max", "first", "last"]),
             vec![],
         ),
-        5 => filter(expression(dice, Kind::Whole, less), *dice.pick(&["abs", "int", "float", "round"]), vec![]),
+        5 => filter(
+            expression(dice, Kind::Whole, less),
+            *dice.pick(&["abs", "int", "float", "round"]),
+            vec![],
+        ),
         6 => filter(expression(dice, Kind::Text, less), "int", vec![]),
         7 => Expression::Item(
             Box::new(expression(dice, Kind::Numbers, less)),
             Box::new(expression(dice, Kind::Whole, less)),
         ),
-        _ => Expression::Item(Box::new(expression(dice, Kind::Record, less)), Box::new(constant("'x'"))),
+        _ => Expression::Item(
+            Box::new(expression(dice, Kind::Record, less)),
+            Box::new(constant("'x'")),
+        ),
     }
 }
 
@@ -314,7 +325,11 @@ fn text(dice: &mut Dice, less: usize) -> Expression {
             filter(expression(dice, kind, less), "join", vec![expression(dice, Kind::Text, less)])
         }
         6 => filter(expression(dice, any, less), *dice.pick(&["to_json", "to_yaml"]), vec![]),
-        _ => filter(expression(dice, Kind::Texts, less), *dice.pick(&["first", "last", "min", "max"]), vec![]),
+        _ => filter(
+            expression(dice, Kind::Texts, less),
+            *dice.pick(&["first", "last", "min", "max"]),
+            vec![],
+        ),
     }
 }
 
@@ -338,10 +353,27 @@ fn flag(dice: &mut Dice, less: usize) -> Expression {
         6 => filter(expression(dice, kind, less), "bool", vec![]),
         _ => {
             let test = *dice.pick(&[
-                "defined", "undefined", "none", "true", "false", "boolean", "integer", "float",
-                "number", "string", "sequence", "mapping", "iterable", "odd", "even",
-                "divisibleby(2)", "startingwith('a')", "endingwith('b')", "in([1, 'a'])",
-                "not none", "not defined",
+                "defined",
+                "undefined",
+                "none",
+                "true",
+                "false",
+                "boolean",
+                "integer",
+                "float",
+                "number",
+                "string",
+                "sequence",
+                "mapping",
+                "iterable",
+                "odd",
+                "even",
+                "divisibleby(2)",
+                "startingwith('a')",
+                "endingwith('b')",
+                "in([1, 'a'])",
+                "not none",
+                "not defined",
             ]);
             Expression::Test(Box::new(expression(dice, kind, less)), test)
         }
@@ -357,7 +389,15 @@ fn list(dice: &mut Dice, kind: Kind, less: usize) -> Expression {
         }
         2 => filter(
             expression(dice, kind, less),
-            *dice.pick(&["sort", "unique", "list", "reverse", "batch(2)", "slice(2)", "sort(reverse=true)"]),
+            *dice.pick(&[
+                "sort",
+                "unique",
+                "list",
+                "reverse",
+                "batch(2)",
+                "slice(2)",
+                "sort(reverse=true)",
+            ]),
             vec![],
         ),
         3 => filter(
@@ -379,7 +419,9 @@ fn list(dice: &mut Dice, kind: Kind, less: usize) -> Expression {
             Box::new(expression(dice, kind, less)),
             *dice.pick(&["0:1", "1:", ":-1", "::2"]),
         ),
-        7 if kind == Kind::Numbers => Expression::Call("range", vec![expression(dice, Kind::Whole, less)]),
+        7 if kind == Kind::Numbers => {
+            Expression::Call("range", vec![expression(dice, Kind::Whole, less)])
+        }
         7 => filter(
             expression(dice, Kind::Text, less),
             *dice.pick(&["list", "lines", "split('-')"]),
@@ -399,8 +441,16 @@ fn record(dice: &mut Dice, less: usize) -> Expression {
             }
             Expression::Dictionary(entries)
         }
-        2 | 3 => filter(expression(dice, Kind::Record, less), "merge", vec![expression(dice, Kind::Record, less)]),
-        4 => filter(filter(expression(dice, Kind::Record, less), "to_json", vec![]), *dice.pick(&["parse_json", "parse_yaml"]), vec![]),
+        2 | 3 => filter(
+            expression(dice, Kind::Record, less),
+            "merge",
+            vec![expression(dice, Kind::Record, less)],
+        ),
+        4 => filter(
+            filter(expression(dice, Kind::Record, less), "to_json", vec![]),
+            *dice.pick(&["parse_json", "parse_yaml"]),
+            vec![],
+        ),
         _ => filter(expression(dice, Kind::Records, less), *dice.pick(&["first", "last"]), vec![]),
     }
 }
@@ -418,7 +468,13 @@ fn records(dice: &mut Dice, less: usize) -> Expression {
         ),
         2 => filter(expression(dice, Kind::Records, less), "groupby", vec![constant("'x'")]),
         3 => filter(expression(dice, Kind::Records, less), "sort", vec![constant("attribute='x'")]),
-        4 => filter(expression(dice, Kind::Record, less), *dice.pick(&["items", "dictsort"]), vec![]),
-        _ => filter(expression(dice, Kind::Records, less), *dice.pick(&["list", "reverse", "unique"]), vec![]),
+        4 => {
+            filter(expression(dice, Kind::Record, less), *dice.pick(&["items", "dictsort"]), vec![])
+        }
+        _ => filter(
+            expression(dice, Kind::Records, less),
+            *dice.pick(&["list", "reverse", "unique"]),
+            vec![],
+        ),
     }
 }

@@ -63,7 +63,16 @@ impl Model {
                 let mut on = Vec::new();
                 for other in (0..count).filter(|other| ranks[*other] < ranks[own]) {
                     if dice.percent(30) {
-                        on.push((other, *dice.pick(&[Way::Argument, Way::Needs, Way::After, Way::Condition, Way::Keys])));
+                        on.push((
+                            other,
+                            *dice.pick(&[
+                                Way::Argument,
+                                Way::Needs,
+                                Way::After,
+                                Way::Condition,
+                                Way::Keys,
+                            ]),
+                        ));
                     }
                 }
                 if kind != Kind::Repeated {
@@ -99,8 +108,12 @@ impl Model {
             for (other, way) in &member.on {
                 let (from, to, kind) = match way {
                     // What a call is given is waited for by the task that reads it, and no other.
-                    Way::Argument => (vec![self.producer(at)], vec![self.producer(*other)], EdgeKind::Succeeded),
-                    Way::Condition | Way::Keys => (self.tasks(at), vec![self.producer(*other)], EdgeKind::Succeeded),
+                    Way::Argument => {
+                        (vec![self.producer(at)], vec![self.producer(*other)], EdgeKind::Succeeded)
+                    }
+                    Way::Condition | Way::Keys => {
+                        (self.tasks(at), vec![self.producer(*other)], EdgeKind::Succeeded)
+                    }
                     Way::Needs => (self.tasks(at), self.tasks(*other), EdgeKind::Succeeded),
                     Way::After => (self.tasks(at), self.tasks(*other), EdgeKind::Ended),
                 };
@@ -124,13 +137,19 @@ impl Model {
     /// The entries of a member, each a key with its value in flow style.
     fn entries(&self, at: usize, style: &mut Style) -> Vec<(String, String)> {
         let member = &self.0[at];
-        let by = |wanted: Way| member.on.iter().filter(move |(_, way)| *way == wanted).map(|(on, _)| *on);
-        let read: Vec<String> = by(Way::Argument).map(|on| format!("${{{{ {} }}}}", self.reading(on))).collect();
+        let by = |wanted: Way| {
+            member.on.iter().filter(move |(_, way)| *way == wanted).map(|(on, _)| *on)
+        };
+        let read: Vec<String> =
+            by(Way::Argument).map(|on| format!("${{{{ {} }}}}", self.reading(on))).collect();
         let mut with = Vec::new();
         let mut entries = vec![("id".to_owned(), style.text(&format!("m{at}")))];
         if member.kind == Kind::Call {
             entries.push(("uses".to_owned(), style.text("./child.yaml")));
-            with.push(("given".to_owned(), style.text(&format!("{}-{}", member.size, read.join("-")))));
+            with.push((
+                "given".to_owned(),
+                style.text(&format!("{}-{}", member.size, read.join("-"))),
+            ));
         } else {
             entries.push(("uses".to_owned(), style.text("fake.thing")));
             with.push(("name".to_owned(), style.text(&format!("n{at}"))));
@@ -147,9 +166,13 @@ impl Model {
             };
             entries.push(("for_each".to_owned(), all));
         }
-        let conditions: Vec<String> = by(Way::Condition).map(|on| format!("{} != 'no'", self.reading(on))).collect();
+        let conditions: Vec<String> =
+            by(Way::Condition).map(|on| format!("{} != 'no'", self.reading(on))).collect();
         if !conditions.is_empty() {
-            entries.push(("when".to_owned(), style.text(&format!("${{{{ {} }}}}", conditions.join(" and ")))));
+            entries.push((
+                "when".to_owned(),
+                style.text(&format!("${{{{ {} }}}}", conditions.join(" and "))),
+            ));
         }
         for (word, way) in [("needs", Way::Needs), ("after", Way::After)] {
             let names: Vec<String> = by(way).map(|on| style.text(&format!("m{on}"))).collect();
@@ -171,7 +194,8 @@ impl Model {
             let entries = self.entries(at, style);
             let entries = style.shuffled(entries);
             if style.0.as_mut().is_some_and(|dice| dice.percent(30)) {
-                let one: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                let one: Vec<String> =
+                    entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
                 writeln!(text, "  - {{{}}}", one.join(", ")).unwrap();
                 continue;
             }

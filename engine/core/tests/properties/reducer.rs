@@ -29,7 +29,12 @@ fn runbook(dice: &mut Dice) -> String {
     let mut text = "apiVersion: runbook/v1\nname: random\ninputs:\n  on: {type: boolean, default: true}\ntasks:\n".to_owned();
     let count = 2 + dice.roll(7);
     for index in 0..count {
-        write!(text, "  - id: t{index}\n    uses: fake.{}\n", dice.pick(&["thing", "thing", "lookup"])).unwrap();
+        write!(
+            text,
+            "  - id: t{index}\n    uses: fake.{}\n",
+            dice.pick(&["thing", "thing", "lookup"])
+        )
+        .unwrap();
         writeln!(text, "    with: {{name: n{index}}}").unwrap();
         if dice.percent(25) {
             writeln!(text, "    for_each: {}", dice.pick(&["[p, q]", "[p, q, r]", "[]"])).unwrap();
@@ -169,7 +174,10 @@ impl Model {
                 } else if self.dice.percent(10) {
                     Err("its list was skipped".to_owned())
                 } else {
-                    Ok(["p", "q", "r"][..self.dice.roll(4)].iter().map(|own| key(Some(own))).collect())
+                    Ok(["p", "q", "r"][..self.dice.roll(4)]
+                        .iter()
+                        .map(|own| key(Some(own)))
+                        .collect())
                 };
                 if instances.is_err() {
                     self.skipped_itself.insert(key(None));
@@ -193,7 +201,10 @@ impl Model {
             Effect::Verify(key) => {
                 let verified = match self.dice.roll(if tired { 1 } else { 10 }) {
                     7 => Verified::NotConverged(failure(Class::Bug), None),
-                    8 => Verified::NotConverged(failure(Class::Timeout), Some(Duration::from_secs(1))),
+                    8 => Verified::NotConverged(
+                        failure(Class::Timeout),
+                        Some(Duration::from_secs(1)),
+                    ),
                     _ if self.cancelled => Verified::Dropped,
                     _ => Verified::Converged { outputs: "o".to_owned() },
                 };
@@ -305,10 +316,7 @@ impl Model {
                 }
             }
             Body::TaskFinished { state, .. } => {
-                assert!(
-                    self.ended.insert(key.clone(), *state).is_none(),
-                    "{key:?} ended twice"
-                );
+                assert!(self.ended.insert(key.clone(), *state).is_none(), "{key:?} ended twice");
                 self.stopped |= self.fail_fast && *state == TaskState::Failed;
             }
             _ => {}
@@ -455,7 +463,8 @@ impl Model {
         assert_eq!(state.counts().failed, failed as u64);
         assert_eq!(state.counts().blocked, blocked as u64);
         if state.outcome() == Outcome::Succeeded {
-            let well = |state: &TaskState| matches!(state, TaskState::Succeeded | TaskState::Skipped);
+            let well =
+                |state: &TaskState| matches!(state, TaskState::Succeeded | TaskState::Skipped);
             assert!(self.ended.values().all(well), "{:?}", self.ended);
         }
     }

@@ -164,7 +164,11 @@ impl Lazy<'_> {
             }
             Expression::Binary(word @ ("and" | "or"), left, right) => {
                 let value = self.evaluate(left)?;
-                if truth(value.as_ref())? == (*word == "or") { Ok(value) } else { self.evaluate(right) }
+                if truth(value.as_ref())? == (*word == "or") {
+                    Ok(value)
+                } else {
+                    self.evaluate(right)
+                }
             }
             Expression::If(parts) => {
                 let [condition, then, otherwise] = &**parts;
@@ -175,14 +179,12 @@ impl Lazy<'_> {
                 let otherwise = self.evaluate(&arguments[0])?;
                 Ok(Some(value.or(otherwise).unwrap_or_else(|| Value::from(""))))
             }
-            Expression::Filter(operand, "length" | "count", _) => {
-                match self.evaluate(operand)? {
-                    Some(Value::List(items)) => self.whole(items.len()),
-                    Some(Value::Map(entries)) => self.whole(entries.len()),
-                    Some(Value::String(text)) => self.whole(text.chars().count()),
-                    _ => Err(Stop::Error),
-                }
-            }
+            Expression::Filter(operand, "length" | "count", _) => match self.evaluate(operand)? {
+                Some(Value::List(items)) => self.whole(items.len()),
+                Some(Value::Map(entries)) => self.whole(entries.len()),
+                Some(Value::String(text)) => self.whole(text.chars().count()),
+                _ => Err(Stop::Error),
+            },
             Expression::Test(operand, test @ ("defined" | "not defined" | "undefined")) => {
                 let defined = self.evaluate(operand)?.is_some();
                 Ok(Some(Value::Boolean(defined == (*test == "defined"))))
@@ -236,7 +238,8 @@ impl Lazy<'_> {
     fn path(&self, segments: &[String]) -> Lazily {
         let mut at = read(&self.data[&segments[0]])?;
         for segment in &segments[1..] {
-            let index = segment.parse().map_or_else(|_| Value::from(segment.as_str()), Value::Integer);
+            let index =
+                segment.parse().map_or_else(|_| Value::from(segment.as_str()), Value::Integer);
             at = match at {
                 Some(value) => self.member(&value, &index)?,
                 None => return Err(Stop::Error),
@@ -249,7 +252,8 @@ impl Lazy<'_> {
     fn member(&self, value: &Value, index: &Value) -> Lazily {
         match (value, index) {
             (Value::List(items), Value::Integer(index)) => {
-                let at = if *index < 0 { *index + i64::try_from(items.len()).unwrap() } else { *index };
+                let at =
+                    if *index < 0 { *index + i64::try_from(items.len()).unwrap() } else { *index };
                 usize::try_from(at).ok().and_then(|at| items.get(at)).map_or(Ok(None), read)
             }
             (Value::Map(entries), Value::String(name)) => {
