@@ -14,6 +14,7 @@ mod commands;
 mod damage;
 mod docs;
 mod kills;
+mod mistakes;
 mod nodeless;
 mod outputs;
 mod stopped;
