@@ -11,7 +11,11 @@
 
 mod bad_input;
 mod commands;
+mod damage;
 mod docs;
 mod kills;
+mod mistakes;
 mod nodeless;
+mod outputs;
+mod stopped;
 mod support;

@@ -1,5 +1,7 @@
 //! Running the command in a folder of its own.
 
+pub(crate) mod signed;
+
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
