@@ -41,15 +41,16 @@ impl Resumed {
     pub fn interrupted(&self) -> impl Iterator<Item = &str> {
         self.earlier
             .iter()
-            .filter(|(_, earlier)| earlier.interrupted)
+            .filter(|(_, earlier)| earlier.interrupted())
             .map(|(address, _)| address.as_str())
     }
 }
 
 /// The last durable step of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Last {
     /// It never wrote.
+    #[default]
     Nothing,
     /// It was intended, and nothing is known after that.
     Intended,
@@ -132,17 +133,9 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
             }
             _ => None,
         };
-        let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
         let ended = matches!(told.last, Last::Rejected | Last::NotConverged);
         let attempts = if ended { told.attempts } else { told.attempts.saturating_sub(1) };
-        let earlier = Earlier {
-            attempts,
-            converged,
-            interrupted,
-            acknowledged: told.last == Last::Acknowledged,
-            gave_up: told.last == Last::NotConverged,
-            wrote: told.wrote,
-        };
+        let earlier = Earlier { attempts, converged, last: told.last, wrote: told.wrote };
         resumed.earlier.insert(address, earlier);
     }
     Ok((plan, resumed))
