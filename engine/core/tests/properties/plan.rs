@@ -46,7 +46,7 @@ fn start() -> Timestamp {
 
 fn thing(dice: &mut Dice, name: &str) -> Thing {
     Thing {
-        colour: (*dice.pick(&COLOURS)).to_owned(),
+        colour: dice.pick(&COLOURS).to_owned(),
         size: 1 + i64::try_from(dice.roll(3)).unwrap(),
         owner: Some("random/default".to_owned()),
         address: name.to_owned(),
@@ -60,8 +60,8 @@ fn draw(dice: &mut Dice) -> Drawn {
     let mut wanted = Vec::new();
     for at in 0..count {
         let one = Wanted {
-            colour: dice.percent(60).then(|| *dice.pick(&COLOURS)),
-            size: *dice.pick(&[Size::Default, Size::Given(1), Size::Given(2), Size::LookedUp]),
+            colour: dice.percent(60).then(|| dice.pick(&COLOURS)),
+            size: dice.pick(&[Size::Default, Size::Given(1), Size::Given(2), Size::LookedUp]),
         };
         write!(text, "  - id: t{at}\n    uses: fake.thing\n    with:\n      name: n{at}\n")
             .unwrap();
@@ -167,7 +167,7 @@ fn disturb(drawn: &Drawn, dice: &mut Dice, facts: &[Fact]) -> BTreeSet<(String, 
             "size"
         }
         2 => {
-            thing.address = "elsewhere".to_owned();
+            "elsewhere".clone_into(&mut thing.address);
             "nothing"
         }
         _ => {

@@ -184,7 +184,7 @@ async fn check(seed: u64) -> Vec<Decision> {
     let workshop = Workshop::new(&text).parallelism(1 + dice.roll(4));
     for at in 0..tasks.len() {
         if dice.percent(40) {
-            let fault = *dice.pick(&[Fault::Reject, Fault::Passing, Fault::Lost, Fault::Panic]);
+            let fault = dice.pick(&[Fault::Reject, Fault::Passing, Fault::Lost, Fault::Panic]);
             workshop.world.faults.lock().unwrap().insert(format!("n{at}"), vec![fault]);
         }
     }
