@@ -342,7 +342,7 @@ struct Seen {
 }
 
 proptest! {
-    #![proptest_config(cases(1200))]
+    #![proptest_config(cases(800))]
 
     #[test]
     fn verdicts_are_those_of_what_was_read(seed in any::<u64>()) {

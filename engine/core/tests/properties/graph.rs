@@ -299,7 +299,7 @@ fn reach(edges: &BTreeSet<(String, String, EdgeKind)>) -> BTreeMap<String, BTree
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(250))]
 
     #[test]
     fn edges_are_those_of_the_model_and_the_order_respects_them(seed in any::<u64>()) {

@@ -222,7 +222,7 @@ async fn check(seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(cases(80))]
 
     #[test]
     fn plans_come_true_and_nothing_is_left(seed in any::<u64>()) {

@@ -483,7 +483,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn random_happenings_keep_every_rule(seed in any::<u64>()) {

@@ -250,7 +250,7 @@ fn run(seed: u64) -> Vec<Decision> {
 }
 
 proptest! {
-    #![proptest_config(cases(500))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn what_is_decided_is_what_the_table_says(seed in any::<u64>()) {
