@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bounds::{after, covers, delay, gave_up};
+use super::resume::Last;
 use super::run::{Cancel, Message};
 use super::state::{Happened, Looked, Verified, Written};
 use crate::change::{Action, Change};
@@ -39,14 +40,17 @@ pub(super) struct Earlier {
     pub(super) attempts: u32,
     /// Outputs, when its last step was `converged`.
     pub(super) converged: Option<Values>,
-    /// It was intended, and what came of it is not known.
-    pub(super) interrupted: bool,
-    /// Its last step was `acknowledged`: a crash in the wait.
-    pub(super) acknowledged: bool,
-    /// Its last step was `not converged`.
-    pub(super) gave_up: bool,
+    /// Its last durable step.
+    pub(super) last: Last,
     /// It wrote something.
     pub(super) wrote: bool,
+}
+
+impl Earlier {
+    /// It was intended, and what came of it is not known.
+    pub(super) fn interrupted(&self) -> bool {
+        matches!(self.last, Last::Intended | Last::Ambiguous)
+    }
 }
 
 /// Performs effects.
@@ -148,12 +152,12 @@ impl Worker {
             );
         }
         let doubtful = lock(&self.doubtful).contains(&key);
-        if blind && earlier.acknowledged && attempt == earlier.attempts + 1 {
+        if blind && earlier.last == Last::Acknowledged && attempt == earlier.attempts + 1 {
             // It ran, and cannot be observed: straight to verify, never again.
             lock(&self.seen).insert(key.clone(), Arc::new(seen));
             return (Happened::Looked(key, Looked::Wait(String::new())), Vec::new());
         }
-        if blind && (doubtful || earlier.interrupted || earlier.gave_up) {
+        if blind && (doubtful || earlier.interrupted() || earlier.last == Last::NotConverged) {
             let why = "it was interrupted, and whether it ran cannot be observed; give it an `unless` or run it by hand";
             return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
         }

@@ -41,15 +41,16 @@ impl Resumed {
     pub fn interrupted(&self) -> impl Iterator<Item = &str> {
         self.earlier
             .iter()
-            .filter(|(_, earlier)| earlier.interrupted)
+            .filter(|(_, earlier)| earlier.interrupted())
             .map(|(address, _)| address.as_str())
     }
 }
 
 /// The last durable step of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Last {
     /// It never wrote.
+    #[default]
     Nothing,
     /// It was intended, and nothing is known after that.
     Intended,
@@ -72,6 +73,9 @@ pub struct Told {
     pub last: Last,
     /// Attempts.
     pub attempts: u32,
+    /// The attempt of its last durable step; 0 while there is none. A later one may have begun and
+    /// not come to a step.
+    pub stepped: u32,
     /// Whether anything was intended.
     pub wrote: bool,
     /// How it ended, when it did.
@@ -86,12 +90,14 @@ pub fn fold(events: &[Event]) -> BTreeMap<String, Told> {
         let one = told.entry(address.clone()).or_insert(Told {
             last: Last::Nothing,
             attempts: 0,
+            stepped: 0,
             wrote: false,
             state: None,
         });
         one.attempts = one.attempts.max(event.attempt.unwrap_or(0));
         match &event.body {
             Body::Step(step) => {
+                one.stepped = event.attempt.unwrap_or(0);
                 one.last = match step {
                     Step::Intended { .. } => {
                         one.wrote = true;
@@ -132,17 +138,9 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
             }
             _ => None,
         };
-        let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
         let ended = matches!(told.last, Last::Rejected | Last::NotConverged);
-        let attempts = if ended { told.attempts } else { told.attempts.saturating_sub(1) };
-        let earlier = Earlier {
-            attempts,
-            converged,
-            interrupted,
-            acknowledged: told.last == Last::Acknowledged,
-            gave_up: told.last == Last::NotConverged,
-            wrote: told.wrote,
-        };
+        let attempts = if ended { told.stepped } else { told.stepped.saturating_sub(1) };
+        let earlier = Earlier { attempts, converged, last: told.last, wrote: told.wrote };
         resumed.earlier.insert(address, earlier);
     }
     Ok((plan, resumed))

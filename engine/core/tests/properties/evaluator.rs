@@ -180,9 +180,7 @@ fn agrees(answer: &Value, plain: &Value) -> bool {
                     .zip(right.iter())
                     .all(|((one, left), (other, right))| one == other && agrees(left, right))
         }
-        (Value::Number(left), Value::Number(right)) => {
-            left.to_bits() == right.to_bits() || left == right
-        }
+        (Value::Number(left), Value::Number(right)) => left.to_bits() == right.to_bits(),
         (left, right) => left == right,
     }
 }
@@ -344,7 +342,7 @@ struct Seen {
 }
 
 proptest! {
-    #![proptest_config(cases(1200))]
+    #![proptest_config(cases(800))]
 
     #[test]
     fn verdicts_are_those_of_what_was_read(seed in any::<u64>()) {

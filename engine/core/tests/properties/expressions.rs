@@ -85,7 +85,7 @@ pub(crate) fn data(dice: &mut Dice, kind: Kind, marks: bool) -> Data {
             // The type of a secret is no secret.
             return Data::Secret(one, Box::new(data(dice, kind, false)));
         }
-        let other = if dice.percent(80) { kind } else { *dice.pick(&KINDS) };
+        let other = if dice.percent(80) { kind } else { dice.pick(&KINDS) };
         return Data::Unknown(one, Box::new(data(dice, other, false)));
     }
     let list = |dice: &mut Dice, kind: Kind| {
@@ -93,9 +93,9 @@ pub(crate) fn data(dice: &mut Dice, kind: Kind, marks: bool) -> Data {
         Data::List((0..count).map(|_| data(dice, kind, marks)).collect())
     };
     match kind {
-        Kind::Whole => Data::Known(Value::Integer(*dice.pick(&[-2, 0, 1, 2, 3, 7]))),
+        Kind::Whole => Data::Known(Value::Integer(dice.pick(&[-2, 0, 1, 2, 3, 7]))),
         Kind::Text => {
-            Data::Known(Value::from(*dice.pick(&["", "a", "b", "aB c", "1", "a-b", "[1,2]", "é"])))
+            Data::Known(Value::from(dice.pick(&["", "a", "b", "aB c", "1", "a-b", "[1,2]", "é"])))
         }
         Kind::Flag => match dice.roll(8) {
             0 => Data::Known(Value::Null),
@@ -211,19 +211,19 @@ pub(crate) fn expression(dice: &mut Dice, kind: Kind, depth: usize) -> Expressio
     if depth == 0 || dice.percent(15) {
         return leaf(dice, kind);
     }
-    let kind = if dice.percent(6) { *dice.pick(&KINDS) } else { kind };
+    let kind = if dice.percent(6) { dice.pick(&KINDS) } else { kind };
     let less = depth - 1;
     if dice.percent(14) {
-        let any = *dice.pick(&KINDS);
+        let any = dice.pick(&KINDS);
         return match dice.roll(4) {
             0 => binary(
-                *dice.pick(&["and", "or"]),
+                dice.pick(&["and", "or"]),
                 expression(dice, any, less),
                 expression(dice, kind, less),
             ),
             1 => filter(
                 expression(dice, kind, less),
-                *dice.pick(&["default", "d"]),
+                dice.pick(&["default", "d"]),
                 vec![expression(dice, kind, less)],
             ),
             _ => Expression::If(Box::new([
@@ -246,12 +246,12 @@ pub(crate) fn expression(dice: &mut Dice, kind: Kind, depth: usize) -> Expressio
 fn leaf(dice: &mut Dice, kind: Kind) -> Expression {
     if dice.percent(30) {
         return constant(match kind {
-            Kind::Whole => *dice.pick(&["0", "1", "2", "-1"]),
-            Kind::Text => *dice.pick(&["'a'", "''", "'b'", "'-'"]),
-            Kind::Flag => *dice.pick(&["true", "false", "none"]),
-            Kind::Numbers => *dice.pick(&["[]", "[1, 2]", "[3, 0, 3]"]),
-            Kind::Texts => *dice.pick(&["[]", "['a', 'b']"]),
-            Kind::Record => *dice.pick(&["{}", "{'x': 1}", "{'y': 'a', 'w': {'x': 2}}"]),
+            Kind::Whole => dice.pick(&["0", "1", "2", "-1"]),
+            Kind::Text => dice.pick(&["'a'", "''", "'b'", "'-'"]),
+            Kind::Flag => dice.pick(&["true", "false", "none"]),
+            Kind::Numbers => dice.pick(&["[]", "[1, 2]", "[3, 0, 3]"]),
+            Kind::Texts => dice.pick(&["[]", "['a', 'b']"]),
+            Kind::Record => dice.pick(&["{}", "{'x': 1}", "{'y': 'a', 'w': {'x': 2}}"]),
             Kind::Records => "[{'x': 1}, {'x': 2}]",
         });
     }
@@ -259,7 +259,7 @@ fn leaf(dice: &mut Dice, kind: Kind) -> Expression {
     let fitting: Vec<&str> =
         OUTPUTS.iter().filter(|(_, one)| *one == kind).map(|(name, _)| *name).collect();
     if dice.percent(85) {
-        segments = vec![(*dice.pick(&fitting)).to_owned()];
+        segments = vec![(dice.pick(&fitting)).to_owned()];
     }
     if dice.percent(30) {
         let inside: &[&[&str]] = match kind {
@@ -277,21 +277,21 @@ fn leaf(dice: &mut Dice, kind: Kind) -> Expression {
 }
 
 fn whole(dice: &mut Dice, less: usize) -> Expression {
-    let any = *dice.pick(&KINDS);
+    let any = dice.pick(&KINDS);
     match dice.roll(9) {
         0..=2 => {
-            let word = *dice.pick(&["+", "-", "*", "//", "%", "/", "**"]);
+            let word = dice.pick(&["+", "-", "*", "//", "%", "/", "**"]);
             binary(word, expression(dice, Kind::Whole, less), expression(dice, Kind::Whole, less))
         }
-        3 => filter(expression(dice, any, less), *dice.pick(&["length", "count"]), vec![]),
+        3 => filter(expression(dice, any, less), dice.pick(&["length", "count"]), vec![]),
         4 => filter(
             expression(dice, Kind::Numbers, less),
-            *dice.pick(&["sum", "min", "max", "first", "last"]),
+            dice.pick(&["sum", "min", "max", "first", "last"]),
             vec![],
         ),
         5 => filter(
             expression(dice, Kind::Whole, less),
-            *dice.pick(&["abs", "int", "float", "round"]),
+            dice.pick(&["abs", "int", "float", "round"]),
             vec![],
         ),
         6 => filter(expression(dice, Kind::Text, less), "int", vec![]),
@@ -307,12 +307,12 @@ fn whole(dice: &mut Dice, less: usize) -> Expression {
 }
 
 fn text(dice: &mut Dice, less: usize) -> Expression {
-    let any = *dice.pick(&KINDS);
+    let any = dice.pick(&KINDS);
     match dice.roll(8) {
         0..=2 => binary("~", expression(dice, any, less), expression(dice, Kind::Text, less)),
         3 => filter(
             expression(dice, Kind::Text, less),
-            *dice.pick(&["upper", "lower", "title", "capitalize", "trim", "reverse"]),
+            dice.pick(&["upper", "lower", "title", "capitalize", "trim", "reverse"]),
             vec![],
         ),
         4 => filter(
@@ -321,38 +321,38 @@ fn text(dice: &mut Dice, less: usize) -> Expression {
             vec![constant("'a'"), expression(dice, Kind::Text, less)],
         ),
         5 => {
-            let kind = *dice.pick(&[Kind::Texts, Kind::Numbers]);
+            let kind = dice.pick(&[Kind::Texts, Kind::Numbers]);
             filter(expression(dice, kind, less), "join", vec![expression(dice, Kind::Text, less)])
         }
-        6 => filter(expression(dice, any, less), *dice.pick(&["to_json", "to_yaml"]), vec![]),
+        6 => filter(expression(dice, any, less), dice.pick(&["to_json", "to_yaml"]), vec![]),
         _ => filter(
             expression(dice, Kind::Texts, less),
-            *dice.pick(&["first", "last", "min", "max"]),
+            dice.pick(&["first", "last", "min", "max"]),
             vec![],
         ),
     }
 }
 
 fn flag(dice: &mut Dice, less: usize) -> Expression {
-    let kind = *dice.pick(&KINDS);
+    let kind = dice.pick(&KINDS);
     match dice.roll(8) {
         0..=2 => {
-            let word = *dice.pick(&["==", "!=", "<", "<=", ">", ">="]);
+            let word = dice.pick(&["==", "!=", "<", "<=", ">", ">="]);
             let other = if dice.percent(85) { kind } else { Kind::Text };
             binary(word, expression(dice, kind, less), expression(dice, other, less))
         }
         3 => {
-            let word = *dice.pick(&["in", "not in"]);
+            let word = dice.pick(&["in", "not in"]);
             binary(word, expression(dice, Kind::Whole, less), expression(dice, Kind::Numbers, less))
         }
         4 => {
-            let container = *dice.pick(&[Kind::Text, Kind::Texts, Kind::Record]);
+            let container = dice.pick(&[Kind::Text, Kind::Texts, Kind::Record]);
             binary("in", expression(dice, Kind::Text, less), expression(dice, container, less))
         }
         5 => Expression::Not(Box::new(expression(dice, kind, less))),
         6 => filter(expression(dice, kind, less), "bool", vec![]),
         _ => {
-            let test = *dice.pick(&[
+            let test = dice.pick(&[
                 "defined",
                 "undefined",
                 "none",
@@ -389,7 +389,7 @@ fn list(dice: &mut Dice, kind: Kind, less: usize) -> Expression {
         }
         2 => filter(
             expression(dice, kind, less),
-            *dice.pick(&[
+            dice.pick(&[
                 "sort",
                 "unique",
                 "list",
@@ -402,8 +402,8 @@ fn list(dice: &mut Dice, kind: Kind, less: usize) -> Expression {
         ),
         3 => filter(
             expression(dice, kind, less),
-            *dice.pick(&["select", "reject"]),
-            vec![constant(*dice.pick(&["'odd'", "'string'", "'defined'", "'in', [1, 'a']"]))],
+            dice.pick(&["select", "reject"]),
+            vec![constant(dice.pick(&["'odd'", "'string'", "'defined'", "'in', [1, 'a']"]))],
         ),
         4 => filter(
             expression(dice, Kind::Records, less),
@@ -413,18 +413,18 @@ fn list(dice: &mut Dice, kind: Kind, less: usize) -> Expression {
         5 => filter(
             expression(dice, Kind::Texts, less),
             "map",
-            vec![constant(*dice.pick(&["'upper'", "'length'", "'default', 'a'"]))],
+            vec![constant(dice.pick(&["'upper'", "'length'", "'default', 'a'"]))],
         ),
         6 => Expression::Slice(
             Box::new(expression(dice, kind, less)),
-            *dice.pick(&["0:1", "1:", ":-1", "::2"]),
+            dice.pick(&["0:1", "1:", ":-1", "::2"]),
         ),
         7 if kind == Kind::Numbers => {
             Expression::Call("range", vec![expression(dice, Kind::Whole, less)])
         }
         7 => filter(
             expression(dice, Kind::Text, less),
-            *dice.pick(&["list", "lines", "split('-')"]),
+            dice.pick(&["list", "lines", "split('-')"]),
             vec![],
         ),
         8 => filter(expression(dice, kind, less), "zip", vec![expression(dice, kind, less)]),
@@ -448,10 +448,10 @@ fn record(dice: &mut Dice, less: usize) -> Expression {
         ),
         4 => filter(
             filter(expression(dice, Kind::Record, less), "to_json", vec![]),
-            *dice.pick(&["parse_json", "parse_yaml"]),
+            dice.pick(&["parse_json", "parse_yaml"]),
             vec![],
         ),
-        _ => filter(expression(dice, Kind::Records, less), *dice.pick(&["first", "last"]), vec![]),
+        _ => filter(expression(dice, Kind::Records, less), dice.pick(&["first", "last"]), vec![]),
     }
 }
 
@@ -463,17 +463,17 @@ fn records(dice: &mut Dice, less: usize) -> Expression {
         }
         1 => filter(
             expression(dice, Kind::Records, less),
-            *dice.pick(&["selectattr", "rejectattr"]),
-            vec![constant(*dice.pick(&["'x'", "'x', 'odd'", "'y', 'eq', 'a'"]))],
+            dice.pick(&["selectattr", "rejectattr"]),
+            vec![constant(dice.pick(&["'x'", "'x', 'odd'", "'y', 'eq', 'a'"]))],
         ),
         2 => filter(expression(dice, Kind::Records, less), "groupby", vec![constant("'x'")]),
         3 => filter(expression(dice, Kind::Records, less), "sort", vec![constant("attribute='x'")]),
         4 => {
-            filter(expression(dice, Kind::Record, less), *dice.pick(&["items", "dictsort"]), vec![])
+            filter(expression(dice, Kind::Record, less), dice.pick(&["items", "dictsort"]), vec![])
         }
         _ => filter(
             expression(dice, Kind::Records, less),
-            *dice.pick(&["list", "reverse", "unique"]),
+            dice.pick(&["list", "reverse", "unique"]),
             vec![],
         ),
     }

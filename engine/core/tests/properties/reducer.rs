@@ -107,7 +107,7 @@ impl Model {
             let mut own = Vec::new();
             for name in ["red", "blue"] {
                 if dice.percent(35) {
-                    let until = *dice.pick(&[LockUntil::Acknowledged, LockUntil::Converged]);
+                    let until = dice.pick(&[LockUntil::Acknowledged, LockUntil::Converged]);
                     own.push(Lock { name: name.to_owned(), until });
                 }
             }
@@ -223,7 +223,7 @@ impl Model {
             6 if self.dice.percent(50) => Looked::Uncovered("something else is there".to_owned()),
             6 => Looked::Asks("it is blind".to_owned()),
             _ => Looked::Change {
-                action: *self.dice.pick(&[Action::Create, Action::Update, Action::Replace]),
+                action: self.dice.pick(&[Action::Create, Action::Update, Action::Replace]),
                 change: "c".to_owned(),
                 token: "t".to_owned(),
                 locks: self.locks[key.vertex.0 as usize].clone(),
@@ -483,7 +483,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn random_happenings_keep_every_rule(seed in any::<u64>()) {

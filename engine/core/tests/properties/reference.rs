@@ -180,9 +180,9 @@ impl Lazy<'_> {
                 Ok(Some(value.or(otherwise).unwrap_or_else(|| Value::from(""))))
             }
             Expression::Filter(operand, "length" | "count", _) => match self.evaluate(operand)? {
-                Some(Value::List(items)) => self.whole(items.len()),
-                Some(Value::Map(entries)) => self.whole(entries.len()),
-                Some(Value::String(text)) => self.whole(text.chars().count()),
+                Some(Value::List(items)) => Self::whole(items.len()),
+                Some(Value::Map(entries)) => Self::whole(entries.len()),
+                Some(Value::String(text)) => Self::whole(text.chars().count()),
                 _ => Err(Stop::Error),
             },
             Expression::Test(operand, test @ ("defined" | "not defined" | "undefined")) => {
@@ -193,7 +193,7 @@ impl Lazy<'_> {
                 let value = self.evaluate(operand)?;
                 let index = self.evaluate(index)?;
                 match (value, index) {
-                    (Some(value), Some(index)) => self.member(&value, &index),
+                    (Some(value), Some(index)) => Self::member(&value, &index),
                     (None, _) => Err(Stop::Error),
                     (_, None) => Err(Stop::Unsure),
                 }
@@ -227,7 +227,7 @@ impl Lazy<'_> {
         }
     }
 
-    fn whole(&self, number: usize) -> Lazily {
+    fn whole(number: usize) -> Lazily {
         Ok(Some(Value::Integer(i64::try_from(number).unwrap())))
     }
 
@@ -241,7 +241,7 @@ impl Lazy<'_> {
             let index =
                 segment.parse().map_or_else(|_| Value::from(segment.as_str()), Value::Integer);
             at = match at {
-                Some(value) => self.member(&value, &index)?,
+                Some(value) => Self::member(&value, &index)?,
                 None => return Err(Stop::Error),
             };
         }
@@ -249,7 +249,7 @@ impl Lazy<'_> {
     }
 
     /// A member of a container; of anything else what minijinja says.
-    fn member(&self, value: &Value, index: &Value) -> Lazily {
+    fn member(value: &Value, index: &Value) -> Lazily {
         match (value, index) {
             (Value::List(items), Value::Integer(index)) => {
                 let at =

@@ -27,7 +27,7 @@ proptest! {
     fn a_reader_is_skipped_unless_each_read_is_forgiven(seed in any::<u64>()) {
         let mut dice = Dice::new(seed);
         let count = 1 + dice.roll(4);
-        let parts: Vec<(&str, bool, &str)> = (0..count).map(|_| *dice.pick(&PARTS)).collect();
+        let parts: Vec<(&str, bool, &str)> = (0..count).map(|_| dice.pick(&PARTS)).collect();
         let texts: Vec<&str> = parts.iter().map(|(text, ..)| *text).collect();
         let text = format!(
             "apiVersion: runbook/v1\nname: skipped\ninputs:\n  flag: {{type: boolean, default: false}}\ntasks:\n  - {{id: off, uses: fake.thing, when: inputs.flag, with: {{name: a}}}}\n  - {{id: other, uses: fake.thing, when: inputs.flag, with: {{name: b}}}}\n  - {{id: looks, uses: fake.lookup, when: inputs.flag, with: {{name: b}}}}\n  - id: reader\n    uses: fake.thing\n    with: {{name: \"${{{{ {} }}}}\"}}\n",
