@@ -146,15 +146,15 @@ pub struct Reasoned {
 pub struct VerdictAnswer {
     /// On which side.
     pub side: &'static str,
-    /// `cheaper`, `dearer`, `within_uncertainty` or `cannot_say`, against NodeLess.
+    /// `cheaper`, `dearer`, `within_uncertainty` or `cannot_say`, against the first side.
     pub answer: &'static str,
-    /// Its total less NodeLess's.
+    /// Its total less the first side's.
     pub difference_usd: Option<f64>,
-    /// That in per cent of NodeLess's.
+    /// That in per cent of the first side's.
     pub difference_percent: Option<f64>,
     /// The largest step towards zero that one lever takes.
     pub uncertainty_usd: Option<f64>,
-    /// That in per cent of NodeLess's.
+    /// That in per cent of the first side's.
     pub uncertainty_percent: Option<f64>,
     /// Each lever, the largest first.
     pub levers: Vec<LeverAnswer>,
@@ -389,7 +389,7 @@ fn judged(
     }
 }
 
-/// What NodeLess saves when Karpenter's pods ask for no more than they use.
+/// What `NodeLess` saves when Karpenter's pods ask for no more than they use.
 fn smaller_karpenter(workloads: &Workloads, setting: &Setting<'_>) -> Vec<(String, Amount)> {
     if workloads.system.found().contains(Component::Karpenter.name()) {
         return Vec::new();
