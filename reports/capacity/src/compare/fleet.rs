@@ -14,7 +14,7 @@ use crate::pod::Pod;
 use crate::prices::{PriceBook, Service};
 use crate::region::{Region, zones};
 
-use super::side::{Line, LineKind, NotHeld, Side};
+use super::side::{Line, LineKind, NotHeld, Side, SideId};
 
 /// How a side makes nodes.
 #[derive(Debug, Clone)]
@@ -120,10 +120,10 @@ impl Fleet<'_> {
             let fits = is_enough(&outcome)
                 && !outcome.nodes.is_empty()
                 && outcome.unschedulable.len() <= whole.unschedulable.len();
-            let price = outcome.price?.ten_billionths();
-            fits.then_some((price, outcome.nodes.len(), outcome))
+            let price = self.hourly(&outcome)?;
+            fits.then_some((price, outcome))
         });
-        if let Some((_, _, best)) = tried.min_by_key(|(price, nodes, _)| (*price, *nodes)) {
+        if let Some((_, best)) = tried.min_by_key(|(price, _)| *price) {
             return best;
         }
         // No smaller types can: a second one of the same stands beside it.
@@ -131,6 +131,15 @@ impl Fleet<'_> {
             whole.nodes.push(PackedNode { pods: Vec::new(), positions: Vec::new(), ..first });
         }
         whole
+    }
+
+    /// What these nodes cost for an hour, with fee and volumes.
+    fn hourly(&self, outcome: &PackOutcome) -> Option<Amount> {
+        let mut side = Side::new(SideId::Nodeless);
+        for node in &outcome.nodes {
+            self.bill_node(node, 1, &mut side);
+        }
+        side.complete()
     }
 
     fn input(&self, pods: &[Pod], types: &[&InstanceType]) -> PackInput {
