@@ -41,7 +41,7 @@ pub(super) fn text(comparison: &Comparison, source: &str, style: Style) -> Strin
 fn headline(comparison: &Comparison, source: &str, style: Style) -> String {
     let question = style.paint(Meaning::Strong, "nodeless or nodes?");
     format!(
-        "{question}   {} workloads, {} pods · {} · from {}\n{} · a month of {} h · nodes {}\n\n",
+        "{question}   workloads: {}, pods: {} · {} · from {}\n{} · a month of {} h · nodes {}\n\n",
         comparison.workload_count,
         comparison.pod_count,
         comparison.region,

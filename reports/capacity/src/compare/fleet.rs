@@ -1,5 +1,7 @@
 //! Nodes of a side: packed as Karpenter packs one cold batch, for each part of the month.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::{InstanceType, instance_type};
 use crate::karpenter::{
@@ -12,7 +14,7 @@ use crate::pod::Pod;
 use crate::prices::{PriceBook, Service};
 use crate::region::{Region, zones};
 
-use super::side::{Line, LineKind, NotHeld, Side};
+use super::side::{Line, LineKind, NotHeld, Side, SideId};
 
 /// How a side makes nodes.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ pub struct Fleet<'a> {
     /// Whether each node costs the fee of Auto Mode.
     pub auto_mode: bool,
     /// Labels of namespaces.
-    pub namespaces: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>,
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Fewer nodes than this nobody runs.
@@ -100,31 +102,44 @@ impl Fleet<'_> {
         }
     }
 
-    /// Packs; a single node is made two by taking smaller types.
+    /// Packs. A single node is made two by leaving larger types out: of all sizes to stop at, the one
+    /// that comes out cheapest.
     fn packed(&self, pods: &[Pod]) -> PackOutcome {
-        let outcome = pack(&self.input(pods, &self.types));
-        let mut best = outcome;
-        let mut most = self.types.iter().map(|one| one.vcpus).max().unwrap_or(0) / 2;
-        while best.nodes.len() + self.standing.len() < LEAST_NODES
-            && !best.nodes.is_empty()
-            && most > 0
-        {
+        let mut whole = pack(&self.input(pods, &self.types));
+        let is_enough = |outcome: &PackOutcome| {
+            outcome.nodes.len() + self.standing.len() >= LEAST_NODES || outcome.nodes.is_empty()
+        };
+        if is_enough(&whole) {
+            return whole;
+        }
+        let caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
+        let tried = caps.into_iter().filter_map(|most| {
             let smaller: Vec<&InstanceType> =
                 self.types.iter().copied().filter(|one| one.vcpus <= most).collect();
-            let tried = pack(&self.input(pods, &smaller));
-            if tried.unschedulable.len() > best.unschedulable.len() {
-                break;
-            }
-            best = tried;
-            most /= 2;
+            let outcome = pack(&self.input(pods, &smaller));
+            let fits = is_enough(&outcome)
+                && !outcome.nodes.is_empty()
+                && outcome.unschedulable.len() <= whole.unschedulable.len();
+            let price = self.hourly(&outcome)?;
+            fits.then_some((price, outcome))
+        });
+        if let Some((_, best)) = tried.min_by_key(|(price, _)| *price) {
+            return best;
         }
-        // Smaller types cannot: a second one of the same stands beside it.
-        if best.nodes.len() + self.standing.len() < LEAST_NODES
-            && let Some(first) = best.nodes.first().cloned()
-        {
-            best.nodes.push(PackedNode { pods: Vec::new(), positions: Vec::new(), ..first });
+        // No smaller types can: a second one of the same stands beside it.
+        if let Some(first) = whole.nodes.first().cloned() {
+            whole.nodes.push(PackedNode { pods: Vec::new(), positions: Vec::new(), ..first });
         }
-        best
+        whole
+    }
+
+    /// What these nodes cost for an hour, with fee and volumes.
+    fn hourly(&self, outcome: &PackOutcome) -> Option<Amount> {
+        let mut side = Side::new(SideId::Nodeless);
+        for node in &outcome.nodes {
+            self.bill_node(node, 1, &mut side);
+        }
+        side.complete()
     }
 
     fn input(&self, pods: &[Pod], types: &[&InstanceType]) -> PackInput {

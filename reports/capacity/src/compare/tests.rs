@@ -113,9 +113,12 @@ fn a_bill_of_a_node_group_by_hand() {
 
 #[test]
 fn a_bill_of_auto_mode_by_hand() {
-    // Nothing of the system but the metrics server runs in it, and no daemons. One node would do
-    // (8,100m, then 6,100m), so types are halved until there are two. m5a.2xlarge 0.424, c5a.large
-    // 0.086, m5a.xlarge 0.212, c5a.xlarge 0.172 an hour; the fee is 12 % of that; 80 GiB a node.
+    // Nothing of the system but the metrics server runs in it, and no daemons. One node would do for
+    // 8,100m and then 6,100m, so larger types are left out until there are two or more. For 6,100m
+    // four nodes of 2 vCPUs (237.26 with fee and volumes) are cheaper than two of 4 (238.54): a
+    // c5a.large offers 1,930m and 3,114 MiB, which is three web pods, and an m5a.large takes three and
+    // the metrics server. m5a.2xlarge 0.424, c5a.large 0.086, m5a.large 0.106 an hour; the fee is 12 %
+    // of that; 80 GiB at 0.0912 a node.
     let side = side(SideId::AutoMode, &small(), &seoul());
     assert_eq!(
         written(&side),
@@ -125,14 +128,14 @@ fn a_bill_of_auto_mode_by_hand() {
             "2 200 h gp3 volume of 80 GiB: 3.99781",
             "1 200 h c5a.large: 17.20000",
             "1 200 h Auto Mode's fee for c5a.large: 2.06400",
-            "1 530 h m5a.xlarge: 112.36000",
-            "1 530 h Auto Mode's fee for m5a.xlarge: 13.48320",
-            "2 530 h gp3 volume of 80 GiB: 10.59419",
-            "1 530 h c5a.xlarge: 91.16000",
-            "1 530 h Auto Mode's fee for c5a.xlarge: 10.93920",
+            "3 530 h c5a.large: 136.74000",
+            "3 530 h Auto Mode's fee for c5a.large: 16.40880",
+            "4 530 h gp3 volume of 80 GiB: 21.18838",
+            "1 530 h m5a.large: 56.18000",
+            "1 530 h Auto Mode's fee for m5a.large: 6.74160",
         ]
     );
-    assert_eq!(side.complete().expect("a total").dollars(5), "356.77440");
+    assert_eq!(side.complete().expect("a total").dollars(5), "355.49659");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn cell(text: &str) -> String {
 
 pub(super) fn markdown(comparison: &Comparison) -> String {
     let mut text = format!(
-        "## NodeLess or nodes?\n\n{} workloads, {} pods · {} · {} · nodes {}\n\n",
+        "## NodeLess or nodes?\n\nworkloads: {}, pods: {} · {} · {} · nodes {}\n\n",
         comparison.workload_count,
         comparison.pod_count,
         comparison.region,

@@ -4,6 +4,7 @@
 //! and what is not priced is part of the answer.
 
 mod markdown;
+mod remarks;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -146,15 +147,15 @@ pub struct Reasoned {
 pub struct VerdictAnswer {
     /// On which side.
     pub side: &'static str,
-    /// `cheaper`, `dearer`, `within_uncertainty` or `cannot_say`, against NodeLess.
+    /// `cheaper`, `dearer`, `within_uncertainty` or `cannot_say`, against the first side.
     pub answer: &'static str,
-    /// Its total less NodeLess's.
+    /// Its total less the first side's.
     pub difference_usd: Option<f64>,
-    /// That in per cent of NodeLess's.
+    /// That in per cent of the first side's.
     pub difference_percent: Option<f64>,
     /// The largest step towards zero that one lever takes.
     pub uncertainty_usd: Option<f64>,
-    /// That in per cent of NodeLess's.
+    /// That in per cent of the first side's.
     pub uncertainty_percent: Option<f64>,
     /// Each lever, the largest first.
     pub levers: Vec<LeverAnswer>,
@@ -246,15 +247,15 @@ impl Comparison {
                 .map(|(name, why)| reasoned(name, &why.reason))
                 .collect(),
             held_by_no_side: held_by_none(&sides),
-            same_on_every_side: same(options.region, book),
-            not_priced: NOT_PRICED.map(str::to_owned).to_vec(),
-            not_simulated: NOT_SIMULATED.map(str::to_owned).to_vec(),
+            same_on_every_side: remarks::same(options.region, book),
+            not_priced: remarks::NOT_PRICED.map(str::to_owned).to_vec(),
+            not_simulated: remarks::NOT_SIMULATED.map(str::to_owned).to_vec(),
             prices: PriceCoverage::new(&coverage(&sides, options.region, book), age),
             sides: sides.iter().map(SideAnswer::new).collect(),
             notes,
             is_strict: options.is_strict,
         };
-        let own = own_notes(workloads, &comparison);
+        let own = remarks::own_notes(workloads, &comparison);
         comparison.notes.extend(own);
         comparison
     }
@@ -389,7 +390,7 @@ fn judged(
     }
 }
 
-/// What NodeLess saves when Karpenter's pods ask for no more than they use.
+/// What `NodeLess` saves when Karpenter's pods ask for no more than they use.
 fn smaller_karpenter(workloads: &Workloads, setting: &Setting<'_>) -> Vec<(String, Amount)> {
     if workloads.system.found().contains(Component::Karpenter.name()) {
         return Vec::new();
@@ -435,58 +436,6 @@ fn coverage(sides: &[Side], region: Region, book: &PriceBook) -> Coverage {
         all.count(book.service(region.name(), service).ok().map(|quote| &*quote.provenance));
     }
     all
-}
-
-fn same(region: Region, book: &PriceBook) -> Vec<String> {
-    let mut lines = Vec::new();
-    match book.service(region.name(), Service::EksControlPlane) {
-        Ok(quote) => lines.push(format!("control plane {} $", quote.price.monthly().dollars(2))),
-        Err(why) => lines.push(format!("control plane: {}", why.reason)),
-    }
-    lines.push(
-        "NAT gateways and public addresses: pods and nodes are in private subnets on every side"
-            .to_owned(),
-    );
-    lines
-}
-
-const NOT_PRICED: [&str; 3] = [
-    "no nodes to patch for the system layer where it is on Fargate",
-    "Fargate starts a pod in 45 to 120 s, a new node about as long, a node with room at once",
-    "Fargate has no spot, no arm64 and no daemonsets; log and security agents become sidecars",
-];
-
-const NOT_SIMULATED: [&str; 6] = [
-    "arrivals in batches and Karpenter's consolidation: its nodes are those of one cold batch",
-    "Savings Plans and reserved instances: there are no rates in the price book",
-    "Cluster Autoscaler's own placing: its node count is that of the same pods on one type, packed in Karpenter's order",
-    "traffic between zones and through NAT",
-    "HorizontalPodAutoscalers: replicas are as written",
-    "which zones the two nodes at least are in",
-];
-
-fn own_notes(workloads: &Workloads, comparison: &Comparison) -> Vec<String> {
-    let mut notes = vec![
-        "nodes are of families c, m and r from generation 5 on, without burstable types, which pay surplus credits under load".to_owned(),
-        "images are taken for amd64 unless a pod says otherwise".to_owned(),
-    ];
-    let found: Vec<&str> = workloads.system.found().into_iter().collect();
-    if !found.is_empty() {
-        notes.push(format!("of the system, as the files have it: {}", found.join(", ")));
-    }
-    if workloads.timed.iter().any(|one| one.hours < MONTH_HOURS) {
-        notes.push(
-            "pods that run for a part of the month are taken to run at the same hours".to_owned(),
-        );
-    }
-    if comparison.prices.restricted_to_priced_types {
-        notes.push(format!(
-            "restricted to priced types: of {} that are offered, {} have no known price",
-            comparison.prices.offered,
-            comparison.prices.offered - comparison.prices.priced
-        ));
-    }
-    notes
 }
 
 /// What a verdict is called by people.

@@ -34,7 +34,7 @@ pub struct WorkloadRow {
     pub break_even_percent: Option<f64>,
     /// The type of that node.
     pub break_even_type: Option<&'static str>,
-    /// `fargate` or `nodes`, at the utilisation of NodeLess's nodes.
+    /// `fargate` or `nodes`, at the utilisation of the first side's nodes.
     pub cheaper: Option<&'static str>,
     /// Why there are no figures.
     pub reason: Option<String>,
