@@ -33,7 +33,6 @@ const PASSING: Duration = Duration::from_secs(5);
 
 /// What earlier processes of this run recorded of a task.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, read by name")]
 pub(super) struct Earlier {
     /// Attempts that came to an end: rejected, or not converged. One that did not goes on under its
     /// number, so that its token is kept.
