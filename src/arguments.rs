@@ -4,15 +4,39 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::capacity::{CapacityCommand, PricesCommand};
+use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
+
+/// Below the list of commands: where to begin, and how the program ends.
+const AFTER_HELP: &str = "\
+Begin with:
+  runbook run nodeless.yaml             the whole job, on a simulated AWS account
+  runbook plan nodeless.yaml --on aws   what it would do to your account; it only reads
+
+Exit codes: 0 done, 1 failed, 2 there are changes (plan --detailed-exitcode), 3 the plan is stale,
+4 waits for you, 6 and 7 capacity (not placed, no price), 64 wrong command line or file,
+130 and 143 cancelled";
 
 /// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
 /// touched
 #[derive(Debug, Parser)]
-#[command(name = "runbook", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "runbook",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP
+)]
 pub(crate) struct CommandLine {
-    /// Where state lives [default: the nearest .runbook above, else ./.runbook]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global")]
+    /// The folder of runs and of the sandbox's world
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global",
+        help = "The folder of runs and of the sandbox's world [default: the nearest .runbook above, else ./.runbook] [env: RUNBOOK_STATE]"
+    )]
     pub(crate) state_dir: Option<PathBuf>,
     /// What to do
     #[command(subcommand)]
@@ -22,17 +46,17 @@ pub(crate) struct CommandLine {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Plan a runbook and apply it
+    /// Plan a runbook and apply it; on AWS it asks in between
     Run(RunArguments),
     /// Show what a runbook would change; sends no write
     Plan(PlanArguments),
-    /// Apply a stored plan
+    /// Apply a stored plan, if what it relied on has not moved
     Apply(ApplyArguments),
-    /// Carry on with a run that was stopped
+    /// Carry on with a run that was stopped or has failed; nothing is done twice
     Resume(ResumeArguments),
-    /// Check a runbook's text: all problems at once, nothing is looked at
+    /// Check the text of a runbook and its parts: all problems at once, no account is asked
     Check(CheckArguments),
-    /// Draw a runbook's graph
+    /// Draw a runbook's tasks and what waits for what
     Graph(GraphArguments),
     /// List runs, newest first
     Runs(RunsArguments),
@@ -40,12 +64,21 @@ pub(crate) enum Command {
     Show(ShowArguments),
     /// List runbooks: the shipped ones and those of a folder
     List(ListArguments),
-    /// Write the shipped runbooks out, to be edited
+    /// Write the shipped runbooks into a folder, to be edited
     Init(InitArguments),
-    /// The simulated AWS account
+    /// The simulated AWS account: serve it to other clients, look into it, forget it
     #[command(subcommand)]
     Sandbox(SandboxCommand),
-    /// Describe a code such as RB0107
+    /// What pods cost on Fargate, and on which nodes Karpenter would put them
+    #[command(subcommand)]
+    Capacity(CapacityCommand),
+    /// Reports: what the same pods cost in each way of running them
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Prices, with their source and date
+    #[command(subcommand)]
+    Prices(PricesCommand),
+    /// Say what a problem's code means, such as RB0107
     Explain(ExplainArguments),
     /// Print the JSON Schema of runbooks, for editors
     Schema,
@@ -61,7 +94,7 @@ pub(crate) enum Command {
 /// A runbook and its inputs.
 #[derive(Debug, Args)]
 pub(crate) struct RunbookArguments {
-    /// A runbook: a path, or the name of a shipped one
+    /// A runbook: a path, or the name of a shipped one (runbook list)
     #[arg(value_name = "RUNBOOK")]
     pub(crate) runbook: String,
     #[command(flatten)]
@@ -71,10 +104,10 @@ pub(crate) struct RunbookArguments {
 /// Given inputs.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct InputArguments {
-    /// An input's value; `name=@file` takes it from a file
+    /// A value for an input of the runbook; `name=@file` reads it from a file; may be repeated
     #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
-    /// A YAML file of inputs; the last one wins, `-i` wins over all
+    /// A YAML file of inputs; may be repeated, the last one wins, and `-i` wins over all
     #[arg(long, value_name = "FILE")]
     pub(crate) inputs: Vec<PathBuf>,
 }
@@ -82,7 +115,7 @@ pub(crate) struct InputArguments {
 /// Where it works.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetArguments {
-    /// Where it works
+    /// Which world the tasks look at and change
     #[arg(long, value_enum, default_value = "sandbox", value_name = "TARGET")]
     pub(crate) on: On,
     #[command(flatten)]
@@ -92,16 +125,16 @@ pub(crate) struct TargetArguments {
 /// How a plan is applied.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ApplyOptions {
-    /// Allow deletions and replacements
+    /// Allow changes that delete or replace something; without it such a plan is only stored
     #[arg(long)]
     pub(crate) allow_destroy: bool,
-    /// Looks and writes at once
+    /// How many tasks look or write at the same time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallelism: u16,
-    /// Start nothing new after the first failure
+    /// Start nothing new after the first failure; else only what needs the failed task stops
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// No progress, only what came of it
+    /// Show no progress, only what came of it
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Form of the output: `json` is one event per line
@@ -118,10 +151,10 @@ pub(crate) struct RunArguments {
     pub(crate) target: TargetArguments,
     #[command(flatten)]
     pub(crate) apply: ApplyOptions,
-    /// Do not ask before applying on a real target
+    /// Apply on AWS without asking; what deletes or replaces wants `--allow-destroy` as well
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
-    /// Only this task and what it needs
+    /// Only this task, by its address (karpenter/queue), and what it needs; may be repeated
     #[arg(long = "target", value_name = "ADDRESS")]
     pub(crate) targets: Vec<String>,
 }
@@ -133,16 +166,16 @@ pub(crate) struct PlanArguments {
     pub(crate) runbook: RunbookArguments,
     #[command(flatten)]
     pub(crate) target: TargetArguments,
-    /// Only this task and what it needs
+    /// Only this task, by its address (karpenter/queue), and what it needs; may be repeated
     #[arg(long = "target", value_name = "ADDRESS")]
     pub(crate) targets: Vec<String>,
-    /// Store the plan, to be applied later
+    /// Store the plan in a file, for `runbook apply`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Exit 2 when there are changes
+    /// Exit with 2 instead of 0 when there are changes
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
-    /// Looks at once
+    /// How many tasks look at the same time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallelism: u16,
     /// Form of the output
@@ -153,7 +186,7 @@ pub(crate) struct PlanArguments {
 /// `runbook apply`
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArguments {
-    /// A stored plan
+    /// A file that `runbook plan --out` wrote
     #[arg(value_name = "PLAN")]
     pub(crate) plan: PathBuf,
     /// Sensitive inputs, which a plan does not hold
@@ -195,7 +228,7 @@ pub(crate) struct CheckArguments {
 pub(crate) struct GraphArguments {
     #[command(flatten)]
     pub(crate) runbook: RunbookArguments,
-    /// Say why each edge exists
+    /// Say why each edge exists: which expression, or which `needs`
     #[arg(long)]
     pub(crate) why: bool,
     /// Form of the output
@@ -220,7 +253,7 @@ pub(crate) struct ShowArguments {
     /// Only this task
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) task: Option<String>,
-    /// The requests that were sent, too
+    /// Show the requests that were sent, too
     #[arg(long)]
     pub(crate) requests: bool,
     /// Form of the output: `json` is the run's events, one per line
@@ -236,16 +269,16 @@ pub(crate) struct ListArguments {
     pub(crate) folder: PathBuf,
     /// Form of the output
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub(crate) output: DataFormat,
+    pub(crate) output: TableFormat,
 }
 
 /// `runbook init`
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
-    /// Where to
+    /// The folder; made when it is not there
     #[arg(value_name = "DIR", default_value = "runbooks")]
     pub(crate) folder: PathBuf,
-    /// Overwrite files that differ
+    /// Overwrite files that differ from the shipped ones
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -293,7 +326,7 @@ pub(crate) struct SandboxHelmArguments {
 pub(crate) enum SandboxCommand {
     /// Serve the world for other clients, until Ctrl-C
     Up {
-        /// World seconds per real second while none of our runs takes part
+        /// World seconds per real second, for clients other than runbook's own runs
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         speed: u32,
         #[command(flatten)]
@@ -301,25 +334,25 @@ pub(crate) enum SandboxCommand {
     },
     /// Print the environment that points other clients at a served world: `eval "$(runbook sandbox env)"`
     Env,
-    /// Forget the world
+    /// Forget the world: the next command begins with a new one
     Reset,
-    /// List the requests that the world has answered
+    /// List the requests that the simulated account and cluster have answered
     Log {
-        /// Only those that could change something
+        /// Only requests that could change something
         #[arg(long)]
         writes: bool,
-        /// Only those of this run
+        /// Only requests of this run
         #[arg(long, value_name = "RUN")]
         run: Option<String>,
         /// Form of the output: `json` is one request per line
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-        output: DataFormat,
+        output: TableFormat,
     },
     /// List what is simulated, and what is refused
     Coverage {
         /// Form of the output
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
-        output: DataFormat,
+        output: TableFormat,
     },
 }
 
@@ -341,6 +374,18 @@ pub(crate) enum DataFormat {
     Text,
     /// For programs
     Json,
+}
+
+/// Text, JSON or CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// For people
+    #[value(alias = "table")]
+    Text,
+    /// For programs
+    Json,
+    /// For spreadsheets
+    Csv,
 }
 
 /// Forms of a plan.

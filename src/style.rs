@@ -28,6 +28,8 @@ pub(crate) enum Meaning {
 pub(crate) struct Style {
     /// Whether escape sequences are understood.
     pub(crate) colour: bool,
+    /// Whether somebody looks at it as it comes: then rows are folded rather than broken anywhere.
+    pub(crate) terminal: bool,
     /// Columns.
     pub(crate) width: usize,
 }
@@ -36,9 +38,10 @@ pub(crate) struct Style {
 const PLAIN_WIDTH: usize = 100;
 
 impl Style {
-    /// No colour, a fixed width: files, pipes, tests.
+    /// No colour, a fixed width.
+    #[cfg(test)]
     pub(crate) fn plain() -> Self {
-        Self { colour: false, width: PLAIN_WIDTH }
+        Self { colour: false, terminal: false, width: PLAIN_WIDTH }
     }
 
     /// Of stdout.
@@ -61,7 +64,7 @@ impl Style {
         } else {
             PLAIN_WIDTH
         };
-        Self { colour: forced || (is_terminal && !refused), width }
+        Self { colour: forced || (is_terminal && !refused), terminal: is_terminal, width }
     }
 
     /// The text in the colour of its meaning, or as it is.

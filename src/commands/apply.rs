@@ -39,6 +39,7 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     let target = target_of(session, &plan, &arguments.sandbox).await?;
     if arguments.apply.output == EventFormat::Text {
         session.printer.out(&target.banner);
+        session.printer.out("");
         session.printer.out(&view::plan::render(&plan, &session.printer.out));
     }
     let work = Work {

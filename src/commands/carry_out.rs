@@ -1,8 +1,10 @@
 //! Applying a plan: the lease, the journal, progress, signals, and what is said at the end.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use runbook_core::clock::Clock;
 use runbook_core::connection::Access;
 use runbook_core::event::{Event, Outcome};
 use runbook_core::execute::resume::Resumed;
@@ -19,6 +21,9 @@ use crate::target::Target;
 use crate::trouble::Trouble;
 use crate::view;
 use crate::view::progress::{Mode, Progress};
+
+/// How often waiting is shown anew, in real time.
+const REDRAW: Duration = Duration::from_millis(200);
 
 /// A plan that is to be applied.
 pub(crate) struct Work<'a> {
@@ -53,9 +58,15 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
     let journal = journal(session)?;
     let cancel = Cancel::default();
     let asked = Arc::new(OnceLock::new());
-    let signals = tokio::spawn(signals(session.printer.clone(), cancel.clone(), asked.clone()));
     let progress = Arc::new(progress(session, &work));
+    let signals = tokio::spawn(signals(
+        session.printer.clone(),
+        progress.clone(),
+        cancel.clone(),
+        asked.clone(),
+    ));
     let observer = progress.clone();
+    let ticking = tokio::spawn(tick(progress.clone(), work.target.clock.clone()));
     let input = RunInput {
         looker: looker(
             session,
@@ -87,12 +98,22 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
+    ticking.abort();
     progress.finish();
     signals.abort();
     drop(lease);
     let report = outcome?;
     let signal = asked.get().copied().unwrap_or(Signal::Interrupt);
     Ok(told(session, &work, &report, signal))
+}
+
+/// Waiting shows, too: nothing happens then, and time goes on.
+async fn tick(progress: Arc<Progress>, clock: Arc<dyn Clock>) {
+    let mut interval = tokio::time::interval(REDRAW);
+    loop {
+        interval.tick().await;
+        progress.tick(clock.now());
+    }
 }
 
 async fn lost(target: &Target) -> String {
@@ -120,6 +141,7 @@ fn progress(session: &Session, work: &Work<'_>) -> Progress {
 /// Ctrl-C once: nothing new starts, writes get their answer. Twice: out.
 async fn signals(
     printer: Arc<crate::printer::Printer>,
+    progress: Arc<Progress>,
     cancel: Cancel,
     asked: Arc<OnceLock<Signal>>,
 ) {
@@ -128,10 +150,12 @@ async fn signals(
         if asked.set(signal).is_err() {
             leave_now(signal);
         }
-        printer.note(&format!(
+        progress.aside(|| {
+            printer.note(&format!(
             "{}: nothing new starts, writes under way get their answer; once more to leave at once",
             signal.name()
-        ));
+            ));
+        });
         cancel.request(signal.name());
     }
 }
@@ -156,7 +180,9 @@ fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) 
     let text = work.options.output == EventFormat::Text;
     let style = &session.printer.out;
     if text && !report.outputs.is_empty() && report.outcome == Outcome::Succeeded {
+        session.printer.out("");
         session.printer.out(&view::value::outputs(&report.outputs, style));
+        session.printer.out("");
     }
     if text {
         let place = work.target.place(&work.plan, work.began);

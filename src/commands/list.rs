@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Session;
-use crate::arguments::{DataFormat, ListArguments};
+use crate::arguments::{ListArguments, TableFormat};
 use crate::exit::Exit;
 use crate::library::{is_runbook_name, shipped_files};
 use crate::trouble::Trouble;
@@ -49,22 +49,15 @@ pub(crate) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit,
             });
         }
     }
-    match arguments.output {
-        DataFormat::Json => {
-            session.printer.out(&view::json::pretty(&json!({"v": 1, "runbooks": rows})));
-        }
-        DataFormat::Text => {
-            let cells: Vec<Vec<String>> = rows
-                .into_iter()
-                .map(|row| vec![row.runbook, row.from, view::words::one_line(&row.description)])
-                .collect();
-            session.printer.out(&view::table::render(
-                &["RUNBOOK", "FROM", "WHAT IT DOES"],
-                &cells,
-                &session.printer.out,
-            ));
-        }
+    if arguments.output == TableFormat::Json {
+        session.printer.out(&view::json::pretty(&json!({"v": 1, "runbooks": rows})));
+        return Ok(Exit::Done);
     }
+    let cells: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|row| vec![row.runbook, row.from, view::words::one_line(&row.description)])
+        .collect();
+    session.tabular(&["RUNBOOK", "FROM", "WHAT IT DOES"], &cells, arguments.output)?;
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,7 @@
 //! The commands: each says what it does on its own page; this one hands out the work.
 
 mod apply;
+pub(crate) mod capacity;
 mod carry_out;
 mod check;
 mod compiled;
@@ -12,6 +13,7 @@ mod init;
 mod list;
 mod plan;
 mod planned;
+pub(crate) mod report;
 mod resume;
 mod run;
 mod runs;
@@ -21,13 +23,15 @@ mod schema;
 use std::sync::Arc;
 
 use runbook_core::registry::Registry;
+use runbook_modules::Machine;
 
-use crate::arguments::{Command, CommandLine};
+use crate::arguments::{Command, CommandLine, TableFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::state::StateFolder;
 use crate::trouble::Trouble;
+use crate::view;
 
 /// What every command has at hand.
 pub(crate) struct Session {
@@ -41,14 +45,33 @@ pub(crate) struct Session {
     pub(crate) registry: Registry,
 }
 
+impl Session {
+    /// Prints rows as a table or as CSV; JSON is each command's own.
+    pub(crate) fn tabular(
+        &self,
+        columns: &[&str],
+        rows: &[Vec<String>],
+        format: TableFormat,
+    ) -> Result<(), Trouble> {
+        if format == TableFormat::Csv {
+            let text = view::table::csv(columns, rows).map_err(|error| Trouble::of(&error))?;
+            self.printer.raw(text.as_bytes());
+        } else {
+            self.printer.out(&view::table::render(columns, rows, &self.printer.out));
+        }
+        Ok(())
+    }
+}
+
 /// Does what the command line says.
 pub(crate) fn run(line: CommandLine, environment: Environment, printer: Arc<Printer>) -> Exit {
     let state = StateFolder::find(line.state_dir.as_deref(), &environment);
+    let machine = machine(&environment);
     let session = Session {
         environment,
         printer: printer.clone(),
         state,
-        registry: runbook_modules::registry(),
+        registry: runbook_modules::registry_on(&machine),
     };
     match dispatch(&session, line.command) {
         Ok(exit) => exit,
@@ -58,6 +81,15 @@ pub(crate) fn run(line: CommandLine, environment: Environment, printer: Arc<Prin
             }
             trouble.exit
         }
+    }
+}
+
+/// What commands of `shell` tasks get of this machine.
+fn machine(environment: &Environment) -> Machine {
+    let usual = Machine::default();
+    Machine {
+        path: environment.get("PATH").map_or(usual.path, str::to_owned),
+        home: environment.get("HOME").map(std::path::PathBuf::from),
     }
 }
 
@@ -76,6 +108,15 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
         Command::Plan(arguments) => block_on(plan::plan(session, &arguments)),
         Command::Apply(arguments) => block_on(apply::apply(session, &arguments)),
         Command::Resume(arguments) => block_on(resume::resume(session, &arguments)),
+        Command::Capacity(command) => {
+            Ok(capacity::run(command, &session.environment, &session.printer))
+        }
+        Command::Report(command) => {
+            Ok(report::run(command, &session.environment, &session.printer))
+        }
+        Command::Prices(command) => {
+            Ok(capacity::run_prices(command, &session.environment, &session.printer))
+        }
         Command::Sandbox(command) => sandbox::sandbox(session, command),
         Command::EksToken(arguments) => block_on(eks_token::eks_token(session, &arguments)),
         Command::SandboxHelm(arguments) => block_on(sandbox::helm(session, arguments.arguments)),

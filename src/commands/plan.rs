@@ -43,6 +43,7 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     match arguments.output {
         PlanFormat::Text => {
             if !plan.is_empty() || !plan.orphans.is_empty() {
+                session.printer.out("");
                 session.printer.out(&view::plan::render(&plan, &session.printer.out));
             }
             if let (true, Some(place)) = (plan.is_empty(), place) {

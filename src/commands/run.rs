@@ -123,12 +123,8 @@ pub(crate) fn approve(
     let destroys = plan.tasks.iter().filter(|task| task.kind.destroys()).count();
     if destroys > 0 && !options.allow_destroy {
         let what = format!(
-            "{} an object; that wants `--allow-destroy`",
-            if destroys == 1 {
-                "one change deletes or replaces"
-            } else {
-                "several changes delete or replace"
-            }
+            "{} would delete or replace what is there; that wants `--allow-destroy`",
+            view::words::count(destroys, "change")
         );
         return paused(session, plan, &what, true).map(Some);
     }

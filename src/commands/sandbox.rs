@@ -6,7 +6,7 @@ use runbook_sandbox::{Class, ControlClient, Covered, Holder, Query, Sandbox, cov
 use serde_json::{Value, json};
 
 use super::{Session, block_on};
-use crate::arguments::{DataFormat, SandboxCommand};
+use crate::arguments::{SandboxCommand, TableFormat};
 use crate::exit::{Exit, Signal};
 use crate::target::{SandboxOptions, World, open_world};
 use crate::trouble::Trouble;
@@ -19,7 +19,7 @@ pub(crate) fn sandbox(session: &Session, command: SandboxCommand) -> Result<Exit
         SandboxCommand::Env => block_on(env(session)),
         SandboxCommand::Reset => reset(session),
         SandboxCommand::Log { writes, run, output } => {
-            log(session, Query { writes, run, after: 0 }, output)
+            log(session, &Query { writes, run, after: 0 }, output)
         }
         SandboxCommand::Coverage { output } => covered(session, output),
     }
@@ -156,78 +156,58 @@ fn reset(session: &Session) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
-fn log(session: &Session, query: Query, output: DataFormat) -> Result<Exit, Trouble> {
-    let requests =
-        Sandbox::log(&session.state.path, &query).map_err(|error| Trouble::of(&error))?;
-    match output {
-        DataFormat::Json => {
-            let lines: Vec<String> =
-                requests.iter().map(|request| json!(request).to_string() + "\n").collect();
-            session.printer.raw(lines.concat().as_bytes());
-        }
-        DataFormat::Text => {
-            let rows: Vec<Vec<String>> = requests
-                .into_iter()
-                .map(|request| {
-                    let class = match request.class {
-                        Class::Read => "read",
-                        Class::DryRun => "dry run",
-                        Class::Write => "write",
-                    };
-                    vec![
-                        request.seq.to_string(),
-                        format!("{:.0}", request.world_time),
-                        class.to_owned(),
-                        request.service,
-                        request.operation,
-                        request.subject,
-                        request.status.to_string(),
-                        request.run.unwrap_or_default(),
-                        request.error.unwrap_or_default(),
-                    ]
-                })
-                .collect();
-            session.printer.out(&view::table::render(
-                &[
-                    "#",
-                    "WORLD TIME",
-                    "CLASS",
-                    "SERVICE",
-                    "OPERATION",
-                    "ABOUT",
-                    "STATUS",
-                    "RUN",
-                    "ERROR",
-                ],
-                &rows,
-                &session.printer.out,
-            ));
-        }
+fn log(session: &Session, query: &Query, output: TableFormat) -> Result<Exit, Trouble> {
+    let requests = Sandbox::log(&session.state.path, query).map_err(|error| Trouble::of(&error))?;
+    if output == TableFormat::Json {
+        let lines: Vec<String> =
+            requests.iter().map(|request| json!(request).to_string() + "\n").collect();
+        session.printer.raw(lines.concat().as_bytes());
+        return Ok(Exit::Done);
     }
+    let rows: Vec<Vec<String>> = requests
+        .into_iter()
+        .map(|request| {
+            let class = match request.class {
+                Class::Read => "read",
+                Class::DryRun => "dry run",
+                Class::Write => "write",
+            };
+            vec![
+                request.seq.to_string(),
+                format!("{:.0}", request.world_time),
+                class.to_owned(),
+                request.service,
+                request.operation,
+                request.subject,
+                request.status.to_string(),
+                request.run.unwrap_or_default(),
+                request.error.unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let columns =
+        ["#", "WORLD TIME", "CLASS", "SERVICE", "OPERATION", "ABOUT", "STATUS", "RUN", "ERROR"];
+    session.tabular(&columns, &rows, output)?;
     Ok(Exit::Done)
 }
 
-fn covered(session: &Session, output: DataFormat) -> Result<Exit, Trouble> {
+fn covered(session: &Session, output: TableFormat) -> Result<Exit, Trouble> {
     let items = coverage();
-    match output {
-        DataFormat::Json => {
-            session.printer.out(&view::json::pretty(&json!({"v": 1, "coverage": items})));
-        }
-        DataFormat::Text => {
-            let rows: Vec<Vec<String>> = items
-                .into_iter()
-                .map(|item| {
-                    let covered = match item.covered {
-                        Covered::Simulated => "simulated",
-                        Covered::Refused => "refused",
-                    };
-                    vec![item.area, item.name, covered.to_owned(), item.note.to_owned()]
-                })
-                .collect();
-            let columns = ["AREA", "WHAT", "COVERED", "NOTE"];
-            session.printer.out(&view::table::render(&columns, &rows, &session.printer.out));
-        }
+    if output == TableFormat::Json {
+        session.printer.out(&view::json::pretty(&json!({"v": 1, "coverage": items})));
+        return Ok(Exit::Done);
     }
+    let rows: Vec<Vec<String>> = items
+        .into_iter()
+        .map(|item| {
+            let covered = match item.covered {
+                Covered::Simulated => "simulated",
+                Covered::Refused => "refused",
+            };
+            vec![item.area, item.name, covered.to_owned(), item.note.to_owned()]
+        })
+        .collect();
+    session.tabular(&["AREA", "WHAT", "COVERED", "NOTE"], &rows, output)?;
     Ok(Exit::Done)
 }
 

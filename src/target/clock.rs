@@ -264,10 +264,9 @@ impl Clock for SandboxTime {
 
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
         async move {
-            let child = match self.0.control.register("helm").await {
-                Ok(child) => child,
+            let Ok(child) = self.0.control.register("helm").await else {
                 // The child then finds no sandbox either, and says so.
-                Err(_) => return Delegation { environment: Vec::new(), guard: Hold::none() },
+                return Delegation { environment: Vec::new(), guard: Hold::none() };
             };
             let environment =
                 runbook_sandbox::helm::environment(&self.0.address, &self.0.token, Some(&child));

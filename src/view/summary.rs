@@ -1,5 +1,6 @@
 //! The last lines of a run: how it ended, where it ran, and what to type next.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runbook_core::event::{Outcome, TaskState};
@@ -187,9 +188,17 @@ pub(crate) fn nothing_to_change(plan: &Plan, place: &Place, style: &Style) -> St
 
 /// Why there is no plan: what the world answered, task by task.
 pub(crate) fn not_planned(failures: &[(String, Failure)], style: &Style) -> String {
-    let mut lines: Vec<String> = failures
+    // What is wrong with a connection is wrong for each task of it, and is said once.
+    let mut alike: Vec<(Vec<&str>, &Failure)> = Vec::new();
+    for (address, failure) in failures {
+        match alike.iter_mut().find(|(_, known)| *known == failure) {
+            Some((addresses, _)) => addresses.push(address),
+            None => alike.push((vec![address], failure)),
+        }
+    }
+    let mut lines: Vec<String> = alike
         .iter()
-        .flat_map(|(address, failure)| failure_lines(address, failure, style))
+        .flat_map(|(addresses, failure)| failure_lines(&words::some(addresses, 3), failure, style))
         .collect();
     lines.push(format!(
         "{} could not be looked at; nothing was written",
@@ -233,125 +242,27 @@ fn moved_fact(old: &Fact, new: Option<&Fact>) -> String {
         let now = new.map_or("not seen", |fact| presence(&fact.value));
         return format!("{object}   {} → {now}", presence(&old.value));
     }
-    let now = new.map_or_else(|| "not seen".to_owned(), |fact| value::masked(&fact.value));
-    let (before, now) = (words::fit(&value::masked(&old.value), 60), words::fit(&now, 60));
-    format!("{object}  {}   {before} → {now}", words::one_line(&old.key.field))
+    let field = words::one_line(&old.key.field);
+    let shown = |value: &serde_json::Value| words::fit(&value::masked(value), 60);
+    let Some(new) = new else {
+        return format!("{object}  {field}   {} → not seen", shown(&old.value));
+    };
+    // Of a whole object only what differs: the rest would fill the line on both sides alike.
+    if let (Some(before), Some(now)) = (old.value.as_object(), new.value.as_object()) {
+        let none = serde_json::Value::from("(none)");
+        let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let moved: Vec<String> = keys
+            .into_iter()
+            .map(|key| (key, before.get(key).unwrap_or(&none), now.get(key).unwrap_or(&none)))
+            .filter(|(_, before, now)| before != now)
+            .map(|(key, before, now)| {
+                format!("{}: {} → {}", words::one_line(key), shown(before), shown(now))
+            })
+            .collect();
+        return format!("{object}  {field}   {}", words::some(&moved, 3));
+    }
+    format!("{object}  {field}   {} → {}", shown(&old.value), shown(&new.value))
 }
 
 #[cfg(test)]
-mod tests {
-    use runbook_core::execute::Cancel;
-    use runbook_core::plan;
-
-    use super::*;
-    use crate::view::support::{Fault, Workshop};
-
-    const ROOT: &str = r#"
-apiVersion: runbook/v1
-name: shop
-tasks:
-  - id: first
-    uses: fake.thing
-    with: {name: first, takes: 90s}
-  - id: second
-    uses: fake.thing
-    with: {name: "${{ tasks.first.outputs.id }}-2"}
-  - id: third
-    uses: fake.thing
-    with: {name: "${{ tasks.second.outputs.id }}-3"}
-"#;
-
-    fn place() -> Place {
-        Place {
-            owner: "shop/default".to_owned(),
-            target: "the sandbox".to_owned(),
-            simulated: true,
-            waited: Duration::from_millis(6_080),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_run_ends_with_how_long_and_where() {
-        let workshop = Workshop::new(ROOT);
-        let (report, _) = workshop.plan_and_apply().await;
-        assert_eq!(
-            run(&report, &place(), &Style::plain()),
-            "✓ shop/default: 3 tasks, 3 changed · 1m 30s simulated in 6.1 s · on the sandbox\n"
-        );
-        let again = workshop.plan().await.unwrap().plan;
-        let (report, _) = workshop.apply(again, "r2", Cancel::default()).await;
-        assert_eq!(
-            run(&report, &place(), &Style::plain()),
-            "✓ shop/default: nothing to change, 3 tasks converged · 6.1 s · on the sandbox\n"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_failure_is_a_place_a_reason_and_a_way_out() {
-        let workshop = Workshop::new(ROOT);
-        workshop.world.faults.lock().unwrap().insert("id-first-2".to_owned(), vec![Fault::Reject]);
-        let (mut report, _) = workshop.plan_and_apply().await;
-        let failure = report.tasks[1].failure.take().unwrap();
-        report.tasks[1].failure = Some(
-            failure.evidence("the last event, 8m ago: \u{1b}[31mno").hint("likely: a \"quote\""),
-        );
-        assert_eq!(
-            run(&report, &place(), &Style::plain()),
-            "✗ second   refused (Refused)\n\
-             \x20   the last event, 8m ago: \u{fffd}[31mno\n\
-             \x20   likely: a \"quote\"\n\
-             \x20   → runbook resume r1          carries on from here; 1 task done, 1 blocked, \
-             nothing will be repeated\n\
-             \x20     runbook show r1 --task second --requests\n\
-             ✗ shop/default: 1 of 3 tasks done, 1 failed, 1 blocked · 1m 30s simulated in 6.1 s \
-             · on the sandbox\n"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_run_that_was_stopped_says_how_it_goes_on() {
-        let workshop = Workshop::new(ROOT);
-        let cancel = Cancel::default();
-        cancel.request("SIGINT");
-        let plan = workshop.plan().await.unwrap().plan;
-        let (mut report, _) = workshop.apply(plan, "r1", cancel).await;
-        let mut place = place();
-        place.simulated = false;
-        let text = run(&report, &place, &Style::plain());
-        assert!(
-            text.starts_with("    → runbook resume r1          carries on from here; "),
-            "{text}"
-        );
-        assert!(text.contains("◆ shop/default: cancelled: "), "{text}");
-
-        report.outcome = Outcome::Paused;
-        report.tasks[0].state = TaskState::Interrupted;
-        report.tasks[0].because = Some("was it sent?".to_owned());
-        let text = run(&report, &place, &Style::plain());
-        assert!(text.starts_with("◆ first   was it sent?\n    → runbook resume r1"), "{text}");
-        assert!(text.contains("◆ shop/default: waits for you: "), "{text}");
-    }
-
-    #[tokio::test]
-    async fn a_stale_plan_names_what_moved() {
-        let workshop = Workshop::new(ROOT);
-        let older = workshop.plan().await.unwrap().plan;
-        workshop.plan_and_apply().await;
-        let newer = workshop.plan().await.unwrap().plan;
-        let moved = plan::moved(&older.facts, &newer.facts);
-        let mut text = stale(&older, &moved, "runbook plan shop.yaml", &Style::plain());
-        text = text.replace(&older.name(), "k7f2-93ab");
-        assert_eq!(
-            text,
-            "✗ the plan k7f2-93ab is stale: 1 of 1 fact moved since 00:00; nothing was written\n\
-             \x20   fake.thing first   absent → there      read by first\n\
-             \x20   → runbook plan shop.yaml\n"
-        );
-    }
-
-    #[test]
-    fn an_address_with_a_key_is_quoted_for_the_shell() {
-        assert_eq!(quoted("a/b"), "a/b");
-        assert_eq!(quoted(r#"a["it's"]"#), r#"'a["it'\''s"]'"#);
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Tables: aligned columns for people, CSV for programs.
 //!
-//! A table is data, so its cells are never cut; what is decoration (plans, progress) is.
+//! A table is data, so its cells are never cut; what is decoration (plans, progress) is. On a
+//! terminal a last column of sentences is folded where the line ends; in a pipe a row is a line.
 
 use super::words;
 use crate::printer::harmless;
@@ -8,6 +9,8 @@ use crate::style::{Meaning, Style};
 
 /// Between two columns.
 const GAP: &str = "   ";
+/// With less room than this a column of sentences is not folded.
+const SENTENCE: usize = 20;
 
 /// Aligned columns, three spaces between them; a column that holds only numbers is right-aligned.
 pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> String {
@@ -43,11 +46,38 @@ pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> S
         cells.join(GAP).trim_end().to_owned()
     };
     let head: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-    words::lines(
-        [style.paint(Meaning::Strong, &line(&head))]
-            .into_iter()
-            .chain(rows.iter().map(|row| line(row))),
-    )
+    let last = columns.len().saturating_sub(1);
+    let before: usize = widths.iter().take(last).map(|width| width + GAP.len()).sum();
+    let room = style.width.saturating_sub(before);
+    let folds = style.terminal && room >= SENTENCE;
+    words::lines([style.paint(Meaning::Strong, &line(&head))].into_iter().chain(
+        rows.iter().flat_map(|row| {
+            if !folds || row.last().is_none_or(|cell| words::width(cell) <= room) {
+                return vec![line(row)];
+            }
+            let mut row = row.clone();
+            let mut parts = folded(&row[last], room).into_iter();
+            row[last] = parts.next().unwrap_or_default();
+            let first = line(&row);
+            let rest = parts.map(|part| format!("{}{part}", " ".repeat(before)));
+            [first].into_iter().chain(rest).collect()
+        }),
+    ))
+}
+
+/// A sentence in lines of so many columns; a word that is longer stays whole.
+fn folded(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if words::width(line) + 1 + words::width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// CSV with a head line. A cell that a spreadsheet would take for a formula begins with `'`;
@@ -110,13 +140,30 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_is_folded_on_a_terminal_only() {
+        let rows = rows(&[&["a", "it goes on behind the end of the line"], &["b", "short"]]);
+        let narrow = Style { colour: false, terminal: true, width: 26 };
+        assert_eq!(
+            render(&["N", "WHY"], &rows, &narrow),
+            "N   WHY\n\
+             a   it goes on behind the\n\
+             \x20   end of the line\n\
+             b   short\n"
+        );
+        let pipe = Style { terminal: false, ..narrow };
+        assert_eq!(render(&["N", "WHY"], &rows, &pipe).lines().count(), 3);
+        let too_narrow = Style { width: 20, ..narrow };
+        assert_eq!(render(&["N", "WHY"], &rows, &too_narrow).lines().count(), 3);
+    }
+
+    #[test]
     fn an_empty_table_is_its_head() {
         assert_eq!(render(&["RUN", "OWNER"], &[], &Style::plain()), "RUN   OWNER\n");
     }
 
     #[test]
     fn the_head_is_bold_in_colour() {
-        let colour = Style { colour: true, width: 100 };
+        let colour = Style { colour: true, terminal: true, width: 100 };
         assert_eq!(render(&["A"], &[], &colour), "\u{1b}[1mA\u{1b}[0m\n");
     }
 

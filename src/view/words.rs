@@ -107,6 +107,39 @@ pub(crate) fn one_line(text: &str) -> String {
     harmless(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The first line of foreign text that says something: a reason's evidence stands below it, and a
+/// line of progress has no room for that.
+pub(crate) fn first_line(text: &str) -> String {
+    one_line(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+/// Parts in as many lines as they take; each line but the last ends with the separator, each but
+/// the first begins with so many blanks. A part that is wider than a line is cut.
+pub(crate) fn wrap(
+    parts: &[String],
+    separator: &str,
+    columns: usize,
+    indent: usize,
+) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for (position, part) in parts.iter().enumerate() {
+        let last = position + 1 == parts.len();
+        let needed = width(part) + if last { 0 } else { width(separator.trim_end()) };
+        match lines.last_mut() {
+            Some(line) if width(line) + width(separator) + needed <= columns => {
+                line.push_str(separator);
+                line.push_str(part);
+            }
+            Some(line) => {
+                line.push_str(separator.trim_end());
+                lines.push(format!("{}{part}", " ".repeat(indent)));
+            }
+            None => lines.push(part.clone()),
+        }
+    }
+    lines.into_iter().map(|line| fit(&line, columns)).collect()
+}
+
 /// Columns that a text takes; escape sequences take none.
 pub(crate) fn width(text: &str) -> usize {
     console::measure_text_width(text)
@@ -122,6 +155,24 @@ pub(crate) fn left(text: &str, columns: usize) -> String {
     let text = fit(text, columns);
     let room = columns.saturating_sub(width(&text));
     format!("{text}{}", " ".repeat(room))
+}
+
+/// The text in at least so many columns, left-aligned; a longer one is whole.
+pub(crate) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `path: before → after` within so many columns: the path gives way before the values do.
+pub(crate) fn fit_path(text: &str, columns: usize) -> String {
+    match text.split_once(": ") {
+        Some((path, values))
+            if width(text) > columns
+                && width(values) + 2 <= columns.saturating_sub(columns / 3) =>
+        {
+            format!("{}: {values}", fit(path, columns - width(values) - 2))
+        }
+        _ => fit(text, columns),
+    }
 }
 
 /// The text in exactly so many columns, right-aligned.
@@ -208,11 +259,35 @@ mod tests {
         assert_eq!(squeeze(&[10, 4, 20], 8, 5), [8, 4, 8]);
         assert_eq!(fit("eks.fargate_profile", 8), "eks.far…");
         assert_eq!(left("日本", 6), "日本  ");
+        assert_eq!(padded("a", 3), "a  ");
+        assert_eq!(padded("long", 3), "long");
+    }
+
+    #[test]
+    fn values_are_cut_after_their_path() {
+        assert_eq!(fit_path("subnet-1/internal-elb: 0 → 1", 20), "subnet-1/int…: 0 → 1");
+        assert_eq!(fit_path("short: 0 → 1", 20), "short: 0 → 1");
+        assert_eq!(fit_path("policy: a very long text → b", 20), "policy: a very long…");
     }
 
     #[test]
     fn a_path_is_an_address_without_keys() {
         assert_eq!(bare_path(r#"fargate["a/]\"b"]/profile["x"]"#), "fargate/profile");
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_on_in_the_next_line() {
+        let parts = ["one", "two", "three", "a part that is too long"].map(str::to_owned);
+        assert_eq!(wrap(&parts, ", ", 12, 2), ["one, two,", "  three,", "  a part th…"],);
+        assert_eq!(wrap(&parts[..3], ", ", 15, 2), ["one, two, three"]);
+        assert_eq!(wrap(&parts[..3], " · ", 11, 0), ["one · two ·", "three"]);
+        assert_eq!(wrap(&[], ", ", 9, 0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_first_line_is_the_reason() {
+        assert_eq!(first_line("\n 0 of 2  pods\n  its last event: x"), "0 of 2 pods");
+        assert_eq!(first_line(""), "");
     }
 
     #[test]

@@ -158,7 +158,8 @@ pub enum TaskState {
     Succeeded,
     /// It failed.
     Failed,
-    /// An attempt has `intended` without a later step, or the run was cancelled in its wait.
+    /// An attempt has `intended` without a later step, or the run was stopped while the task waited
+    /// (to converge, for a lock, for its next attempt).
     Interrupted,
     /// Its condition is false, or what it reads was skipped.
     Skipped,

@@ -123,6 +123,15 @@ fn missing_and_unknown_inputs_come_together() {
 }
 
 #[test]
+fn a_missing_input_is_one_problem_however_often_it_is_read() {
+    let text = "apiVersion: runbook/v1\nname: test\ninputs:\n  who: {type: string}\ntasks:\n  - id: one\n    uses: fake.thing\n    with: {name: \"${{ inputs.who }}\"}\n";
+    assert_eq!(
+        refused(text),
+        "RB0302 root.yaml:4:3 `who`: the input `who` is missing (-i who=…)\n"
+    );
+}
+
+#[test]
 fn a_runbook_that_calls_itself_through_another() {
     let call = |file: &str| {
         format!("apiVersion: runbook/v1\nname: t\ntasks:\n  - {{id: call, uses: ./{file}}}\n")

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use runbook_clients::{Class as ClientClass, Error, Outcome, Undone};
+use runbook_clients::{Class as ClientClass, Error, Undone};
 use runbook_core::failure::{Class, Failure};
-use runbook_core::module::{Applied, Values};
+use runbook_core::module::Applied;
 
 /// How long a new role may stay unknown to the services that are to assume it.
 const IAM_PROPAGATION: Duration = Duration::from_mins(2);
@@ -53,14 +53,6 @@ pub(crate) fn undone(undone: &Undone) -> Applied {
     match undone {
         Undone::Rejected(error) => Applied::Rejected(failure(error)),
         Undone::Ambiguous(error) => Applied::Ambiguous(failure(error)),
-    }
-}
-
-/// The end of an `apply` that is a sequence of writes: [`Outcome`] with `?`, then this.
-pub(crate) fn applied(outcome: Outcome<Values>) -> Applied {
-    match outcome {
-        Ok(outputs) => Applied::Acknowledged(outputs),
-        Err(error) => undone(&error),
     }
 }
 

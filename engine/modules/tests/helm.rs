@@ -297,10 +297,7 @@ async fn a_failed_release_is_updated_and_one_in_the_way_is_not_touched() {
     bench.revision(2, "pending-upgrade", "Preparing upgrade").await;
     let (observed, change) = bench.task.look().await;
     assert_eq!(change.action, Action::Update);
-    assert_eq!(
-        change.reasons,
-        ["another helm works on it, or was cut off; that is waited for"]
-    );
+    assert_eq!(change.reasons, ["another helm works on it, or was cut off; that is waited for"]);
     let Applied::Rejected(failure) = bench.task.apply(&observed, &change).await else {
         panic!("it was touched")
     };
@@ -312,7 +309,8 @@ async fn a_failed_release_is_updated_and_one_in_the_way_is_not_touched() {
     bench.world.sleep(std::time::Duration::from_mins(20)).await;
     let (observed, change) = bench.task.look().await;
     let applied = bench.task.apply(&observed, &change).await;
-    let Applied::Ambiguous(failure) = applied else { panic!("helm was not asked: {applied:?}") };
+    let Applied::Rejected(failure) = applied else { panic!("helm was not asked: {applied:?}") };
+    assert_eq!(failure.code.as_deref(), Some("HelmFailed"));
     assert!(failure.message.contains("`helm upgrade karpenter` failed"), "{failure}");
 }
 

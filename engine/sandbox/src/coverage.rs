@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 14] = [
+const CONTROLLERS: [(&str, Covered, &str); 15] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -47,6 +47,11 @@ const CONTROLLERS: [(&str, Covered, &str); 14] = [
         "Karpenter: termination",
         Covered::Simulated,
         "claims and node classes stay while no Karpenter runs",
+    ),
+    (
+        "Karpenter: leader election",
+        Covered::Simulated,
+        "the Lease reads as renewed while its holder is ready",
     ),
     (
         "Karpenter: replacement consolidation, drift, interruption",

@@ -6,7 +6,7 @@
 //! cluster on one with TLS, and a [`control`](ControlClient) endpoint by which clients take part in
 //! its clock.
 //!
-//! What it does not simulate it refuses by name; [`coverage`] lists both.
+//! What it does not simulate it refuses by name; [`coverage()`] lists both.
 
 mod addresses;
 mod aws;

@@ -11,6 +11,7 @@
 pub mod allocatable;
 pub mod answer;
 pub mod catalogue;
+pub mod compare;
 mod embedded;
 pub mod fargate;
 pub mod karpenter;

@@ -74,7 +74,7 @@ fn answer(
 }
 
 /// The pods of all files, and what is to be said about them.
-pub(super) fn pods(
+pub(in crate::commands) fn pods(
     names: &[String],
     environment: &Environment,
 ) -> Result<(Manifests, Vec<String>), Problems> {

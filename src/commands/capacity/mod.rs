@@ -6,11 +6,11 @@
 
 mod allocatable;
 mod fargate;
-mod files;
+pub(super) mod files;
 mod node;
 mod pack;
 mod prices;
-mod table;
+pub(super) mod table;
 
 use jiff::civil::Date;
 use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
@@ -23,6 +23,7 @@ use crate::style::{Meaning, Style};
 
 pub(crate) use allocatable::AllocatableArguments;
 pub(crate) use fargate::FargateArguments;
+pub(super) use fargate::pods;
 pub(crate) use pack::PackArguments;
 pub(crate) use prices::ShowArguments;
 
@@ -117,7 +118,7 @@ pub(crate) fn run_prices(
 }
 
 impl PriceArguments {
-    fn age(&self) -> PriceAge {
+    pub(super) fn age(&self) -> PriceAge {
         PriceAge { most_days: self.max_price_age, today: today() }
     }
 }
@@ -128,7 +129,7 @@ fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
-fn exit(completeness: Completeness) -> Exit {
+pub(super) fn exit(completeness: Completeness) -> Exit {
     match completeness {
         Completeness::Complete => Exit::Done,
         Completeness::Unplaced => Exit::Unplaced,
@@ -137,7 +138,7 @@ fn exit(completeness: Completeness) -> Exit {
 }
 
 /// Says what is wrong, each thing in a line, and how much there is of it.
-fn refuse(printer: &Printer, problems: &[String], undone: &str) -> Exit {
+pub(super) fn refuse(printer: &Printer, problems: &[String], undone: &str) -> Exit {
     for problem in problems {
         let label = printer.err.paint(Meaning::Bad, "error");
         printer.note(&format!("{label}: {}", harmless(problem)));
@@ -149,7 +150,7 @@ fn refuse(printer: &Printer, problems: &[String], undone: &str) -> Exit {
 }
 
 /// Prints JSON.
-fn json<T: Serialize>(printer: &Printer, answer: &T, exit: Exit) -> Exit {
+pub(super) fn json<T: Serialize>(printer: &Printer, answer: &T, exit: Exit) -> Exit {
     match written::json(answer) {
         Ok(text) => {
             printer.out(&text);
@@ -163,12 +164,15 @@ fn json<T: Serialize>(printer: &Printer, answer: &T, exit: Exit) -> Exit {
 }
 
 /// A line with a label, for what is said below a table.
-fn remark(style: Style, label: &str, text: &str) -> String {
+pub(super) fn remark(style: Style, label: &str, text: &str) -> String {
     format!("{}  {}\n", style.paint(Meaning::Quiet, label), written::harmless(text))
 }
 
 /// The region that is meant: what was given, else what the environment says.
-fn region(given: Option<&str>, environment: &Environment) -> Result<Option<String>, String> {
+pub(super) fn region(
+    given: Option<&str>,
+    environment: &Environment,
+) -> Result<Option<String>, String> {
     let named = given
         .or_else(|| environment.get("AWS_REGION"))
         .or_else(|| environment.get("AWS_DEFAULT_REGION"));

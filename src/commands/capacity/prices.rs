@@ -14,7 +14,7 @@ use crate::style::Style;
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ShowArguments {
-    /// Instance types (m7g.large) or services (fargate_vcpu, ebs_gp3, nat_gateway).
+    /// Instance types (`m7g.large`) or services (`fargate_vcpu`, `ebs_gp3`, `nat_gateway`).
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
     /// Only this region; without it, every region with instances in the tables.

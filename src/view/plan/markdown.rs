@@ -11,7 +11,11 @@ const WIDE: usize = 400;
 
 /// The plan as Markdown; ends with a line end.
 pub(crate) fn render(plan: &Plan) -> String {
-    let mut text = format!("### {}\n\n**{}**\n", escaped(&heading(plan)), escaped(&summary(plan)));
+    let mut text = format!(
+        "### {}\n\n**{}**\n",
+        escaped(&heading(plan).join(" · ")),
+        escaped(&summary(plan).join(", "))
+    );
     let shown: Vec<&PlannedTask> = plan
         .tasks
         .iter()
@@ -23,11 +27,12 @@ pub(crate) fn render(plan: &Plan) -> String {
         );
         text.push_str(&shown.iter().map(|task| row(task)).collect::<String>());
     }
-    let notes: Vec<String> = one_line_each(plan, &Style { colour: false, width: WIDE })
-        .into_iter()
-        .chain(time(plan, WIDE))
-        .chain(bills(plan))
-        .collect();
+    let notes: Vec<String> =
+        one_line_each(plan, &Style { colour: false, terminal: true, width: WIDE })
+            .into_iter()
+            .chain(time(plan, WIDE))
+            .chain(bills(plan))
+            .collect();
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(
@@ -78,7 +83,7 @@ fn changes(tasks: &[&PlannedTask]) -> String {
     for task in changed {
         text.push_str(&format!("- {}\n", escaped(&task.address)));
         for one in &task.fields {
-            text.push_str(&format!("  - {}\n", escaped(&field(one))));
+            text.push_str(&format!("  - {}\n", escaped(&field(one).join(";"))));
         }
     }
     text.push_str("\n</details>\n");

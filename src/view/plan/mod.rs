@@ -20,33 +20,36 @@ pub(crate) use markdown::render as render_markdown;
 const GAP: usize = 2;
 /// No column gets narrower than this.
 const LEAST: usize = 8;
+/// What the details of a task get at least.
+const DETAILS: usize = 14;
 
 /// The plan as text; ends with a line end.
 pub(crate) fn render(plan: &Plan, style: &Style) -> String {
-    let mut lines = vec![style.paint(Meaning::Strong, &words::fit(&heading(plan), style.width))];
+    let mut lines: Vec<String> = words::wrap(&heading(plan), " · ", style.width, 2)
+        .iter()
+        .map(|line| style.paint(Meaning::Strong, line))
+        .collect();
     lines.extend(body(&rows::rows(&plan.tasks), style));
     lines.extend(one_line_each(plan, style));
-    lines.push(format!("  {}", words::fit(&summary(plan), style.width.saturating_sub(2))));
+    let room = style.width.saturating_sub(2);
     lines.extend(
-        [time(plan, style.width.saturating_sub(2))]
+        words::wrap(&summary(plan), ", ", room, 2)
             .into_iter()
-            .flatten()
+            .chain(time(plan, room))
             .chain(bills(plan))
             .map(|line| words::fit(&format!("  {line}"), style.width)),
     );
     words::lines(lines)
 }
 
-/// `plan for nodeless/myeks · aws 111122223333 ap-northeast-2`
-fn heading(plan: &Plan) -> String {
-    let mut text = format!("plan for {}", words::one_line(&plan.owner));
+/// `plan for nodeless/myeks · aws 111122223333 ap-northeast-2`, in parts.
+fn heading(plan: &Plan) -> Vec<String> {
+    let mut parts = vec![format!("plan for {}", words::one_line(&plan.owner))];
     if plan.target.connections.is_empty() {
-        text.push_str(&format!(" · on {}", plan.target.on));
+        parts.push(format!("on {}", plan.target.on));
     }
-    for connection in &plan.target.connections {
-        text.push_str(&format!(" · {}", words::one_line(connection)));
-    }
-    text
+    parts.extend(plan.target.connections.iter().map(|connection| words::one_line(connection)));
+    parts
 }
 
 fn body(rows: &[Row], style: &Style) -> Vec<String> {
@@ -63,7 +66,11 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
     ];
     // Before each column a gap; the line begins with one.
     let fixed = GAP * 6 + sign + expected;
-    let widths = words::squeeze(&wanted, LEAST, style.width.saturating_sub(fixed));
+    // What it is comes before what is said about it: the details take what is left.
+    let available = style.width.saturating_sub(fixed);
+    let details = wanted[3].min(DETAILS);
+    let mut widths = words::squeeze(&wanted[..3], LEAST, available.saturating_sub(details));
+    widths.push(wanted[3].min(available.saturating_sub(widths.iter().sum())).max(details));
     let gap = " ".repeat(GAP);
     let mut lines = Vec::new();
     let mut group = "";
@@ -81,7 +88,7 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
         ));
         let indent = GAP * 3 + widths[0] + sign;
         for line in &row.below {
-            let line = words::fit(line, style.width.saturating_sub(indent));
+            let line = words::fit_path(line, style.width.saturating_sub(indent));
             lines.push(format!("{}{line}", " ".repeat(indent)));
         }
     }
@@ -116,7 +123,7 @@ fn one_line_each(plan: &Plan, style: &Style) -> Vec<String> {
     }
     if !plan.orphans.is_empty() {
         let text = format!(
-            "{} of ours that nothing declares any more; --prune deletes what is listed here",
+            "{} of ours that nothing declares any more; nothing deletes what is listed here",
             words::count(plan.orphans.len(), "object")
         );
         let text = words::fit(&text, style.width.saturating_sub(4));
@@ -130,10 +137,10 @@ fn one_line_each(plan: &Plan, style: &Style) -> Vec<String> {
     lines
 }
 
-/// `25 to create now, 19 deferred until cluster/cluster ran, 0 to change, 0 to destroy`
-fn summary(plan: &Plan) -> String {
+/// `25 to create now, 19 deferred until cluster/cluster ran, 0 to change, 0 to destroy`, in parts.
+fn summary(plan: &Plan) -> Vec<String> {
     if plan.is_empty() {
-        return format!("nothing to change, {}", words::count(plan.tasks.len(), "task"));
+        return vec!["nothing to change".to_owned(), words::count(plan.tasks.len(), "task")];
     }
     let count =
         |kinds: &[Kind]| plan.tasks.iter().filter(|task| kinds.contains(&task.kind)).count();
@@ -159,7 +166,7 @@ fn summary(plan: &Plan) -> String {
         parts.push(format!("{replaced} to replace"));
     }
     parts.push(format!("{} to destroy", count(&[Kind::Delete])));
-    parts.join(", ")
+    parts
 }
 
 /// What all deferred tasks wait for in the end: the tasks among their needs that are not deferred
@@ -201,11 +208,12 @@ fn is_check(task: &PlannedTask) -> bool {
         && task.may.iter().all(|action| *action == Action::None)
 }
 
-/// How long it takes, and along which way.
-fn time(plan: &Plan, width: usize) -> Option<String> {
+/// How long it takes, and along which way: a way that does not fit beside the time has a line of
+/// its own.
+fn time(plan: &Plan, width: usize) -> Vec<String> {
     let estimate = &plan.estimate;
     if estimate.duration.as_secs() == 0 || plan.is_empty() {
-        return None;
+        return Vec::new();
     }
     let whose = match plan.target.on.as_str() {
         "sandbox" => " of simulated time",
@@ -214,16 +222,20 @@ fn time(plan: &Plan, width: usize) -> Option<String> {
     };
     let text = format!("about {}{whose}", words::duration(estimate.duration));
     if estimate.critical_path.len() < 2 {
-        return Some(text);
+        return vec![text];
     }
-    Some(format!("{text}; the critical path is {}", path(&estimate.critical_path, width, &text)))
+    let text = format!("{text}; the critical path is");
+    let beside = format!("{text} {}", estimate.critical_path.join(" → "));
+    if words::width(&beside) <= width {
+        return vec![beside];
+    }
+    let below = path(&estimate.critical_path, width.saturating_sub(2));
+    vec![text, format!("  {below}")]
 }
 
 /// The path, its middle left out where it does not fit.
-fn path(addresses: &[String], width: usize, before: &str) -> String {
-    let room = width.saturating_sub(words::width(before) + words::width("; the critical path is "));
-    let whole = addresses.join(" → ");
-    let mut text = whole.clone();
+fn path(addresses: &[String], room: usize) -> String {
+    let mut text = addresses.join(" → ");
     let mut left_out = 0;
     while words::width(&text) > room && left_out + 2 < addresses.len() {
         left_out += 1;

@@ -147,7 +147,7 @@ fn later_rows(tasks: &[&PlannedTask]) -> Vec<Row> {
 fn one(task: &PlannedTask) -> Row {
     let (sign, meaning) = sign(task.kind);
     let mut below: Vec<String> = match task.kind {
-        Kind::Update | Kind::Replace => task.fields.iter().map(field).collect(),
+        Kind::Update | Kind::Replace => task.fields.iter().flat_map(field).collect(),
         _ => Vec::new(),
     };
     let mut detail = words::one_line(&task.detail);
@@ -248,19 +248,19 @@ fn join(left: &str, right: &str) -> String {
     }
 }
 
-/// `size: 1 → 2`
-pub(super) fn field(field: &PlannedField) -> String {
+/// `size: 1 → 2`, and why it cannot be changed in place.
+pub(super) fn field(field: &PlannedField) -> Vec<String> {
     let side = |value: &Option<serde_json::Value>| {
         value.as_ref().map_or_else(|| "(none)".to_owned(), value::masked)
     };
-    let mut text = format!(
+    let mut lines = vec![format!(
         "{}: {} → {}",
         words::one_line(&field.path),
         side(&field.before),
         side(&field.after)
-    );
+    )];
     if let Some(why) = &field.forces_replace {
-        text.push_str(&format!("   forces a replacement: {}", words::one_line(why)));
+        lines.push(format!("  forces a replacement: {}", words::one_line(why)));
     }
-    text
+    lines
 }

@@ -57,7 +57,10 @@ fn workshop() -> Workshop {
 }
 
 fn lines(plan: &Plan, width: usize) -> Vec<String> {
-    render(plan, &Style { colour: false, width }).lines().map(str::to_owned).collect()
+    render(plan, &Style { colour: false, terminal: true, width })
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 async fn planned() -> Plan {
@@ -83,7 +86,7 @@ async fn a_plan_groups_counts_and_says_what_waits() {
             "           …  fake.thing    (known after apply)  after cluster/base  ~2m",
             "  size     …  1 check       fake.lookup          after cluster/base",
             "  ✓ 1 task converged, nothing to change",
-            "  ◆ 1 object of ours that nothing declares any more; --prune deletes what is listed here",
+            "  ◆ 1 object of ours that nothing declares any more; nothing deletes what is listed here",
             "      fake.thing oldie made as old",
             "  4 to create now, 1 deferred until cluster/base ran, 1 check after that, 0 to change, 0 to destroy",
             "  about 11m 00s; the critical path is cluster/base → cluster/inside",
@@ -107,8 +110,27 @@ async fn a_narrow_terminal_cuts_and_never_wraps() {
         lines(&plan, 60)[..3],
         [
             "plan for shop/default · aws 111122223333 ap-northeast-2",
-            "  cluster  +  fake.thing    base           with a deta…  ~9m",
-            "           +  3 fake.thing  one, two, th…",
+            "  cluster  +  fake.thing    base         with a detail…  ~9m",
+            "           +  3 fake.thing  one, two, …",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn numbers_are_never_cut() {
+    let mut plan = planned().await;
+    plan.target.connections = vec!["aws 111122223333".to_owned(), "kubernetes myeks".to_owned()];
+    let lines = lines(&plan, 44);
+    assert_eq!(lines[..2], ["plan for shop/default · aws 111122223333 ·", "  kubernetes myeks"]);
+    assert_eq!(
+        lines[lines.len() - 6..],
+        [
+            "  4 to create now,",
+            "    1 deferred until cluster/base ran,",
+            "    1 check after that, 0 to change,",
+            "    0 to destroy",
+            "  about 11m 00s; the critical path is",
+            "    cluster/base → cluster/inside",
         ]
     );
 }
@@ -160,10 +182,11 @@ async fn an_update_shows_each_field_and_masks_secrets() {
 #[tokio::test]
 async fn a_replacement_says_what_forces_it() {
     assert_eq!(
-        lines(&changed(Kind::Replace).await, 100)[1..3],
+        lines(&changed(Kind::Replace).await, 100)[1..4],
         [
             "  extra  -/+  fake.thing  extra",
-            "              size: 2 → 3   forces a replacement: `size` cannot be changed in place",
+            "              size: 2 → 3",
+            "                forces a replacement: `size` cannot be changed in place",
         ]
     );
 }
@@ -209,7 +232,7 @@ async fn nothing_to_change_is_three_lines() {
 #[tokio::test]
 async fn colour_is_in_the_sign() {
     let plan = changed(Kind::Update).await;
-    let text = render(&plan, &Style { colour: true, width: 100 });
+    let text = render(&plan, &Style { colour: true, terminal: true, width: 100 });
     let line = text.lines().nth(1).unwrap();
     assert_eq!(line, "  extra  \u{1b}[35m~\u{1b}[0m  fake.thing  extra");
 }

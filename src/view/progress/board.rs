@@ -8,7 +8,7 @@ use runbook_core::change::Action;
 use runbook_core::event::{Body, Event, Step, TaskState};
 use runbook_core::plan::{Kind, Plan, PlannedTask, estimate};
 
-use crate::view::words::bare_path;
+use crate::view::words::{self, bare_path};
 
 /// A task that is under way.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Open {
     pub(super) since: Timestamp,
     /// Since when it has been looked at.
     pub(super) started: Timestamp,
-    /// What it does, or what it waits for.
+    /// What it does, or what it waits for, in one line.
     pub(super) doing: String,
     /// Whether it waits for a lock or a pause instead of being worked on.
     pub(super) waits: bool,
@@ -93,10 +93,10 @@ impl Board {
             }
             Body::TaskWaiting { reason } => {
                 let open = self.open(address, at);
-                open.doing = format!("waits for {reason}");
+                open.doing = waits(reason);
                 open.waits = true;
             }
-            Body::NotYet { reason } => self.open(address, at).doing.clone_from(reason),
+            Body::NotYet { reason } => self.open(address, at).doing = words::first_line(reason),
             Body::Step(step) => self.step(address, at, step),
             Body::TaskFinished { state, action, because } => {
                 let started = self.open.remove(address).map_or(at, |open| open.started);
@@ -124,7 +124,7 @@ impl Board {
             }
             Step::Acknowledged => "accepted".clone_into(&mut open.doing),
             Step::Rejected { failure } | Step::NotConverged { failure } => {
-                open.doing.clone_from(&failure.message);
+                open.doing = words::first_line(&failure.message);
             }
             Step::Ambiguous { .. } => {
                 "unknown whether it happened, looking again".clone_into(&mut open.doing);
@@ -176,6 +176,11 @@ impl Board {
     /// What the plan said of a task: expected time and kind.
     pub(super) fn planned(&self, address: &str) -> Option<(Duration, Kind)> {
         self.planned.get(address).or_else(|| self.planned.get(&bare_path(address))).copied()
+    }
+
+    /// How many tasks the plan skips.
+    pub(super) fn skipped(&self) -> u64 {
+        self.planned.values().fold(0, |sum, (_, kind)| sum + u64::from(*kind == Kind::Skipped))
     }
 
     /// How many tasks are where. A repeated task counts once until its instances are known.
@@ -268,6 +273,17 @@ impl Board {
             return ended * 1000 / all.max(1);
         }
         usize::try_from(elapsed * 1000 / whole).unwrap_or(1000).min(999)
+    }
+}
+
+/// What a task waits for: `plane held by cluster` is a lock, everything else the failure after
+/// which it is tried again. Of that the first line is enough.
+pub(super) fn waits(reason: &str) -> String {
+    let reason = words::first_line(reason);
+    if reason.contains(" held by ") {
+        format!("waits for {reason}")
+    } else {
+        format!("is tried again: {reason}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runbook_core::event::{Body, Event, Step, TaskState};
 use runbook_core::plan::Kind;
 
-use super::board::{Board, Closed, Open, doing, done};
+use super::board::{Board, Closed, Open, doing, done, waits};
 use crate::style::{Meaning, Style};
 use crate::view::words;
 
@@ -21,8 +21,11 @@ pub(super) fn change(board: &Board, event: &Event, style: &Style) -> Option<Stri
     let address = words::one_line(event.address.as_deref().unwrap_or_default());
     let (sign, meaning, text) = match &event.body {
         Body::RunStarted { owner, tasks, .. } => {
-            let tasks = words::count_of(*tasks, "task");
-            ("▶", Meaning::Running, format!("run {} of {owner}, {tasks}", event.run))
+            // As the last line counts them: what is skipped is not among the tasks.
+            let skipped = board.skipped();
+            let tasks = words::count_of(tasks.saturating_sub(skipped), "task");
+            let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+            ("▶", Meaning::Running, format!("run {} of {owner}, {tasks}{skipped}", event.run))
         }
         Body::RunResumed { skipped } => {
             let text =
@@ -30,7 +33,7 @@ pub(super) fn change(board: &Board, event: &Event, style: &Style) -> Option<Stri
             ("▶", Meaning::Running, text)
         }
         Body::TaskWaiting { reason } => {
-            ("◔", Meaning::Waiting, format!("{address} waits for {reason}"))
+            ("◔", Meaning::Waiting, format!("{address} {}", waits(reason)))
         }
         Body::Step(Step::Intended { action, .. }) => {
             ("▶", Meaning::Running, format!("{address} {}", doing(*action)))
@@ -38,7 +41,10 @@ pub(super) fn change(board: &Board, event: &Event, style: &Style) -> Option<Stri
         Body::Step(Step::Ambiguous { failure }) => (
             "◔",
             Meaning::Waiting,
-            format!("{address} may have happened, looking again: {}", failure.message),
+            format!(
+                "{address} may have happened, looking again: {}",
+                words::first_line(&failure.message)
+            ),
         ),
         Body::Decided { what } => ("▶", Meaning::Running, format!("{address} {what}")),
         Body::CancelRequested { signal } => {
@@ -61,7 +67,10 @@ fn finished(
     closed: &Closed,
     kind: Option<Kind>,
 ) -> Option<(&'static str, Meaning, String)> {
-    let why = closed.because.as_deref().map_or(String::new(), |why| format!(": {why}"));
+    let why = closed
+        .because
+        .as_deref()
+        .map_or(String::new(), |why| format!(": {}", words::first_line(why)));
     match closed.state {
         TaskState::Succeeded => {
             if kind == Some(Kind::NoChange) && !closed.action.writes() {
@@ -90,8 +99,10 @@ pub(super) fn failure(event: &Event, style: &Style) -> Option<String> {
         return None;
     };
     let address = words::one_line(event.address.as_deref().unwrap_or_default());
-    let why = words::one_line(because.as_deref().unwrap_or("failed"));
-    Some(format!("{} {address}   {why}", style.paint(Meaning::Bad, "✗")))
+    let why = words::first_line(because.as_deref().unwrap_or("failed"));
+    // The end of the run says it in full.
+    let text = words::fit(&format!("{address}   {why}"), style.width.saturating_sub(3));
+    Some(format!("{} {text}", style.paint(Meaning::Bad, "✗")))
 }
 
 /// `09:42 ◔ waiting: fargate/profile["kube-system"] CREATING for 1m 30s`
@@ -101,7 +112,7 @@ pub(super) fn heartbeat(board: &Board, style: &Style) -> Option<String> {
     let mut text = format!(
         "waiting: {} {} for {}",
         words::one_line(address),
-        words::one_line(&open.doing),
+        open.doing,
         words::duration(board.since(open.since))
     );
     if all.len() > 1 {
@@ -136,7 +147,7 @@ pub(super) fn rows(board: &mut Board, style: &Style, simulated: bool) -> Vec<Str
             "{} {}  {}  {}",
             style.paint(meaning, sign),
             words::left(address, widths[0]),
-            words::left(&words::one_line(&open.doing), widths[1]),
+            words::left(&open.doing, widths[1]),
             words::right(time, times)
         );
         rows.push(row.trim_end().to_owned());

@@ -3,15 +3,18 @@
 //! indicatif owns the cursor: it redraws a few times per second at most, hides what it drew while
 //! something else is written, and leaves nothing behind.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Redraws per second.
 const REDRAWS: u8 = 12;
 
 /// The lines that stay.
+///
+/// They are one bar with a message of several lines, not a bar each: the library drops what is
+/// drawn too soon after the last time, and of several bars it would drop the last ones, so that new
+/// lines would stand beside old ones.
 pub(super) struct Terminal {
-    all: MultiProgress,
-    rows: Vec<ProgressBar>,
+    bar: ProgressBar,
 }
 
 impl Terminal {
@@ -21,49 +24,33 @@ impl Terminal {
     }
 
     fn on(target: ProgressDrawTarget) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), rows: Vec::new() }
+        // The template has one field that every version of the library knows.
+        let style = ProgressStyle::with_template("{msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self { bar: ProgressBar::with_draw_target(None, target).with_style(style) }
     }
 
-    /// Shows these lines in place of those before.
+    /// Shows these lines in place of those before. The same lines are drawn again: what was dropped
+    /// because it came too soon shows then.
     pub(super) fn draw(&mut self, lines: &[String]) {
-        while self.rows.len() > lines.len() {
-            if let Some(row) = self.rows.pop() {
-                row.finish_and_clear();
-                self.all.remove(&row);
-            }
-        }
-        while self.rows.len() < lines.len() {
-            let row = self.all.add(ProgressBar::no_length());
-            // The template has one field that every version of the library knows.
-            row.set_style(
-                ProgressStyle::with_template("{msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            self.rows.push(row);
-        }
-        for (row, line) in self.rows.iter().zip(lines) {
-            if row.message() != *line {
-                row.set_message(line.clone());
-            }
-        }
+        self.bar.set_message(lines.join("\n"));
     }
 
     /// Does something that writes, with the lines out of the way.
     pub(super) fn aside<T>(&mut self, act: impl FnOnce() -> T) -> T {
-        self.all.suspend(act)
+        self.bar.suspend(act)
     }
 
     /// Takes the lines away.
     pub(super) fn clear(&mut self) {
-        self.draw(&[]);
-        // The terminal is gone when this fails, and with it the lines.
-        let _ = self.all.clear();
+        self.bar.set_message("");
+        self.bar.finish_and_clear();
     }
 
     /// What is shown, for tests.
     #[cfg(test)]
-    fn shown(&self) -> Vec<String> {
-        self.rows.iter().map(ProgressBar::message).collect()
+    fn shown(&self) -> String {
+        self.bar.message()
     }
 }
 
@@ -75,10 +62,11 @@ mod tests {
     fn lines_replace_each_other() {
         let mut terminal = Terminal::on(ProgressDrawTarget::hidden());
         terminal.draw(&["a".to_owned(), "b".to_owned()]);
+        assert_eq!(terminal.shown(), "a\nb");
         terminal.draw(&["c".to_owned()]);
-        assert_eq!(terminal.shown(), ["c"]);
+        assert_eq!(terminal.shown(), "c");
         assert_eq!(terminal.aside(|| 7), 7);
         terminal.clear();
-        assert_eq!(terminal.shown(), Vec::<String>::new());
+        assert_eq!(terminal.shown(), "");
     }
 }

@@ -1,3 +1,5 @@
+//! The AWS connection against answers that are scripted: classes of failure, pages, requests.
+
 use std::sync::Arc;
 
 use super::eks::{CreateCluster, CreateFargateProfile};

@@ -1,3 +1,5 @@
+//! Downloads from a scripted peer: digests, limits, redirects and failures.
+
 use super::*;
 use crate::SilentObserver;
 use crate::scripted::{Answer, Peer, StillClock};

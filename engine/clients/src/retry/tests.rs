@@ -1,3 +1,5 @@
+//! The one retry policy: what is repeated, how often, and what never is.
+
 use std::sync::Mutex;
 
 use proptest::prelude::*;

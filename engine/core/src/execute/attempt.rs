@@ -4,14 +4,16 @@
 //! right before a write may only refine what was planned: an action that the plan allows for this
 //! address, else the task stops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::bounds::{after, covers, delay, gave_up};
+use super::resume::Last;
 use super::run::{Cancel, Message};
 use super::state::{Happened, Looked, Verified, Written};
 use crate::change::{Action, Change};
@@ -22,7 +24,7 @@ use crate::journal::Blob;
 use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
 use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
-use crate::plan::{Kind, PlannedTask, SecretKey, check_one};
+use crate::plan::{PlannedTask, SecretKey, check_one};
 use crate::task::{Instance, InstanceKey, Knowledge, Writes};
 use crate::value::Value;
 
@@ -32,14 +34,22 @@ const PASSING: Duration = Duration::from_secs(5);
 /// What earlier processes of this run recorded of a task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Earlier {
-    /// Attempts so far.
+    /// Attempts that came to an end: rejected, or not converged. One that did not goes on under its
+    /// number, so that its token is kept.
     pub(super) attempts: u32,
     /// Outputs, when its last step was `converged`.
     pub(super) converged: Option<Values>,
-    /// It was intended, and what came of it is not known.
-    pub(super) interrupted: bool,
+    /// Its last durable step.
+    pub(super) last: Last,
     /// It wrote something.
     pub(super) wrote: bool,
+}
+
+impl Earlier {
+    /// It was intended, and what came of it is not known.
+    pub(super) fn interrupted(&self) -> bool {
+        matches!(self.last, Last::Intended | Last::Ambiguous)
+    }
 }
 
 /// Performs effects.
@@ -57,6 +67,8 @@ pub(super) struct Worker {
     pub(super) seen: Mutex<BTreeMap<InstanceKey, Arc<Seen>>>,
     /// How many attempts failed for good.
     pub(super) failed: Mutex<BTreeMap<InstanceKey, u32>>,
+    /// Of which it is not known whether their last write happened.
+    pub(super) doubtful: Mutex<BTreeSet<InstanceKey>>,
     /// When a passing rejection was seen first.
     pub(super) passing: Mutex<BTreeMap<InstanceKey, Timestamp>>,
 }
@@ -138,7 +150,13 @@ impl Worker {
                 vec![blob],
             );
         }
-        if blind && earlier.interrupted && attempt <= earlier.attempts + 1 {
+        let doubtful = lock(&self.doubtful).contains(&key);
+        if blind && earlier.last == Last::Acknowledged && attempt == earlier.attempts + 1 {
+            // It ran, and cannot be observed: straight to verify, never again.
+            lock(&self.seen).insert(key.clone(), Arc::new(seen));
+            return (Happened::Looked(key, Looked::Wait(String::new())), Vec::new());
+        }
+        if blind && (doubtful || earlier.interrupted() || earlier.last == Last::NotConverged) {
             let why = "it was interrupted, and whether it ran cannot be observed; give it an `unless` or run it by hand";
             return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
         }
@@ -180,6 +198,14 @@ impl Worker {
                 (Happened::Looked(key, Looked::Wait(reason)), Vec::new())
             }
             Action::Create | Action::Update | Action::Replace | Action::Delete => {
+                if let Some((name, _)) =
+                    seen.arguments.values.iter().find(|(_, value)| value.has_unknown())
+                {
+                    let failure = bug(&format!(
+                        "the argument `{name}` is unknown although it is to be written"
+                    ));
+                    return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
+                }
                 let blob = self.change_blob(&seen.change);
                 let token = self.token(address, attempt, &blob.digest);
                 let mut locks = module.locks(&seen.arguments.values);
@@ -265,7 +291,10 @@ impl Worker {
                 lock(&self.passing).remove(&key);
                 Written::Acknowledged
             }
-            Applied::Ambiguous(failure) => Written::Ambiguous(failure),
+            Applied::Ambiguous(failure) => {
+                lock(&self.doubtful).insert(key.clone());
+                Written::Ambiguous(failure)
+            }
             Applied::Rejected(failure) => {
                 let pause = self.pause(&key, &failure);
                 Written::Rejected(failure, pause)
@@ -284,7 +313,18 @@ impl Worker {
             token,
             mark: &mark,
         };
-        module.apply(&seen.context, intent).await
+        let applied = module.apply(&seen.context, intent);
+        let Some(limit) = self.looker.graph.vertex(key.vertex).timeout else {
+            return applied.await;
+        };
+        // World time may stand while a process of this machine hangs: this bound is real time.
+        match tokio::time::timeout(limit, applied).await {
+            Ok(applied) => applied,
+            Err(_) => Applied::Ambiguous(Failure::new(
+                Class::Timeout,
+                format!("it gave no answer within {} s", limit.as_secs()),
+            )),
+        }
     }
 
     /// Deletes, waits until it is gone, makes it anew.
@@ -525,64 +565,5 @@ fn failure_of(error: LookError) -> Failure {
                 problems.iter().map(|problem| problem.message.as_str()).collect();
             Failure::new(Class::Invalid, texts.join("; "))
         }
-    }
-}
-
-fn gave_up(timeout: Duration, reason: &str) -> Failure {
-    let minutes = timeout.as_secs() / 60;
-    let time = if minutes > 0 { format!("{minutes}m") } else { format!("{}s", timeout.as_secs()) };
-    let mut lines = reason.lines();
-    let first = lines.next().unwrap_or_default();
-    let mut failure = Failure::new(Class::Timeout, format!("not converged after {time}: {first}"));
-    failure.evidence = lines.map(|line| line.trim().to_owned()).collect();
-    failure
-}
-
-fn after(from: Timestamp, duration: Duration) -> Timestamp {
-    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
-    from.saturating_add(signed).unwrap_or(Timestamp::MAX)
-}
-
-/// The delay before the attempt after `attempts`, spread by address so that it is the same each
-/// time.
-fn delay(retry: &crate::graph::Retry, attempts: u32, address: &str) -> Duration {
-    let factor = u128::from(retry.backoff_thousandths);
-    let mut millis = retry.delay.as_millis();
-    for _ in 1..attempts {
-        millis = (millis * factor / 1000).min(retry.max_delay.as_millis());
-    }
-    let hash = blake3::hash(format!("{address} {attempts}").as_bytes());
-    let spread = u128::from(hash.as_bytes().first().copied().unwrap_or_default());
-    let jitter = millis * u128::from(retry.jitter_thousandths) / 1000 * spread / 255;
-    Duration::from_millis(u64::try_from(millis + jitter).unwrap_or(u64::MAX))
-        .min(retry.max_delay.max(retry.delay))
-}
-
-/// Whether the plan allows the action at this address.
-fn covers(planned: Option<&PlannedTask>, action: Action, seen: &Seen) -> Result<(), String> {
-    if matches!(action, Action::None | Action::Wait) {
-        return Ok(());
-    }
-    let ours = matches!(&seen.observed, crate::module::Observed::Present(one)
-        if matches!(one.ownership, crate::owner::Ownership::Ours { .. } | crate::owner::Ownership::Setting));
-    let Some(planned) = planned else { return Err("the plan does not name this task".to_owned()) };
-    let allowed = match planned.kind {
-        // What was half made by this run, or by the one that it resumes, is completed.
-        Kind::Create => action == Action::Create || (action == Action::Update && ours),
-        Kind::Update => action == Action::Update,
-        Kind::Replace => matches!(action, Action::Replace | Action::Create),
-        Kind::Delete => action == Action::Delete,
-        Kind::Conditional | Kind::Expands | Kind::Deferred => {
-            planned.may.contains(&action)
-                || (action == Action::Update && ours && planned.may.contains(&Action::Create))
-        }
-        Kind::Wait | Kind::NoChange | Kind::Skipped => false,
-    };
-    let fields: Vec<&str> = seen.change.fields.iter().map(|field| field.path.as_str()).collect();
-    if allowed {
-        Ok(())
-    } else {
-        Err(format!("{action:?} of {} where {:?} was planned", fields.join(", "), planned.kind)
-            .to_lowercase())
     }
 }

@@ -7,6 +7,9 @@
 //! that are there ([`resume`]).
 
 mod attempt;
+mod bounds;
+mod locks;
+mod outcomes;
 pub mod resume;
 mod run;
 pub mod state;

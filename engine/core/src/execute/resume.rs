@@ -6,7 +6,8 @@
 //! | acknowledged, no later step | same | look (reads only): an empty diff goes straight to verify |
 //! | intended without later step, ambiguous, not converged | same | observe, diff, apply only what is still needed |
 //! | converged, blind | same | skip; outputs from the journal |
-//! | interrupted, blind without a guard | same | ask a person |
+//! | acknowledged, blind | same | straight to verify |
+//! | interrupted or not converged, blind without a guard | same | ask a person |
 //! | failed, rejected | same | run again, new attempt |
 //! | never started | same | run, after its dependencies |
 //! | any | gone | keep the record, do nothing |
@@ -40,15 +41,16 @@ impl Resumed {
     pub fn interrupted(&self) -> impl Iterator<Item = &str> {
         self.earlier
             .iter()
-            .filter(|(_, earlier)| earlier.interrupted)
+            .filter(|(_, earlier)| earlier.interrupted())
             .map(|(address, _)| address.as_str())
     }
 }
 
 /// The last durable step of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Last {
     /// It never wrote.
+    #[default]
     Nothing,
     /// It was intended, and nothing is known after that.
     Intended,
@@ -71,6 +73,9 @@ pub struct Told {
     pub last: Last,
     /// Attempts.
     pub attempts: u32,
+    /// The attempt of its last durable step; 0 while there is none. A later one may have begun and
+    /// not come to a step.
+    pub stepped: u32,
     /// Whether anything was intended.
     pub wrote: bool,
     /// How it ended, when it did.
@@ -85,12 +90,14 @@ pub fn fold(events: &[Event]) -> BTreeMap<String, Told> {
         let one = told.entry(address.clone()).or_insert(Told {
             last: Last::Nothing,
             attempts: 0,
+            stepped: 0,
             wrote: false,
             state: None,
         });
         one.attempts = one.attempts.max(event.attempt.unwrap_or(0));
         match &event.body {
             Body::Step(step) => {
+                one.stepped = event.attempt.unwrap_or(0);
                 one.last = match step {
                     Step::Intended { .. } => {
                         one.wrote = true;
@@ -131,11 +138,10 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
             }
             _ => None,
         };
-        let interrupted = matches!(told.last, Last::Intended | Last::Ambiguous);
-        resumed.earlier.insert(
-            address,
-            Earlier { attempts: told.attempts, converged, interrupted, wrote: told.wrote },
-        );
+        let ended = matches!(told.last, Last::Rejected | Last::NotConverged);
+        let attempts = if ended { told.stepped } else { told.stepped.saturating_sub(1) };
+        let earlier = Earlier { attempts, converged, last: told.last, wrote: told.wrote };
+        resumed.earlier.insert(address, earlier);
     }
     Ok((plan, resumed))
 }

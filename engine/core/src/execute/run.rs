@@ -54,6 +54,10 @@ impl Cancel {
         }
     }
 
+    fn is_requested(&self) -> bool {
+        self.receiver.borrow().is_some()
+    }
+
     fn signal(&self) -> String {
         self.receiver.borrow().clone().unwrap_or_default()
     }
@@ -149,6 +153,11 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         knowledge.learn_writes(id, Writes::No);
     }
     let resumed = input.resumed.unwrap_or_default();
+    let attempts = resumed
+        .earlier
+        .iter()
+        .map(|(address, earlier)| (address.clone(), earlier.attempts))
+        .collect();
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
@@ -160,6 +169,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         messages: sender.clone(),
         instances: RwLock::default(),
         seen: Mutex::default(),
+        doubtful: Mutex::default(),
         passing: Mutex::default(),
         failed: Mutex::default(),
     });
@@ -167,6 +177,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         parallelism: input.parallelism.max(1),
         fail_fast: input.fail_fast,
         urgency: urgency(&input.plan),
+        attempts,
         wanted,
     };
     let plan_blob = Blob::new(input.plan.store());
@@ -184,6 +195,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         finished: BTreeMap::new(),
         tokens: BTreeMap::new(),
         failures: BTreeMap::new(),
+        cancelled: false,
     };
     driver.open(&input.plan, plan_blob, resumed.seq > 0, resumed.converged);
     let outcome = driver.drive(receiver, input.cancel, hold).await;
@@ -245,6 +257,8 @@ struct Driver {
     finished: BTreeMap<InstanceKey, (TaskState, Action, Option<String>)>,
     tokens: BTreeMap<InstanceKey, String>,
     failures: BTreeMap<InstanceKey, Failure>,
+    /// The wish to stop has been taken note of.
+    cancelled: bool,
 }
 
 impl Driver {
@@ -273,11 +287,10 @@ impl Driver {
     ) -> Result<(), journal::Error> {
         let mut holds = vec![hold];
         let mut effects = self.step(Happened::Begun, Vec::new());
-        let mut cancelled = false;
         loop {
             // Everything that has been told by now goes into one commit.
             while let Ok(message) = receiver.try_recv() {
-                effects.extend(self.take(message, &mut holds));
+                effects.extend(self.take(message, &cancel, &mut holds));
             }
             effects = self.expand(effects);
             if Self::must_commit(&effects) || self.state.is_over() {
@@ -290,7 +303,7 @@ impl Driver {
                 break;
             }
             if let Ok(message) = receiver.try_recv() {
-                effects.extend(self.take(message, &mut holds));
+                effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
             self.commit().await?;
@@ -298,13 +311,10 @@ impl Driver {
             tokio::select! {
                 message = receiver.recv() => {
                     let Some(message) = message else { break };
-                    effects.extend(self.take(message, &mut holds));
+                    effects.extend(self.take(message, &cancel, &mut holds));
                 }
-                () = cancel.requested(), if !cancelled => {
-                    cancelled = true;
-                    holds.push(self.clock.hold());
-                    let signal = cancel.signal();
-                    effects.extend(self.step(Happened::Cancelled(signal), Vec::new()));
+                () = cancel.requested(), if !self.cancelled => {
+                    effects.extend(self.heed(&cancel, &mut holds));
                 }
             }
         }
@@ -318,16 +328,30 @@ impl Driver {
         self.commit().await
     }
 
-    fn take(&mut self, message: Message, holds: &mut Vec<Hold>) -> Vec<Effect> {
+    /// Takes note of the wish to stop, once.
+    fn heed(&mut self, cancel: &Cancel, holds: &mut Vec<Hold>) -> Vec<Effect> {
+        if self.cancelled || !cancel.is_requested() {
+            return Vec::new();
+        }
+        self.cancelled = true;
+        holds.push(self.clock.hold());
+        self.step(Happened::Cancelled(cancel.signal()), Vec::new())
+    }
+
+    fn take(&mut self, message: Message, cancel: &Cancel, holds: &mut Vec<Hold>) -> Vec<Effect> {
+        // Workers see the wish as soon as this does. What they dropped because of it must not
+        // arrive before the reason: a run that ends with it would pass for one that succeeded.
+        let mut effects = self.heed(cancel, holds);
         match message {
             Message::Ended((happened, blobs), hold) => {
                 holds.push(hold);
-                self.step(happened, blobs)
+                effects.extend(self.step(happened, blobs));
+                effects
             }
             Message::Side(key, body) => {
                 let attempt = Some(self.state.attempt(&key).max(1));
                 self.record(Record { key: Some(key), attempt, body });
-                Vec::new()
+                effects
             }
         }
     }

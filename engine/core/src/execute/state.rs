@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::change::Action;
-use crate::event::{Body, Outcome, Step, TaskState};
-use crate::failure::{Class, Failure};
+use crate::event::{Body, Outcome, TaskState};
+use crate::failure::Failure;
 use crate::graph::{EdgeKind, Graph, VertexId};
-use crate::module::{Lock, LockUntil};
+use crate::module::Lock;
 use crate::plan::related;
 use crate::task::InstanceKey;
 
@@ -120,7 +120,7 @@ pub struct Record {
 
 /// Where an instance is.
 #[derive(Debug, Clone, PartialEq)]
-enum Phase {
+pub(super) enum Phase {
     /// Its dependencies are not done.
     Pending,
     /// It can start.
@@ -140,23 +140,28 @@ enum Phase {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Intended {
-    action: Action,
-    change: String,
-    token: String,
-    locks: Vec<Lock>,
+pub(super) struct Intended {
+    pub(super) action: Action,
+    pub(super) change: String,
+    pub(super) token: String,
+    pub(super) locks: Vec<Lock>,
 }
 
 /// An instance in the run.
 #[derive(Debug, Clone)]
-struct Task {
-    phase: Phase,
-    attempt: u32,
-    action: Action,
+pub(super) struct Task {
+    pub(super) phase: Phase,
+    pub(super) attempt: u32,
+    pub(super) action: Action,
     /// What it waits for, as last told.
-    told: Option<String>,
+    pub(super) told: Option<String>,
     /// Whether it observed while it held its locks.
-    looked_with_locks: bool,
+    pub(super) looked_with_locks: bool,
+    /// Whether this process has looked at it.
+    pub(super) started: bool,
+    /// Whether its last write may have happened: the next look belongs to the same attempt, and so
+    /// does its token.
+    pub(super) doubtful: bool,
 }
 
 /// What the reducer is told once.
@@ -168,31 +173,33 @@ pub struct Settings {
     pub fail_fast: bool,
     /// Longest time from each vertex to the end, by static path and key (addresses).
     pub urgency: BTreeMap<String, Duration>,
+    /// Attempts that earlier processes of the run brought to an end, by address.
+    pub attempts: BTreeMap<String, u32>,
     /// Tasks that are wanted; all when empty.
     pub wanted: BTreeSet<VertexId>,
 }
 
 /// The state of a run.
 pub struct State {
-    graph: Arc<Graph>,
-    settings: Settings,
-    followers: Vec<Vec<VertexId>>,
+    pub(super) graph: Arc<Graph>,
+    pub(super) settings: Settings,
+    pub(super) followers: Vec<Vec<VertexId>>,
     /// Instances of each vertex; `None` while they are unknown.
-    instances: Vec<Option<Vec<InstanceKey>>>,
-    expanding: BTreeSet<VertexId>,
-    tasks: BTreeMap<InstanceKey, Task>,
-    ready: BTreeSet<(Reverse<Duration>, InstanceKey)>,
-    locking: BTreeSet<(Reverse<Duration>, InstanceKey)>,
-    locks: BTreeMap<String, InstanceKey>,
+    pub(super) instances: Vec<Option<Vec<InstanceKey>>>,
+    pub(super) expanding: BTreeSet<VertexId>,
+    pub(super) tasks: BTreeMap<InstanceKey, Task>,
+    pub(super) ready: BTreeSet<(Reverse<Duration>, InstanceKey)>,
+    pub(super) locking: BTreeSet<(Reverse<Duration>, InstanceKey)>,
+    pub(super) locks: BTreeMap<String, InstanceKey>,
     /// Locks that end with the acknowledgement.
-    early: BTreeMap<InstanceKey, Vec<String>>,
-    busy: usize,
-    open: usize,
-    cancelled: Option<String>,
-    stopped: bool,
-    uncovered: bool,
-    asks: bool,
-    counts: Counts,
+    pub(super) early: BTreeMap<InstanceKey, Vec<String>>,
+    pub(super) busy: usize,
+    pub(super) open: usize,
+    pub(super) cancelled: Option<String>,
+    pub(super) stopped: bool,
+    pub(super) uncovered: bool,
+    pub(super) asks: bool,
+    pub(super) counts: Counts,
 }
 
 /// How many tasks ended how.
@@ -306,14 +313,7 @@ impl State {
         self.tasks.get(key).map_or(1, |task| task.attempt)
     }
 
-    /// Attempts of earlier processes count on.
-    pub fn set_attempts(&mut self, key: &InstanceKey, attempts: u32) {
-        if let Some(task) = self.tasks.get_mut(key) {
-            task.attempt = attempts;
-        }
-    }
-
-    fn wants(&self, id: VertexId) -> bool {
+    pub(super) fn wants(&self, id: VertexId) -> bool {
         self.settings.wanted.is_empty() || self.settings.wanted.contains(&id)
     }
 
@@ -330,8 +330,11 @@ impl State {
 
     /// Expands a vertex when its keys can be known: at once when nothing it comes after is needed
     /// for them, else when all that is done.
-    fn try_expand(&mut self, id: VertexId, out: &mut Stepped) {
-        if self.instances[id.0 as usize].is_some() || self.expanding.contains(&id) {
+    pub(super) fn try_expand(&mut self, id: VertexId, out: &mut Stepped) {
+        if self.instances[id.0 as usize].is_some()
+            || self.expanding.contains(&id)
+            || self.cancelled.is_some()
+        {
             return;
         }
         let graph = self.graph.clone();
@@ -348,10 +351,14 @@ impl State {
         vertex.for_each.is_some() || self.graph.depth(vertex.scope) > 0
     }
 
-    fn vertex_is_done(&self, id: VertexId) -> bool {
+    pub(super) fn vertex_is_done(&self, id: VertexId) -> bool {
         self.instances[id.0 as usize].as_ref().is_some_and(|instances| {
             instances.iter().all(|key| {
-                matches!(self.tasks.get(key).map(|task| &task.phase), Some(Phase::Ended(_)))
+                // What the run did not come to is not done: nothing can be said of what follows it.
+                matches!(
+                    self.tasks.get(key).map(|task| &task.phase),
+                    Some(Phase::Ended(state)) if *state != TaskState::Pending
+                )
             })
         })
     }
@@ -370,10 +377,12 @@ impl State {
         for key in &instances {
             let task = Task {
                 phase: Phase::Pending,
-                attempt: 0,
+                attempt: self.settings.attempts.get(&self.name(key)).copied().unwrap_or(0),
                 action: Action::None,
                 told: None,
                 looked_with_locks: false,
+                started: false,
+                doubtful: false,
             };
             self.tasks.insert(key.clone(), task);
             self.open += 1;
@@ -389,7 +398,7 @@ impl State {
     }
 
     /// Decides whether a pending instance can start, is blocked or skipped.
-    fn consider(&mut self, key: &InstanceKey, out: &mut Stepped) {
+    pub(super) fn consider(&mut self, key: &InstanceKey, out: &mut Stepped) {
         if self.tasks.get(key).map(|task| &task.phase) != Some(&Phase::Pending) {
             return;
         }
@@ -400,6 +409,7 @@ impl State {
             for other in others.iter().filter(|other| related(&graph, key, other)) {
                 match self.tasks.get(other).map(|task| task.phase.clone()) {
                     Some(Phase::Ended(TaskState::Succeeded)) => {}
+                    Some(Phase::Ended(TaskState::Pending)) => return,
                     Some(Phase::Ended(_)) if edge.kind == EdgeKind::Ended => {}
                     Some(Phase::Ended(TaskState::Skipped)) => {
                         let needed = edge.why.iter().any(|why| why.text.starts_with("needs "));
@@ -426,20 +436,20 @@ impl State {
         self.make_ready(key);
     }
 
-    fn name(&self, key: &InstanceKey) -> String {
+    pub(super) fn name(&self, key: &InstanceKey) -> String {
         self.graph
             .vertex(key.vertex)
             .address(&self.graph, &key.keys, key.own.as_deref())
             .to_string()
     }
 
-    fn urgency(&self, key: &InstanceKey) -> Reverse<Duration> {
+    pub(super) fn urgency(&self, key: &InstanceKey) -> Reverse<Duration> {
         let known = self.settings.urgency.get(&self.name(key)).copied();
         let path = || self.graph.vertex(key.vertex).path.join("/");
         Reverse(known.or_else(|| self.settings.urgency.get(&path()).copied()).unwrap_or_default())
     }
 
-    fn make_ready(&mut self, key: &InstanceKey) {
+    pub(super) fn make_ready(&mut self, key: &InstanceKey) {
         let urgency = self.urgency(key);
         if let Some(task) = self.tasks.get_mut(key) {
             task.phase = Phase::Ready;
@@ -448,10 +458,14 @@ impl State {
     }
 
     /// Starts what can start.
-    fn start(&mut self, out: &mut Stepped) {
+    pub(super) fn start(&mut self, out: &mut Stepped) {
+        if self.is_stopping() {
+            self.drain(out);
+            return;
+        }
         self.grant_locks(out);
         let mut held_back = Vec::new();
-        while self.busy < self.settings.parallelism && self.cancelled.is_none() && !self.stopped {
+        while self.busy < self.settings.parallelism {
             let Some((urgency, key)) = self.ready.pop_first() else { break };
             if self.too_many(&key) {
                 held_back.push((urgency, key));
@@ -459,45 +473,50 @@ impl State {
             }
             let Some(task) = self.tasks.get_mut(&key) else { continue };
             task.phase = Phase::Looking;
-            task.attempt += 1;
+            if !std::mem::take(&mut task.doubtful) {
+                task.attempt += 1;
+            }
             task.looked_with_locks = false;
             self.busy += 1;
-            let attempt = task.attempt;
-            if attempt == 1 {
+            if !std::mem::replace(&mut task.started, true) {
                 out.0.push(Record {
                     key: Some(key.clone()),
-                    attempt: Some(attempt),
+                    attempt: Some(task.attempt),
                     body: Body::TaskStarted,
                 });
             }
             out.1.push(Effect::Look(key));
         }
         self.ready.extend(held_back);
-        if self.cancelled.is_some() || self.stopped {
-            self.drain();
-        }
     }
 
-    /// What has not started will not.
-    fn drain(&mut self) {
-        let waiting: Vec<InstanceKey> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| {
-                matches!(
-                    task.phase,
-                    Phase::Pending | Phase::Ready | Phase::Locking(_) | Phase::Pausing
-                )
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in waiting {
-            self.ready.retain(|(_, one)| *one != key);
-            self.locking.retain(|(_, one)| *one != key);
-            if let Some(task) = self.tasks.get_mut(&key) {
-                task.phase = Phase::Ended(TaskState::Pending);
-                self.open -= 1;
+    /// Whether nothing new starts any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cancelled.is_some() || self.stopped
+    }
+
+    /// What has not started will not; what stands between two effects is interrupted.
+    fn drain(&mut self, out: &mut Stepped) {
+        self.ready.clear();
+        self.locking.clear();
+        let mut interrupted = Vec::new();
+        for (key, task) in &mut self.tasks {
+            match task.phase {
+                Phase::Pending | Phase::Ready if !task.started => {
+                    task.phase = Phase::Ended(TaskState::Pending);
+                    self.open -= 1;
+                }
+                Phase::Ready | Phase::Locking(_) | Phase::Pausing => interrupted.push(key.clone()),
+                _ => {}
             }
+        }
+        let why = if self.cancelled.is_some() {
+            "the run was cancelled"
+        } else {
+            "the run stopped after a failure"
+        };
+        for key in interrupted {
+            self.end(&key, TaskState::Interrupted, Some(why.to_owned()), out);
         }
     }
 
@@ -508,234 +527,6 @@ impl State {
             !matches!(phase, None | Some(Phase::Pending | Phase::Ready | Phase::Ended(_)))
         });
         running.count() >= most as usize
-    }
-
-    /// Gives locks to those that wait for them: all of a task's at once, or none.
-    fn grant_locks(&mut self, out: &mut Stepped) {
-        let waiting: Vec<(Reverse<Duration>, InstanceKey)> = self.locking.iter().cloned().collect();
-        for (urgency, key) in waiting {
-            let Some(Task { phase: Phase::Locking(intended), looked_with_locks, .. }) =
-                self.tasks.get(&key)
-            else {
-                continue;
-            };
-            let taken = intended.locks.iter().find_map(|lock| {
-                let holder = self.locks.get(&lock.name).filter(|holder| **holder != key)?;
-                Some((lock.name.clone(), holder.clone()))
-            });
-            if let Some((lock, holder)) = taken {
-                let reason = format!("{lock} held by {}", self.name(&holder));
-                self.tell(&key, reason, out);
-                continue;
-            }
-            let (intended, looked) = (intended.clone(), *looked_with_locks);
-            self.locking.remove(&(urgency, key.clone()));
-            for lock in &intended.locks {
-                self.locks.insert(lock.name.clone(), key.clone());
-                if lock.until == LockUntil::Acknowledged {
-                    self.early.entry(key.clone()).or_default().push(lock.name.clone());
-                }
-            }
-            let waited = self.tasks.get(&key).is_some_and(|task| task.told.is_some());
-            self.busy += 1;
-            if waited && !looked {
-                // It waited: the world may have moved, so it is looked at again under its locks.
-                if let Some(task) = self.tasks.get_mut(&key) {
-                    task.looked_with_locks = true;
-                    task.told = None;
-                    task.phase = Phase::Looking;
-                }
-                out.1.push(Effect::Look(key));
-            } else {
-                self.write(&key, &intended, out);
-            }
-        }
-    }
-
-    fn tell(&mut self, key: &InstanceKey, reason: String, out: &mut Stepped) {
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        if task.told.as_ref() != Some(&reason) {
-            task.told = Some(reason.clone());
-            out.0.push(Record {
-                key: Some(key.clone()),
-                attempt: Some(task.attempt),
-                body: Body::TaskWaiting { reason },
-            });
-        }
-    }
-
-    fn write(&mut self, key: &InstanceKey, intended: &Intended, out: &mut Stepped) {
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        task.phase = Phase::Writing;
-        task.action = intended.action;
-        let step = Step::Intended {
-            action: intended.action,
-            change: intended.change.clone(),
-            token: intended.token.clone(),
-        };
-        out.0.push(Record {
-            key: Some(key.clone()),
-            attempt: Some(task.attempt),
-            body: Body::Step(step),
-        });
-        out.1.push(Effect::Write(key.clone()));
-    }
-
-    fn looked(&mut self, key: &InstanceKey, looked: Looked, out: &mut Stepped) {
-        self.busy -= 1;
-        match looked {
-            Looked::Skipped(why) => self.end(key, TaskState::Skipped, Some(why), out),
-            Looked::Converged { outputs } => self.converge(key, outputs, out),
-            Looked::Wait(_) => self.verify(key, out),
-            Looked::Change { action, change, token, locks } => {
-                let urgency = self.urgency(key);
-                if let Some(task) = self.tasks.get_mut(key) {
-                    task.phase = Phase::Locking(Intended { action, change, token, locks });
-                    self.locking.insert((urgency, key.clone()));
-                }
-            }
-            Looked::Uncovered(why) => {
-                self.uncovered = true;
-                self.fail(key, format!("the plan did not cover this: {why}"), out);
-            }
-            Looked::Asks(why) => {
-                self.asks = true;
-                self.end(key, TaskState::Interrupted, Some(why), out);
-            }
-            Looked::Failed(failure) => self.fail(key, failure.message, out),
-        }
-    }
-
-    fn verify(&mut self, key: &InstanceKey, out: &mut Stepped) {
-        if let Some(task) = self.tasks.get_mut(key) {
-            task.phase = Phase::Verifying;
-            out.1.push(Effect::Verify(key.clone()));
-        }
-    }
-
-    fn step_record(&self, key: &InstanceKey, step: Step) -> Record {
-        Record { key: Some(key.clone()), attempt: Some(self.attempt(key)), body: Body::Step(step) }
-    }
-
-    fn written(&mut self, key: &InstanceKey, written: Written, out: &mut Stepped) {
-        self.busy -= 1;
-        match written {
-            Written::Acknowledged => {
-                out.0.push(self.step_record(key, Step::Acknowledged));
-                self.release(key, LockUntil::Acknowledged);
-                self.verify(key, out);
-            }
-            Written::Rejected(failure, pause) => {
-                out.0.push(self.step_record(key, Step::Rejected { failure: failure.clone() }));
-                self.release(key, LockUntil::Converged);
-                self.again(key, &failure, pause, out);
-            }
-            Written::Ambiguous(failure) => {
-                // It may have happened: look again, never write blindly. The look counts as busy.
-                out.0.push(self.step_record(key, Step::Ambiguous { failure }));
-                self.release(key, LockUntil::Converged);
-                self.make_ready(key);
-            }
-        }
-    }
-
-    fn verified(&mut self, key: &InstanceKey, verified: Verified, out: &mut Stepped) {
-        match verified {
-            Verified::Converged { outputs } => self.converge(key, outputs, out),
-            Verified::NotConverged(failure, pause) => {
-                out.0.push(self.step_record(key, Step::NotConverged { failure: failure.clone() }));
-                self.release(key, LockUntil::Converged);
-                self.again(key, &failure, pause, out);
-            }
-            Verified::Dropped => {
-                self.end(
-                    key,
-                    TaskState::Interrupted,
-                    Some("the run was cancelled".to_owned()),
-                    out,
-                );
-            }
-        }
-    }
-
-    fn again(
-        &mut self,
-        key: &InstanceKey,
-        failure: &Failure,
-        pause: Option<Duration>,
-        out: &mut Stepped,
-    ) {
-        match pause {
-            Some(pause) if self.cancelled.is_none() => {
-                self.tell(key, failure.message.clone(), out);
-                if let Some(task) = self.tasks.get_mut(key) {
-                    task.phase = Phase::Pausing;
-                    out.1.push(Effect::Pause(key.clone(), pause));
-                }
-            }
-            _ if failure.class == Class::Cancelled => {
-                self.end(key, TaskState::Interrupted, Some(failure.message.clone()), out);
-            }
-            _ => self.fail(key, failure.message.clone(), out),
-        }
-    }
-
-    fn converge(&mut self, key: &InstanceKey, outputs: String, out: &mut Stepped) {
-        out.0.push(self.step_record(key, Step::Converged { outputs }));
-        if self.tasks.get(key).is_some_and(|task| task.action.writes()) {
-            self.counts.changed += 1;
-        }
-        self.end(key, TaskState::Succeeded, None, out);
-    }
-
-    fn fail(&mut self, key: &InstanceKey, why: String, out: &mut Stepped) {
-        self.counts.failed += 1;
-        self.stopped |= self.settings.fail_fast;
-        self.end(key, TaskState::Failed, Some(why), out);
-    }
-
-    fn end(
-        &mut self,
-        key: &InstanceKey,
-        state: TaskState,
-        because: Option<String>,
-        out: &mut Stepped,
-    ) {
-        self.release(key, LockUntil::Converged);
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        task.phase = Phase::Ended(state);
-        self.open -= 1;
-        if state == TaskState::Blocked {
-            self.counts.blocked += 1;
-        }
-        let body = Body::TaskFinished { state, action: task.action, because };
-        out.0.push(Record { key: Some(key.clone()), attempt: Some(task.attempt.max(1)), body });
-        self.after_end(key.vertex, out);
-    }
-
-    /// What follows a vertex may start now.
-    fn after_end(&mut self, id: VertexId, out: &mut Stepped) {
-        for follower in self.followers[id.0 as usize].clone() {
-            if self.wants(follower) {
-                self.try_expand(follower, out);
-            }
-            for key in self.instances[follower.0 as usize].clone().into_iter().flatten() {
-                self.consider(&key, out);
-            }
-        }
-    }
-
-    fn release(&mut self, key: &InstanceKey, until: LockUntil) {
-        let early = self.early.remove(key).unwrap_or_default();
-        if until == LockUntil::Converged {
-            if !self.locks.is_empty() {
-                self.locks.retain(|_, holder| holder != key);
-            }
-        } else {
-            for name in early {
-                self.locks.remove(&name);
-            }
-        }
     }
 
     fn cancel(&mut self, signal: String, out: &mut Stepped) {

@@ -26,8 +26,8 @@ pub struct Reads {
     pub unknown_type: Option<Type>,
     /// Whether anything secret was read.
     pub saw_secret: bool,
-    /// A skipped task whose outputs were read, and why it was skipped.
-    pub skipped: Option<String>,
+    /// Reads of outputs of skipped tasks that no `default` forgave, each with its reason.
+    pub skipped: Vec<String>,
     /// A problem that evaluation of something nested raised.
     pub problem: Option<String>,
 }
@@ -146,23 +146,22 @@ impl Object for Container {
     }
 
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        match &self.value {
+        let found = match &self.value {
             Value::List(items) => {
-                let index = key.as_usize()?;
-                let item = items.get(index)?;
-                Some(hand_out(item, &self.origin.inside(&index.to_string()), &self.recorder))
+                key.as_usize().and_then(|index| Some((index.to_string(), items.get(index)?)))
             }
             Value::Map(entries) => {
-                let name = key.as_str()?;
-                if let Some(value) = entries.get(name) {
-                    Some(hand_out(value, &self.origin.inside(name), &self.recorder))
-                } else {
-                    self.record_whole(); // that the key is absent was read
-                    None
-                }
+                key.as_str().and_then(|name| Some((name.to_owned(), entries.get(name)?)))
             }
             _ => None,
-        }
+        };
+        // That it has such a part, or has none, was read.
+        self.recorder.reads().saw_secret |= self.origin.secret;
+        let Some((name, item)) = found else {
+            self.record_whole();
+            return None;
+        };
+        Some(hand_out(item, &self.origin.inside(&name), &self.recorder))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {

@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehav
 
 use super::context::{Origin, hand_out, take_back};
 use super::scope::{Root, Skipped, TaskHandle};
-use crate::value::Value;
+use crate::value::{Secret, Type, Value};
 
 /// Steps of one evaluation.
 const FUEL: u64 = 50_000;
@@ -193,13 +193,22 @@ fn merge(state: &State<'_, '_>, left: &Jinja, right: &Jinja) -> Result<Jinja, Er
 }
 
 fn merged(left: &Value, right: &Value) -> Value {
-    let (Value::Map(left), Value::Map(right)) = (left, right) else { return right.clone() };
-    let mut entries = (**left).clone();
-    for (key, value) in right.iter() {
-        let value = entries.get(key).map_or_else(|| value.clone(), |before| merged(before, value));
-        entries.insert(key.clone(), value);
+    match (left, right) {
+        (Value::Secret(left), right) => Value::Secret(Secret::new(merged(left.expose(), right))),
+        (left, Value::Secret(right)) => Value::Secret(Secret::new(merged(left, right.expose()))),
+        // What is unknown may turn out to be a map, of which entries stay.
+        (Value::Unknown(_), Value::Map(_)) => Value::Unknown(Arc::new(Type::Any)),
+        (Value::Map(left), Value::Map(right)) => {
+            let mut entries = (**left).clone();
+            for (key, value) in right.iter() {
+                let value =
+                    entries.get(key).map_or_else(|| value.clone(), |before| merged(before, value));
+                entries.insert(key.clone(), value);
+            }
+            Value::Map(Arc::new(entries))
+        }
+        (_, right) => right.clone(),
     }
-    Value::Map(Arc::new(entries))
 }
 
 fn root(state: &State<'_, '_>) -> Result<Arc<Root>, Error> {

@@ -175,6 +175,7 @@ impl TaskHandle {
                 task: self.name.clone(),
                 because: because.clone(),
                 recorder: self.recorder.clone(),
+                steps: 0,
             }),
         }
     }
@@ -232,6 +233,8 @@ pub struct Skipped {
     task: String,
     because: String,
     recorder: Recorder,
+    /// How many reads led here: what `default` forgives, and nothing else.
+    steps: usize,
 }
 
 impl fmt::Debug for Skipped {
@@ -241,10 +244,19 @@ impl fmt::Debug for Skipped {
 }
 
 impl Skipped {
+    fn why(&self) -> String {
+        format!("needs `{}`, which was skipped because {}", self.task, self.because)
+    }
+
     /// `default` was given.
     pub(super) fn forgive(&self) {
+        let why = self.why();
         let mut reads = self.recorder.reads();
-        reads.skipped = None;
+        for _ in 0..self.steps {
+            if let Some(at) = reads.skipped.iter().rposition(|one| *one == why) {
+                reads.skipped.remove(at);
+            }
+        }
     }
 }
 
@@ -254,9 +266,13 @@ impl Object for Skipped {
     }
 
     fn get_value(self: &Arc<Self>, _key: &Jinja) -> Option<Jinja> {
-        let why = format!("needs `{}`, which was skipped because {}", self.task, self.because);
-        self.recorder.reads().skipped.get_or_insert(why);
-        Some(Jinja::from_dyn_object(self.clone()))
+        self.recorder.reads().skipped.push(self.why());
+        Some(Jinja::from_object(Self {
+            task: self.task.clone(),
+            because: self.because.clone(),
+            recorder: self.recorder.clone(),
+            steps: self.steps + 1,
+        }))
     }
 
     fn is_true(self: &Arc<Self>) -> bool {

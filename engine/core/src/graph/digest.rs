@@ -6,10 +6,11 @@
 use serde_json::{Value as Json, json};
 
 use super::template::{Part, TextPart};
-use super::{Graph, TemplateId, Vertex};
+use super::{BoundTo, Edge, EdgeKind, Graph, Scope, TemplateId, Vertex};
 
-/// Version of the scheme. 1: canonical JSON of all vertices, blake3.
-const SCHEME: u32 = 1;
+/// Version of the scheme. 1: canonical JSON of all vertices, blake3. 2: with what calls are given
+/// and give, and with the kind of each edge.
+const SCHEME: u32 = 2;
 
 /// The digest of the whole graph.
 pub(super) fn digest(graph: &Graph) -> String {
@@ -24,7 +25,43 @@ pub(super) fn digest(graph: &Graph) -> String {
         .iter()
         .map(|(name, value)| (name.clone(), value.to_json_with(&|_| "(secret)".into())))
         .collect();
-    hash(&json!({"name": graph.name, "inputs": inputs, "connections": connections, "tasks": tasks}))
+    let outputs: Vec<Json> = graph.scopes.iter().map(|scope| outputs_of(graph, scope)).collect();
+    hash(&json!({
+        "name": graph.name,
+        "inputs": inputs,
+        "connections": connections,
+        "tasks": tasks,
+        "outputs": outputs,
+    }))
+}
+
+fn outputs_of(graph: &Graph, scope: &Scope) -> Json {
+    let outputs = scope.outputs.iter().map(|(name, id)| (name.clone(), template(graph, *id)));
+    outputs.collect::<serde_json::Map<_, _>>().into()
+}
+
+/// The calls around a task, innermost first: what they are repeated over, what they are given.
+fn calls(graph: &Graph, vertex: &Vertex) -> Vec<Json> {
+    let mut calls = Vec::new();
+    let mut scope = graph.scope(vertex.scope);
+    while let Some(parent) = scope.parent {
+        let given: serde_json::Map<String, Json> = scope
+            .inputs
+            .iter()
+            .map(|(name, bound)| {
+                let meaning = match &bound.to {
+                    BoundTo::Value(_) if bound.declaration.sensitive => "(secret)".into(),
+                    BoundTo::Value(value) => value.to_json_with(&|_| "(secret)".into()),
+                    BoundTo::Argument(id) => template(graph, *id),
+                };
+                (name.clone(), meaning)
+            })
+            .collect();
+        let for_each = scope.for_each.map(|id| graph.program(id).text.trim());
+        calls.push(json!({"id": scope.id, "for_each": for_each, "with": given}));
+        scope = graph.scope(parent);
+    }
+    calls
 }
 
 fn hash(meaning: &Json) -> String {
@@ -58,8 +95,14 @@ fn meaning(graph: &Graph, vertex: &Vertex) -> Json {
         "preconditions": checks(&vertex.preconditions),
         "postconditions": checks(&vertex.postconditions),
         "adopt": vertex.adopt,
-        "edges": vertex.edges.iter().map(|edge| graph.vertex(edge.on).path.join("/")).collect::<Vec<_>>(),
+        "calls": calls(graph, vertex),
+        "edges": vertex.edges.iter().map(|edge| edge_meaning(graph, edge)).collect::<Vec<_>>(),
     })
+}
+
+fn edge_meaning(graph: &Graph, edge: &Edge) -> Json {
+    let ended = edge.kind == EdgeKind::Ended;
+    json!([graph.vertex(edge.on).path.join("/"), if ended { "ended" } else { "succeeded" }])
 }
 
 fn template(graph: &Graph, id: TemplateId) -> Json {

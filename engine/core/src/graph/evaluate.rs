@@ -69,7 +69,7 @@ impl Graph {
             value: Value::Null,
             reads: reads.all.into_iter().collect(),
             unknown: reads.unknown.into_iter().collect(),
-            skipped: reads.skipped,
+            skipped: reads.skipped.into_iter().next(),
         };
         if reads.saw_unknown {
             evaluated.value = Value::Unknown(Arc::new(reads.unknown_type.unwrap_or(Type::Any)));
@@ -292,9 +292,7 @@ impl Graph {
         let Some(evaluated) = self.input(place, name, bindings)? else { return Ok(None) };
         let mut reads = recorder.reads();
         reads.all.extend(evaluated.reads);
-        if let Some(skipped) = evaluated.skipped {
-            reads.skipped.get_or_insert(skipped);
-        }
+        reads.skipped.extend(evaluated.skipped);
         let origin = Origin { waits_for: Arc::new(evaluated.unknown), ..Origin::default() };
         Ok(Some(Fetched::Value(evaluated.value, origin)))
     }

@@ -1,6 +1,7 @@
 //! What was given to the root runbook: `-i name=value`, `--inputs file`, defaults.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Bound, BoundTo};
 use crate::diagnostic::{Code, Diagnostic};
@@ -48,7 +49,15 @@ pub(super) fn bind(
                     Bound { declaration: one.clone(), to: BoundTo::Value(value) },
                 );
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                // It is declared all the same: what reads it is no problem of its own.
+                let unknown = Value::Unknown(Arc::new(one.r#type.clone()));
+                bound.insert(
+                    one.name.clone(),
+                    Bound { declaration: one.clone(), to: BoundTo::Value(unknown) },
+                );
+            }
         }
     }
     bound

@@ -18,6 +18,7 @@ mod expand;
 mod inputs;
 mod resolve;
 mod template;
+mod texts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -114,6 +114,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     Ok(planned)
 }
 
+/// A module's name and the identity of a connection.
+type Listing = (&'static str, String);
+
 pub(super) struct Maker {
     pub(super) graph: Arc<Graph>,
     knowledge: Knowledge,
@@ -129,7 +132,7 @@ pub(super) struct Maker {
     /// Tasks that have something left to do, by vertex.
     unsettled: BTreeMap<VertexId, Vec<String>>,
     /// With what the objects of a module are listed, by module and connection.
-    pub(super) listing: BTreeMap<(&'static str, String), (Arc<dyn Module>, Context)>,
+    pub(super) listing: BTreeMap<Listing, (Arc<dyn Module>, Context)>,
 }
 
 impl Maker {

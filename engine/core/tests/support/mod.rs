@@ -12,6 +12,8 @@
 )]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+mod blind;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -42,6 +44,8 @@ use runbook_core::registry::Registry;
 use runbook_core::task::Knowledge;
 use runbook_core::value::{Type, Value};
 
+use blind::BlindModule;
+
 /// An object of the fake world.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Thing {
@@ -60,6 +64,15 @@ pub(crate) struct World {
     pub(crate) log: Mutex<Vec<String>>,
     /// By name: what the next writes answer; the effect happens for `Lost`.
     pub(crate) faults: Mutex<BTreeMap<String, Vec<Fault>>>,
+}
+
+impl World {
+    /// What the next write of that name answers, when it is scripted.
+    fn next_fault(&self, name: &str) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        let faults = faults.get_mut(name)?;
+        (!faults.is_empty()).then(|| faults.remove(0))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -279,13 +292,7 @@ impl Module for ThingModule {
 
     async fn apply(&self, context: &Context, intent: Intent<'_>) -> Applied {
         let name = text(intent.arguments, "name");
-        let fault = self
-            .world
-            .faults
-            .lock()
-            .unwrap()
-            .get_mut(&name)
-            .and_then(|faults| (!faults.is_empty()).then(|| faults.remove(0)));
+        let fault = self.world.next_fault(&name);
         match fault {
             Some(Fault::Reject) => {
                 return Applied::Rejected(Failure::new(Class::Invalid, "refused").code("Refused"));
@@ -447,6 +454,7 @@ pub(crate) fn registry(world: &Arc<World>) -> Registry {
     let mut registry = Registry::new();
     registry.add(Arc::new(ThingModule::new(world.clone())));
     registry.add(Arc::new(LookupModule::new(world.clone())));
+    registry.add(Arc::new(BlindModule::new(world.clone())));
     registry
 }
 

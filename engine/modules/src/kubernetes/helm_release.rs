@@ -143,7 +143,9 @@ async fn owner_of(
     connection: &kubernetes::Connection,
     release: &Release,
 ) -> Result<Ownership, Failure> {
-    if release.status != Status::Failed || marked(&release.description).is_some() {
+    // Helm writes our description only when it is done.
+    let unfinished = release.status == Status::Failed || release.status.is_pending();
+    if !unfinished || marked(&release.description).is_some() {
         return Ok(ownership(context, &release.description));
     }
     let selection = Selection::namespace(release.namespace.clone())

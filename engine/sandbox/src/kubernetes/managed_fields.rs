@@ -286,6 +286,19 @@ fn has_key(item: &Value, key: &Map<String, Value>) -> bool {
     })
 }
 
+/// A manager as conflicts name it: who updates says in which version.
+fn describe(manager: &Manager, declared: &Value) -> String {
+    let mut text = format!("\"{}\"", manager.name);
+    if !manager.subresource.is_empty() {
+        text.push_str(&format!(" with subresource \"{}\"", manager.subresource));
+    }
+    if manager.operation == "Update" {
+        let version = declared["apiVersion"].as_str().unwrap_or_default();
+        text.push_str(&format!(" using {version}"));
+    }
+    text
+}
+
 /// A field that another manager owns with another value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Conflict {
@@ -323,7 +336,7 @@ pub(super) fn apply(
             conflicts.extend(
                 clashing
                     .iter()
-                    .map(|path| Conflict { manager: one.name.clone(), field: show(path) }),
+                    .map(|path| Conflict { manager: describe(one, declared), field: show(path) }),
             );
         }
     }

@@ -7,6 +7,24 @@ pub(super) fn labels(object: &Value, selector: &str) -> bool {
     requirements(selector).iter().all(|one| label(object, one))
 }
 
+/// What is wrong with a label selector, in the words of the apiserver.
+pub(super) fn problem(selector: &str) -> Option<String> {
+    let word = |text: &str| {
+        let text = text.trim();
+        text.chars().all(|one| one.is_ascii_alphanumeric() || "-_./".contains(one))
+    };
+    requirements(selector).iter().find_map(|one| {
+        let key = one.split_once(" notin ").or_else(|| one.split_once(" in ")).map_or_else(
+            || one.split(['=', '!']).find(|part| !part.is_empty()).unwrap_or_default(),
+            |(key, _)| key,
+        );
+        let found = key.split_whitespace().nth(1).unwrap_or(key);
+        (!word(key)).then(|| {
+            format!("unable to parse requirement: found '{found}', expected: in, notin, =, ==, !=, gt, lt")
+        })
+    })
+}
+
 /// Splits at commas outside of parentheses.
 fn requirements(selector: &str) -> Vec<String> {
     let mut parts = vec![String::new()];

@@ -1,7 +1,7 @@
 //! What a world begins with: an account, its network, the policies that AWS manages, one user.
 //!
 //! A scenario is a YAML file; four ship inside the binary ([`SHIPPED`]). It is laid out once, when
-//! a world is made ([`lay_out`]); afterwards the world's own documents are the truth.
+//! a world is made ([`lay_out()`]); afterwards the world's own documents are the truth.
 
 mod lay_out;
 mod network;

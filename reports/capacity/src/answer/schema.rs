@@ -37,7 +37,7 @@ pub struct Field {
     is_always: bool,
 }
 
-const fn field(name: &'static str, shape: Shape, text: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, shape: Shape, text: &'static str) -> Field {
     Field { name, shape, text, is_always: true }
 }
 
@@ -47,10 +47,10 @@ const fn sometimes(name: &'static str, shape: Shape, text: &'static str) -> Fiel
 
 use Shape::{Figures, Flag, Integer, List, Maybe, Number, Object, Text, Word};
 
-const DOLLARS: Shape = Maybe(&Number);
-const NAMES: Shape = List(&Text);
+pub(super) const DOLLARS: Shape = Maybe(&Number);
+pub(super) const NAMES: Shape = List(&Text);
 
-const COVERAGE: Shape = Object(&[
+pub(super) const COVERAGE: Shape = Object(&[
     field("offered", Integer, "what was looked at: types that a pool allows, or prices asked for"),
     field("priced", Integer, "how many of them have a price"),
     field("oldest", Maybe(&Text), "day of the oldest price"),

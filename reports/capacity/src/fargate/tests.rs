@@ -1,3 +1,5 @@
+//! Fargate's sizes and prices against cases with known answers.
+
 use serde::Deserialize;
 
 use super::*;

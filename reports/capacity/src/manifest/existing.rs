@@ -3,7 +3,7 @@
 //! An inventory is an object of kind `Inventory` with a version, a region and the cluster's objects
 //! under `items`; a plain Kubernetes list of nodes and pods does as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -87,6 +87,29 @@ pub fn read_existing(source_name: &str, text: &str) -> Result<Existing, Vec<Prob
         Err(found) => problems.extend(found),
     }
     if problems.is_empty() { Ok(existing) } else { Err(problems) }
+}
+
+/// Reads what runs according to an inventory, as workloads: pods whose owner is in it too stand behind
+/// it, and a pod of a job that is not is a job, for it will not run all month.
+pub fn read_inventory(source_name: &str, text: &str) -> Result<Manifests, Vec<Problem>> {
+    let mut objects = inventory_objects(source_name, text).map_err(|problem| vec![problem])?;
+    objects.retain(|object| object.kind() != "Node");
+    let of_jobs: BTreeSet<(String, String)> = objects
+        .iter()
+        .filter(|object| object.kind() == "Pod")
+        .filter(|object| workload::controller(object).is_some_and(|owner| owner.0 == "Job"))
+        .filter_map(|object| {
+            let namespace = object.text("/metadata/namespace").unwrap_or("default");
+            Some((namespace.to_owned(), object.text("/metadata/name")?.to_owned()))
+        })
+        .collect();
+    let mut manifests = workload::of_objects(source_name, &objects)?;
+    for one in &mut manifests.workloads {
+        if of_jobs.contains(&(one.namespace.to_string(), one.name.clone())) {
+            one.kind = WorkloadKind::Job;
+        }
+    }
+    Ok(manifests)
 }
 
 /// What besides nodes and pods matters here.
@@ -202,6 +225,21 @@ mod tests {
         assert_eq!(on_it, [("web", false), ("agent", true)]);
         let inventory = format!(r#"{{"kind": "Inventory", "version": 1, "items": [{NODE}]}}"#);
         assert_eq!(read_existing("inv.json", &inventory).expect("nodes").nodes.len(), 1);
+    }
+
+    #[test]
+    fn what_runs_becomes_workloads_and_a_job_stays_one() {
+        let owner = r#", "ownerReferences": [{"controller": true, "kind": "Job", "name": "j"}]"#;
+        let inventory = format!(
+            r#"{{"kind": "Inventory", "version": 1, "items": [{NODE}, {}, {}]}}"#,
+            pod("web", ""),
+            pod("j-x2x7q", owner)
+        );
+        let found = read_inventory("inv.json", &inventory).expect("workloads");
+        let kinds: Vec<_> =
+            found.workloads.iter().map(|one| (one.name.as_str(), one.kind)).collect();
+        assert_eq!(kinds, [("web", WorkloadKind::Pod), ("j-x2x7q", WorkloadKind::Job)]);
+        assert!(found.passed_over.is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod table;
 mod workload;
 
 pub use document::documents;
-pub use existing::{Existing, INVENTORY_VERSION, read_existing};
+pub use existing::{Existing, INVENTORY_VERSION, read_existing, read_inventory};
 pub use node_class::read_node_classes;
 pub(crate) use node_pool::order;
 pub use node_pool::{

@@ -94,9 +94,7 @@ fn a_failed_release_is_updated_and_says_why() {
 #[test]
 fn another_helm_is_told_with_its_age_and_the_way_out() {
     let now = "2026-01-01T00:14:59Z".parse().unwrap();
-    assert_eq!(in_the_way(&release(Status::Deployed), now), None);
-    assert_eq!(in_the_way(&release(Status::Failed), now), None);
-    let failure = in_the_way(&release(Status::PendingUpgrade), now).unwrap();
+    let failure = in_the_way(&release(Status::PendingUpgrade), now);
     assert!(
         failure.message.contains("`karpenter/karpenter` has been pending-upgrade for 14 min"),
         "{failure}"
@@ -104,7 +102,7 @@ fn another_helm_is_told_with_its_age_and_the_way_out() {
     let hint = failure.hint.unwrap();
     assert!(hint.contains("helm rollback karpenter -n karpenter"), "{hint}");
     assert!(hint.contains("sh.helm.release.v1.karpenter.v3"), "{hint}");
-    let install = in_the_way(&release(Status::PendingInstall), now).unwrap();
+    let install = in_the_way(&release(Status::PendingInstall), now);
     assert!(install.hint.unwrap().contains("helm uninstall karpenter"));
 }
 

@@ -7,7 +7,6 @@ use percent_encoding::percent_decode_str;
 pub(in crate::aws) type Labels = Vec<(&'static str, String)>;
 
 /// The operation at a path, with its labels in order.
-#[expect(clippy::too_many_lines, reason = "one row per operation")]
 pub(in crate::aws) fn find(method: &Method, path: &str) -> Option<(&'static str, Labels)> {
     let parts: Vec<String> = path
         .split('/')

@@ -112,7 +112,6 @@ fn version(policy: &Policy, number: u32, with_document: bool) -> Value {
     answer
 }
 
-#[expect(clippy::too_many_lines, reason = "one row per operation")]
 fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("PolicyArn")?.to_owned();
     let mut policy: Policy = transaction

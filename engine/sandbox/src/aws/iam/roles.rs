@@ -138,7 +138,6 @@ fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &I
     Ok(json!({"Role": describe(name, &role)}))
 }
 
-#[expect(clippy::too_many_lines, reason = "one row per operation")]
 fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let name = input.required("RoleName")?.to_owned();
     let mut role: Role = transaction

@@ -57,8 +57,13 @@ pub(super) fn selected(object: &Value, target: &Target, request: &Request) -> Re
     if target.name.as_deref().is_some_and(|name| object["metadata"]["name"] != name) {
         return Ok(false);
     }
-    if request.get("labelSelector").is_some_and(|selector| !selector::labels(object, selector)) {
-        return Ok(false);
+    if let Some(selector) = request.get("labelSelector") {
+        if let Some(problem) = selector::problem(selector) {
+            return Err(Status::bad_request(problem));
+        }
+        if !selector::labels(object, selector) {
+            return Ok(false);
+        }
     }
     match request.get("fieldSelector") {
         Some(selector) => selector::fields(object, selector).map_err(Status::bad_request),

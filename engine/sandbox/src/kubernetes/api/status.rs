@@ -1,5 +1,7 @@
 //! Refusals, in the words of the apiserver.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::super::kinds::Kind;
@@ -87,35 +89,27 @@ impl Status {
         status
     }
 
-    /// Fields that other managers own.
-    pub(super) fn apply_conflict(kind: &Kind, name: &str, conflicts: &[(String, String)]) -> Self {
-        let listed: Vec<String> = conflicts
-            .iter()
-            .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
-            .collect();
-        let noun = if conflicts.len() == 1 {
-            "1 conflict".to_owned()
+    /// Fields that other managers own: (manager as it is named, field).
+    pub(super) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
+        let message = if let [(manager, field)] = conflicts {
+            format!("Apply failed with 1 conflict: conflict with {manager}: {field}")
         } else {
-            format!("{} conflicts", conflicts.len())
+            let mut by_manager: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for (manager, field) in conflicts {
+                by_manager.entry(manager).or_default().push(field);
+            }
+            let mut lines = Vec::new();
+            for (manager, fields) in by_manager {
+                lines.push(format!("conflicts with {manager}:"));
+                lines.extend(fields.iter().map(|field| format!("- {field}")));
+            }
+            format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
         };
-        let mut message = format!("Apply failed with {noun}: {}", listed.join("\n"));
-        if conflicts.len() > 1 {
-            message = format!(
-                "Apply failed with {noun}: conflicts with \"{}\":\n{}",
-                conflicts[0].0,
-                conflicts
-                    .iter()
-                    .map(|(_, field)| format!("- {field}"))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            );
-        }
-        let mut status = Self::new(409, "Conflict", message);
         let causes: Vec<Value> = conflicts
             .iter()
-            .map(|(manager, field)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with \"{manager}\""), "field": field}))
+            .map(|(manager, field)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": field}))
             .collect();
-        let _ = (kind, name);
+        let mut status = Self::new(409, "Conflict", message);
         status.details = json!({"causes": causes});
         status
     }

@@ -72,6 +72,9 @@ fn carry_out(
             delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
         }
         ("POST", Some(name), Some("token")) => {
+            if transaction.get(&kind.collection(cluster), &key_of(target, name)).is_none() {
+                return Err(Status::not_found(kind, name));
+            }
             Ok((201, token(transaction, name, target), Vec::new()))
         }
         ("PUT", Some(name), _) => {
@@ -141,9 +144,12 @@ fn parse_object(request: &Request) -> Result<Value, Status> {
 
 /// A token of a service account: opaque, and good for nothing here.
 fn token(transaction: &Transaction<'_>, name: &str, target: &Target) -> Value {
+    let hour = jiff::SignedDuration::from_hours(1);
+    let ends = transaction.now().saturating_add(hour).unwrap_or(transaction.now());
+    let ends = ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let account = format!("{}:{name}", target.namespace.as_deref().unwrap_or_default());
     json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {"name": name}, "spec": {},
-        "status": {"token": format!("sandbox.{account}"), "expirationTimestamp": object::timestamp(transaction)}})
+        "status": {"token": format!("sandbox.{account}"), "expirationTimestamp": ends}})
 }
 
 fn create(
@@ -203,15 +209,8 @@ fn create(
         return Err(Status::already_exists(kind, &name));
     }
     let warnings = fields::check(kind, &mut wanted, request)?;
-    store(context, transaction, cluster, kind, wanted, None, request, target)?;
-    Ok((201, stored(transaction, cluster, kind, &key), warnings))
-}
-
-fn stored(transaction: &Transaction<'_>, cluster: &str, kind: &Kind, key: &str) -> Value {
-    transaction
-        .get(&kind.collection(cluster), key)
-        .map(|value| (*value).clone())
-        .unwrap_or_default()
+    let stored = store(context, transaction, cluster, kind, wanted, None, request, target)?;
+    Ok((201, stored, warnings))
 }
 
 fn review(kind: &Kind, mut wanted: Value, request: &Request) -> Value {
@@ -246,7 +245,7 @@ fn store(
     before: Option<&Value>,
     request: &Request,
     target: &Target,
-) -> Result<(), Status> {
+) -> Result<Value, Status> {
     let key = object::key(&wanted);
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let sub = target.subresource.as_deref().unwrap_or_default();
@@ -276,10 +275,10 @@ fn store(
         && wanted["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
     {
         transaction.delete(&collection, &key);
-        return Ok(());
+        return Ok(wanted);
     }
-    transaction.put(&collection, &key, wanted);
-    Ok(())
+    transaction.put(&collection, &key, wanted.clone());
+    Ok(wanted)
 }
 
 /// Spec and status are written through their own endpoints where a kind has a status endpoint.
@@ -325,8 +324,9 @@ fn replace(
     wanted["apiVersion"] = json!(kind.api_version());
     wanted["kind"] = json!(kind.kind);
     let warnings = fields::check(kind, &mut wanted, request)?;
-    store(context, transaction, cluster, kind, wanted, Some(&before), request, target)?;
-    Ok((200, stored(transaction, cluster, kind, &key), warnings))
+    let stored =
+        store(context, transaction, cluster, kind, wanted, Some(&before), request, target)?;
+    Ok((200, stored, warnings))
 }
 
 #[expect(
@@ -346,8 +346,8 @@ fn scale(
     let mut after = before.clone();
     after["spec"]["replicas"] = json!(wanted["spec"]["replicas"].as_i64().unwrap_or(0));
     let whole = Target { subresource: None, ..target.clone() };
-    store(context, transaction, cluster, kind, after, Some(before), request, &whole)?;
-    Ok((200, read::scale(&stored(transaction, cluster, kind, &object::key(before))), Vec::new()))
+    let stored = store(context, transaction, cluster, kind, after, Some(before), request, &whole)?;
+    Ok((200, read::scale(&stored), Vec::new()))
 }
 
 /// A version that was given must be the current one.
@@ -435,8 +435,8 @@ fn patch_one(
         return scale(context, transaction, cluster, kind, &before, &after, request, target);
     }
     let warnings = fields::check(kind, &mut after, request)?;
-    store(context, transaction, cluster, kind, after, Some(&before), request, target)?;
-    Ok((200, stored(transaction, cluster, kind, &key), warnings))
+    let stored = store(context, transaction, cluster, kind, after, Some(&before), request, target)?;
+    Ok((200, stored, warnings))
 }
 
 fn apply(
@@ -490,7 +490,7 @@ fn apply(
     let mut merged = merged.map_err(|conflicts| {
         let pairs: Vec<(String, String)> =
             conflicts.into_iter().map(|one| (one.manager, one.field)).collect();
-        Status::apply_conflict(kind, name, &pairs)
+        Status::apply_conflict(&pairs)
     })?;
     // An application that changes nothing keeps its time, and so the object's version.
     if let Some(before) = &before {
@@ -505,9 +505,10 @@ fn apply(
             merged = (**before).clone();
         }
     }
-    store(context, transaction, cluster, kind, merged, before.as_deref(), request, target)?;
+    let stored =
+        store(context, transaction, cluster, kind, merged, before.as_deref(), request, target)?;
     let status = if before.is_some() { 200 } else { 201 };
-    Ok((status, stored(transaction, cluster, kind, &key), warnings))
+    Ok((status, stored, warnings))
 }
 
 /// The options in the body of a deletion, or in an eviction.

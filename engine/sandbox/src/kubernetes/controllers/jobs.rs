@@ -67,9 +67,12 @@ pub(super) fn reconcile(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
 
 fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, job: &Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default();
-    let uid = job["metadata"]["uid"].as_str().unwrap_or_default();
     let made = pods_of(cluster, transaction, job).len().to_string();
-    let suffix = ids::suffix(cluster.context, &["job", cluster.name, uid, &made], 5);
+    let suffix = ids::suffix(
+        cluster.context,
+        &["job", cluster.name, name, &made, &cluster.age(transaction)],
+        5,
+    );
     let pod = format!("{name}-{suffix}");
     make_pod(cluster, transaction, job, &job["spec"]["template"], &pod);
     let message = format!("Created pod: {pod}");

@@ -386,7 +386,7 @@ fn claim(
         "{pool_name}-{}",
         ids::suffix(
             cluster.context,
-            &["claim", cluster.name, pool_name, &first, &transaction.now().to_string()],
+            &["claim", cluster.name, pool_name, &first, &cluster.age(transaction)],
             5
         )
     );

@@ -8,6 +8,7 @@ mod jobs;
 mod karpenter;
 pub(super) mod leases;
 mod lifecycle;
+mod namespaces;
 mod network;
 mod pods;
 mod scheduler;
@@ -39,6 +40,7 @@ impl Reactor for Controllers {
             }
             let cluster = Cluster { context, name: &name };
             lifecycle::definitions(&cluster, transaction);
+            namespaces::react(&cluster, transaction);
             workloads::react(&cluster, transaction);
             fargate::react(&cluster, transaction);
             karpenter::react(&cluster, transaction);
@@ -118,6 +120,15 @@ impl Cluster<'_> {
         key: &str,
     ) {
         transaction.schedule_in(seconds, kind, &format!("{}|{key}", self.name), Value::Null);
+    }
+
+    /// How long the cluster has been there: what names that must differ from time to time derive
+    /// from, so that they, and the durations that derive from them, are the same in every world.
+    pub(super) fn age(&self, transaction: &Transaction<'_>) -> String {
+        let created = transaction
+            .get(crate::aws::eks::CLUSTERS, self.name)
+            .and_then(|cluster| cluster["createdAt"].as_i64());
+        (transaction.now().as_second() - created.unwrap_or_default()).to_string()
     }
 
     /// A number of seconds, spread by name.

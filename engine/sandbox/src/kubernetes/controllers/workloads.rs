@@ -257,7 +257,7 @@ fn reconcile_set(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut s
     let mut pods = pods_of(cluster, transaction, &set);
     let mut ordinal = 0_u32;
     while pods.len() < wanted {
-        let made = transaction.now().to_string();
+        let made = cluster.age(transaction);
         let pod = format!(
             "{name}-{}",
             ids::suffix(

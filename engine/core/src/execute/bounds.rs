@@ -1,0 +1,75 @@
+//! The bounds of an attempt: how long, how often, and what the plan allows.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::change::Action;
+use crate::failure::{Class, Failure};
+use crate::plan::look::Seen;
+use crate::plan::{Kind, PlannedTask};
+
+/// What is said when verify gives up.
+pub(super) fn gave_up(timeout: Duration, reason: &str) -> Failure {
+    let minutes = timeout.as_secs() / 60;
+    let time = if minutes > 0 { format!("{minutes}m") } else { format!("{}s", timeout.as_secs()) };
+    let mut lines = reason.lines();
+    let first = lines.next().unwrap_or_default();
+    let mut failure = Failure::new(Class::Timeout, format!("not converged after {time}: {first}"));
+    failure.evidence = lines.map(|line| line.trim().to_owned()).collect();
+    failure
+}
+
+/// World time that long after `from`.
+pub(super) fn after(from: Timestamp, duration: Duration) -> Timestamp {
+    let signed = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    from.saturating_add(signed).unwrap_or(Timestamp::MAX)
+}
+
+/// The delay before the attempt after `attempts`, spread by address so that it is the same each
+/// time.
+pub(super) fn delay(retry: &crate::graph::Retry, attempts: u32, address: &str) -> Duration {
+    let factor = u128::from(retry.backoff_thousandths);
+    let mut millis = retry.delay.as_millis();
+    for _ in 1..attempts {
+        millis = (millis * factor / 1000).min(retry.max_delay.as_millis());
+    }
+    let hash = blake3::hash(format!("{address} {attempts}").as_bytes());
+    let spread = u128::from(hash.as_bytes().first().copied().unwrap_or_default());
+    let jitter = millis * u128::from(retry.jitter_thousandths) / 1000 * spread / 255;
+    Duration::from_millis(u64::try_from(millis + jitter).unwrap_or(u64::MAX))
+        .min(retry.max_delay.max(retry.delay))
+}
+
+/// Whether the plan allows the action at this address.
+pub(super) fn covers(
+    planned: Option<&PlannedTask>,
+    action: Action,
+    seen: &Seen,
+) -> Result<(), String> {
+    if matches!(action, Action::None | Action::Wait) {
+        return Ok(());
+    }
+    let ours = matches!(&seen.observed, crate::module::Observed::Present(one)
+        if matches!(one.ownership, crate::owner::Ownership::Ours { .. } | crate::owner::Ownership::Setting));
+    let Some(planned) = planned else { return Err("the plan does not name this task".to_owned()) };
+    let allowed = match planned.kind {
+        // What was half made by this run, or by the one that it resumes, is completed.
+        Kind::Create => action == Action::Create || (action == Action::Update && ours),
+        Kind::Update => action == Action::Update,
+        Kind::Replace => matches!(action, Action::Replace | Action::Create),
+        Kind::Delete => action == Action::Delete,
+        Kind::Conditional | Kind::Expands | Kind::Deferred => {
+            planned.may.contains(&action)
+                || (action == Action::Update && ours && planned.may.contains(&Action::Create))
+        }
+        Kind::Wait | Kind::NoChange | Kind::Skipped => false,
+    };
+    let fields: Vec<&str> = seen.change.fields.iter().map(|field| field.path.as_str()).collect();
+    if allowed {
+        Ok(())
+    } else {
+        Err(format!("{action:?} of {} where {:?} was planned", fields.join(", "), planned.kind)
+            .to_lowercase())
+    }
+}

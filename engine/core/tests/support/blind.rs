@@ -1,0 +1,73 @@
+//! `fake.blind`: a module that cannot be observed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runbook_core::change::Action;
+use runbook_core::failure::{Class, Failure};
+use runbook_core::module::{
+    Applied, Argument, Context, Description, Intent, Module, Nature, Observed, Schema, Values,
+    Verdict,
+};
+use runbook_core::value::Type;
+
+use super::{Fault, World, argument, output, text};
+
+/// `fake.blind`: writes something that nobody can observe.
+pub(crate) struct BlindModule {
+    world: Arc<World>,
+    schema: Schema,
+}
+
+impl BlindModule {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        let schema = Schema {
+            name: "fake.blind",
+            summary: "A command without a guard.",
+            nature: Nature::Blind,
+            follows: false,
+            connection: None,
+            arguments: vec![Argument { identity: true, ..argument("name", Type::String, true) }],
+            outputs: vec![output("name", Type::String)],
+            may: &[Action::Create],
+            iam_actions: &[],
+            kubernetes_verbs: &[],
+            bills: None,
+        };
+        Self { world, schema }
+    }
+}
+
+#[async_trait]
+impl Module for BlindModule {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn describe(&self, arguments: &Values) -> Description {
+        Description { subject: text(arguments, "name"), detail: String::new() }
+    }
+
+    async fn observe(&self, _: &Context, _: &Values) -> Result<Observed, Failure> {
+        Ok(Observed::Absent)
+    }
+
+    async fn apply(&self, _: &Context, intent: Intent<'_>) -> Applied {
+        let name = text(intent.arguments, "name");
+        let fault = self.world.next_fault(&name);
+        if matches!(fault, Some(Fault::Reject | Fault::Passing)) {
+            return Applied::Rejected(Failure::new(Class::Terminal, "it exited with 1"));
+        }
+        assert!(fault != Some(Fault::Panic), "as the test asked");
+        self.world.log.lock().unwrap().push(format!("run {name}"));
+        if fault == Some(Fault::Lost) {
+            return Applied::Ambiguous(Failure::new(Class::Unavailable, "it was killed"));
+        }
+        Applied::Acknowledged(Values::new())
+    }
+
+    async fn verify(&self, _: &Context, arguments: &Values) -> Result<Verdict, Failure> {
+        let name = arguments["name"].clone();
+        Ok(Verdict::Converged(Values::from([("name".to_owned(), name)])))
+    }
+}

@@ -1,0 +1,197 @@
+//! How full a node must be for a pod to be cheaper on it than on Fargate.
+//!
+//! The cheapest fully packed node's price per pod over Fargate's price of the pod: above that
+//! utilisation of the node the node is cheaper, below it Fargate is. Above 100 % Fargate is cheaper
+//! than even a full node. One shape of pod on one type of node; real mixes are packed elsewhere.
+
+use super::shape::NodeShape;
+use crate::allocatable::allocatable;
+use crate::catalogue::Architecture;
+use crate::fargate;
+use crate::money::{Amount, Unpriced};
+use crate::pod_resources::PodResources;
+use crate::prices::{PriceBook, Service};
+use crate::quantity::{Bytes, Millicores};
+use crate::region::Region;
+
+/// What each node runs besides the pods it is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeOverhead {
+    /// CPU.
+    pub cpu: Millicores,
+    /// Memory.
+    pub memory: Bytes,
+    /// Pods.
+    pub pods: u32,
+}
+
+/// A break-even.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakEven {
+    /// Utilisation in units of 1/10 000.
+    pub ten_thousandths: i64,
+    /// The type whose full node is cheapest per pod.
+    pub instance_type: &'static str,
+    /// How many of the pods it holds.
+    pub pods: i64,
+    /// What the node costs for a month, its volume included where the shape has one.
+    pub node: Amount,
+    /// What one pod costs for a month on Fargate.
+    pub fargate: Amount,
+}
+
+/// Where the question is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The region.
+    pub region: Region,
+    /// The prices.
+    pub book: &'a PriceBook,
+    /// Which nodes.
+    pub shape: NodeShape,
+    /// Of which architectures.
+    pub architectures: &'a [Architecture],
+    /// What runs on each of them.
+    pub overhead: NodeOverhead,
+}
+
+/// The break-even of a pod.
+pub fn break_even(pod: &PodResources, ground: &Ground<'_>) -> Result<BreakEven, Unpriced> {
+    let region = ground.region.name();
+    let sized = fargate::size(pod).map_err(|why| Unpriced::because(why.to_string()))?;
+    let on_fargate = fargate::price(&sized, region, ground.book)?.monthly();
+    let volume = match ground.shape.root_volume_gib {
+        Some(gib) => ground.book.service(region, Service::EbsGp3)?.price.amount(gib, MONTH_SECONDS),
+        None => Amount::ZERO,
+    };
+    let requests = pod.kubernetes_requests();
+    let settings = ground.shape.settings();
+    let mut best: Option<(Amount, i64, &'static str)> = None;
+    for one in ground.shape.types(ground.region, ground.architectures) {
+        let Ok(quote) = ground.book.on_demand(region, &one.name) else { continue };
+        let offered = allocatable(one, &settings);
+        let by = |offered: i64, asked: Option<i64>| match asked {
+            Some(asked) if asked > 0 => offered.max(0) / asked,
+            _ => i64::MAX,
+        };
+        let pods = by(offered.cpu.0 - ground.overhead.cpu.0, requests.cpu.map(|cpu| cpu.0))
+            .min(by(offered.memory.0 - ground.overhead.memory.0, requests.memory.map(|one| one.0)))
+            .min(i64::from(offered.pods.saturating_sub(ground.overhead.pods)));
+        if pods == 0 {
+            continue;
+        }
+        let node = quote.price.monthly() + volume;
+        // Price per pod by cross multiplication: nothing is rounded before the end.
+        let is_better = best.is_none_or(|(known, holds, _)| node.times(holds) < known.times(pods));
+        if is_better {
+            best = Some((node, pods, &one.name));
+        }
+    }
+    let (node, pods, instance_type) = best.ok_or_else(|| {
+        Unpriced::because(format!(
+            "no node {} with a price in `{region}` holds it",
+            ground.shape.title()
+        ))
+    })?;
+    let ten_thousandths = node.ratio(on_fargate.times(pods)).unwrap_or(i64::MAX);
+    Ok(BreakEven { ten_thousandths, instance_type, pods, node, fargate: on_fargate })
+}
+
+/// Seconds of a billing month.
+pub(super) const MONTH_SECONDS: i64 = crate::money::MONTH_HOURS * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEOUL_OVERHEAD: NodeOverhead =
+        NodeOverhead { cpu: Millicores(180), memory: Bytes::mebibytes(200), pods: 3 };
+
+    /// Pod, what Fargate bills for it, its price for an hour; then per cent for amd64 of any size,
+    /// amd64 that is realistic, arm64 of any size, arm64 that is realistic; then the two amd64 types
+    /// where the published table names them.
+    type Row = (i64, i64, &'static str, &'static str, [i64; 4], [&'static str; 2]);
+
+    const PUBLISHED: [Row; 8] = [
+        (100, 128, "0.25vCPU 0.5GB", "0.014195", [31, 33, 27, 30], ["c5a.16xlarge", "c5a.xlarge"]),
+        (250, 256, "0.25vCPU 0.5GB", "0.014195", [76, 79, 68, 70], ["", "c5a.4xlarge"]),
+        (250, 512, "0.25vCPU 1GB", "0.016750", [72, 77, 65, 69], ["", "c5a.2xlarge"]),
+        (500, 1024, "0.5vCPU 2GB", "0.033500", [72, 79, 65, 71], ["", "c5a.4xlarge"]),
+        (1000, 1024, "1vCPU 2GB", "0.056780", [77, 81, 69, 73], ["", "c5a.4xlarge"]),
+        (1000, 4096, "1vCPU 5GB", "0.072110", [82, 84, 73, 75], ["", "m5a.4xlarge"]),
+        (2000, 8192, "2vCPU 9GB", "0.139110", [85, 87, 77, 78], ["", "m5a.4xlarge"]),
+        (4000, 16384, "4vCPU 17GB", "0.273110", [89, 104, 79, 92], ["", "m5a.4xlarge"]),
+    ];
+
+    const COLUMNS: [(NodeShape, &[Architecture]); 4] = [
+        (NodeShape::BOUND, &[Architecture::Amd64]),
+        (NodeShape::REALISTIC, &[Architecture::Amd64]),
+        (NodeShape::BOUND, &[Architecture::Arm64]),
+        (NodeShape::REALISTIC, &[Architecture::Arm64]),
+    ];
+
+    fn at(book: &PriceBook, cpu: i64, memory: i64, column: usize) -> BreakEven {
+        let (shape, architectures) = COLUMNS[column];
+        let region = Region::ApNortheast2;
+        let ground = Ground { region, book, shape, architectures, overhead: SEOUL_OVERHEAD };
+        let pod = PodResources::one(Millicores(cpu), Bytes::mebibytes(memory));
+        break_even(&pod, &ground).expect("a break-even")
+    }
+
+    /// Cells of the published table that the book does not give, in row and column.
+    fn misses(book: &PriceBook) -> Vec<(usize, usize, i64)> {
+        let mut misses = Vec::new();
+        for (row, (cpu, memory, _, _, cells, types)) in PUBLISHED.into_iter().enumerate() {
+            for (column, published) in cells.into_iter().enumerate() {
+                let found = at(book, cpu, memory, column);
+                if (found.ten_thousandths + 50) / 100 != published {
+                    misses.push((row, column, found.ten_thousandths));
+                }
+                if let Some(named) = types.get(column).filter(|named| !named.is_empty()) {
+                    assert_eq!(found.instance_type, *named, "{cpu}m/{memory}Mi");
+                }
+            }
+        }
+        misses
+    }
+
+    #[test]
+    fn fargate_sizes_and_prices_of_the_published_table_come_out() {
+        for (cpu, memory, billed, hourly, _, _) in PUBLISHED {
+            let pod = PodResources::one(Millicores(cpu), Bytes::mebibytes(memory));
+            let sized = fargate::size(&pod).expect("a size");
+            let price = fargate::price(&sized, "ap-northeast-2", PriceBook::embedded());
+            assert_eq!(sized.size.to_string(), billed);
+            assert_eq!(price.expect("a price").hourly().dollars(6), hourly);
+        }
+    }
+
+    #[test]
+    fn all_four_columns_of_the_published_table_come_out_in_seoul() {
+        // 30 of 32 cells to the per cent. The other two are below it by 0.04 and 0.02 points.
+        let book = PriceBook::embedded();
+        assert_eq!(misses(book), [(1, 1, 7846), (6, 3, 7748)]);
+        // Both come out, and all others stay, when the root volume is priced as gp2.
+        let gp2 = book.service("ap-northeast-2", Service::EbsGp2).expect("a price").clone();
+        let mut as_published = book.clone();
+        as_published.set_service("ap-northeast-2", Service::EbsGp3, gp2);
+        assert_eq!(misses(&as_published), []);
+    }
+
+    #[test]
+    fn three_pods_of_four_cores_fill_sixteen_and_fargate_is_cheaper() {
+        let ground = Ground {
+            region: Region::ApNortheast2,
+            book: PriceBook::embedded(),
+            shape: NodeShape::REALISTIC,
+            architectures: &[Architecture::Amd64],
+            overhead: SEOUL_OVERHEAD,
+        };
+        let pod = PodResources::one(Millicores::cores(4), Bytes::gibibytes(16));
+        let found = break_even(&pod, &ground).expect("a break-even");
+        assert_eq!(found.pods, 3);
+        assert!(found.node > found.fargate.times(3));
+        let huge = PodResources::one(Millicores::cores(40), Bytes::gibibytes(16));
+        assert!(break_even(&huge, &ground).is_err());
+    }
+}

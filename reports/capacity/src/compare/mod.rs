@@ -1,0 +1,18 @@
+//! What the same workloads cost in each way of running them, and what can be concluded.
+//!
+//! [`workload`] sorts what files said into workloads with hours, daemonsets and the cluster's own
+//! [`system`]. [`sides`] bills each way to run them: pods on Fargate by their sizes, nodes as
+//! [`fleet`] packs them in a [`shape`] that operators accept, each with its system layer. Every bill
+//! is [`side`]'s lines, whose exact amounts add up. [`break_even`] is about one pod on one node.
+
+pub mod break_even;
+pub mod fleet;
+pub mod shape;
+pub mod side;
+pub mod sides;
+pub mod system;
+pub mod verdict;
+pub mod workload;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! A side of the comparison: its lines, which add up to its total.
+
+use crate::money::{Amount, Price, Total, Unpriced};
+
+/// A way to run the workloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SideId {
+    /// The system on Fargate, the rest on Karpenter's nodes.
+    Nodeless,
+    /// Two managed nodes for the system, Karpenter for the rest, on-demand.
+    Karpenter,
+    /// The same with spot.
+    KarpenterSpot,
+    /// The same on-demand with arm64 where images allow it.
+    KarpenterGraviton,
+    /// Everything on Fargate.
+    Fargate,
+    /// One managed node group with Cluster Autoscaler.
+    NodeGroup,
+    /// EKS Auto Mode.
+    AutoMode,
+}
+
+impl SideId {
+    /// All of them; the first is what the others are held against.
+    pub const ALL: [Self; 7] = [
+        Self::Nodeless,
+        Self::Karpenter,
+        Self::KarpenterSpot,
+        Self::KarpenterGraviton,
+        Self::Fargate,
+        Self::NodeGroup,
+        Self::AutoMode,
+    ];
+
+    /// Its name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nodeless => "nodeless",
+            Self::Karpenter => "karpenter_on_demand",
+            Self::KarpenterSpot => "karpenter_spot",
+            Self::KarpenterGraviton => "karpenter_graviton",
+            Self::Fargate => "fargate",
+            Self::NodeGroup => "node_group",
+            Self::AutoMode => "auto_mode",
+        }
+    }
+
+    /// Its name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Nodeless => "NodeLess",
+            Self::Karpenter => "all on Karpenter, on-demand",
+            Self::KarpenterSpot => "all on Karpenter, spot",
+            Self::KarpenterGraviton => "all on Karpenter, arm64 where images allow",
+            Self::Fargate => "all on Fargate",
+            Self::NodeGroup => "managed nodes, Cluster Autoscaler",
+            Self::AutoMode => "EKS Auto Mode",
+        }
+    }
+}
+
+/// What a line is for; levers move some kinds and not others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LineKind {
+    /// A pod on Fargate.
+    FargatePod,
+    /// A node that is always there.
+    StandingNode,
+    /// A node that comes and goes with the pods.
+    Node,
+    /// The fee of Auto Mode.
+    AutoModeFee,
+    /// The root volume of a standing node.
+    StandingVolume,
+    /// The root volume of a node.
+    Volume,
+}
+
+impl LineKind {
+    /// Its name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FargatePod => "fargate_pod",
+            Self::StandingNode => "standing_node",
+            Self::Node => "node",
+            Self::AutoModeFee => "auto_mode_fee",
+            Self::StandingVolume => "standing_root_volume",
+            Self::Volume => "root_volume",
+        }
+    }
+}
+
+/// A line of a bill for a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What it is for.
+    pub kind: LineKind,
+    /// What is billed.
+    pub what: String,
+    /// How many units at a time: pods, nodes, GiB.
+    pub count: i64,
+    /// For how many hours of the month.
+    pub hours: i64,
+    /// The price of one; absent with a reason.
+    pub price: Result<Price, Unpriced>,
+}
+
+impl Line {
+    /// What it comes to.
+    pub fn amount(&self) -> Result<Amount, Unpriced> {
+        self.price.clone().map(|price| price.amount(self.count, self.hours * 3600))
+    }
+}
+
+/// A pod that a side cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotHeld {
+    /// The pod.
+    pub pod: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A side with its bill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side {
+    /// Which.
+    pub id: SideId,
+    /// Its bill.
+    pub lines: Vec<Line>,
+    /// Of spot: the total where capacity is cheapest, and where it is dearest.
+    pub range: Option<(Amount, Amount)>,
+    /// Pods it cannot run, which are not in the bill.
+    pub not_held: Vec<NotHeld>,
+    /// How much of its nodes the pods ask for, in thousandths: of CPU or memory, whichever is more.
+    pub utilisation: Option<i64>,
+    /// How many nodes it has at most at a time.
+    pub peak_nodes: usize,
+    /// How many types its nodes were chosen from, and how many had a price.
+    pub coverage: crate::prices::Coverage,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+}
+
+impl Side {
+    /// One without anything.
+    pub fn new(id: SideId) -> Self {
+        Self {
+            id,
+            lines: Vec::new(),
+            range: None,
+            not_held: Vec::new(),
+            utilisation: None,
+            peak_nodes: 0,
+            coverage: crate::prices::Coverage::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The sum and its holes.
+    pub fn total(&self) -> Total {
+        let mut total = Total::default();
+        for line in &self.lines {
+            total.add(line.amount());
+        }
+        total
+    }
+
+    /// The sum, if the side runs every pod and all of it has a price.
+    pub fn complete(&self) -> Option<Amount> {
+        if self.not_held.is_empty() { self.total().complete() } else { None }
+    }
+
+    /// The sum of some kinds of lines.
+    pub fn of(&self, kinds: &[LineKind]) -> Amount {
+        self.lines
+            .iter()
+            .filter(|line| kinds.contains(&line.kind))
+            .filter_map(|line| line.amount().ok())
+            .sum()
+    }
+
+    /// Adds a line, or to the line that says the same.
+    pub fn add(&mut self, line: Line) {
+        let same = |one: &&mut Line| {
+            (one.kind, &one.what, one.hours, &one.price)
+                == (line.kind, &line.what, line.hours, &line.price)
+        };
+        match self.lines.iter_mut().find(same) {
+            Some(known) => known.count += line.count,
+            None => self.lines.push(line),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The system layer and three bills by hand, every line of them; Seoul, list prices.
+
+use super::shape::NodeShape;
+use super::side::{Line, Side, SideId};
+use super::sides::{Setting, side, system_on_fargate};
+use super::system::{NODELESS, System};
+use super::workload::Workloads;
+use crate::manifest::read_pods;
+use crate::money::Amount;
+use crate::prices::{PriceBook, Service};
+use crate::region::Region;
+
+fn seoul() -> Setting<'static> {
+    Setting {
+        region: Region::ApNortheast2,
+        book: PriceBook::embedded(),
+        shape: NodeShape::REALISTIC,
+        sidecars: &[],
+    }
+}
+
+fn of(name: &str, text: &str) -> Workloads {
+    Workloads::of(read_pods(name, text).expect("pods"))
+}
+
+/// Twelve pods of 500m and 1 GiB all month, two of 1 vCPU and 4 GiB for 200 hours.
+fn small() -> Workloads {
+    of("pods.csv", "name,cpu,memory,replicas,hours\nweb,500m,1Gi,12,\nbatch,1,4Gi,2,200\n")
+}
+
+fn written(side: &Side) -> Vec<String> {
+    side.lines
+        .iter()
+        .map(|line: &Line| {
+            let amount = line.amount().map_or_else(|why| why.reason, |amount| amount.dollars(5));
+            format!("{} {} h {}: {amount}", line.count, line.hours, line.what)
+        })
+        .collect()
+}
+
+#[test]
+fn the_system_layer_costs_what_is_published() {
+    let side = system_on_fargate(&System::default().workloads(&NODELESS), &seoul());
+    let pods: i64 = side.lines.iter().map(|line| line.count).sum();
+    assert_eq!(pods, 9);
+    let total = side.complete().expect("a total");
+    assert_eq!((total.dollars(5), total.dollars(2)), ("155.43525".to_owned(), "155.44".to_owned()));
+}
+
+#[test]
+fn a_smaller_karpenter_makes_the_system_cheaper() {
+    let text = "
+kind: Deployment
+metadata: {name: karpenter, namespace: karpenter}
+spec: {replicas: 2, template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 700Mi}}}]}}}
+";
+    let found = of("karpenter.yaml", text);
+    assert!(found.timed.is_empty() && found.system.found().into_iter().eq(["karpenter"]));
+    let side = system_on_fargate(&found.system.workloads(&NODELESS), &seoul());
+    // Adding rounded pods gives 96.98; the bill is this.
+    assert_eq!(side.complete().expect("a total").dollars(5), "96.99145");
+}
+
+#[test]
+fn pairs_of_nodes_cost_what_is_published() {
+    let pair = |instance_type: &str| -> String {
+        let book = PriceBook::embedded();
+        let node = book.on_demand("ap-northeast-2", instance_type).expect("a price").price;
+        let volume = book.service("ap-northeast-2", Service::EbsGp3).expect("a price").price;
+        (node.monthly().times(2) + volume.monthly().times(40)).dollars(3)
+    };
+    // Published as 64.39: the sum of two rounded figures.
+    assert_eq!(pair("t4g.medium"), "64.384");
+    assert_eq!(pair("m7g.large"), "150.086");
+    assert_eq!(pair("m6i.large"), "175.928");
+}
+
+#[test]
+fn a_bill_on_fargate_by_hand() {
+    // 0.04656 a vCPU and 0.00511 a GB. 0.25/0.5: 0.014195 an hour; 0.5/2: 0.0335; 1/5: 0.07211.
+    let side = side(SideId::Fargate, &small(), &seoul());
+    assert_eq!(
+        written(&side),
+        [
+            "2 730 h kube-system/coredns at 0.25vCPU 0.5GB: 20.72470",
+            "2 730 h kube-system/aws-load-balancer-controller at 0.25vCPU 0.5GB: 20.72470",
+            "1 730 h kube-system/metrics-server at 0.25vCPU 0.5GB: 10.36235",
+            "12 730 h web at 0.5vCPU 2GB: 293.46000",
+            "2 200 h batch at 1vCPU 5GB: 28.84400",
+        ]
+    );
+    assert_eq!(side.complete().expect("a total").dollars(5), "374.11575");
+}
+
+#[test]
+fn a_bill_of_a_node_group_by_hand() {
+    // An m6i.xlarge offers 3,920m, less 180m of daemons 3,740m. All month: 12 × 500m and 720m of the
+    // system are 6,720m, so two; with 2,000m more for 200 hours 8,720m, so three. 0.236 an hour each,
+    // 20 GiB at 0.0912 a month each.
+    let side = side(SideId::NodeGroup, &small(), &seoul());
+    assert_eq!(
+        written(&side),
+        [
+            "3 200 h m6i.xlarge: 141.60000",
+            "3 200 h gp3 volume of 20 GiB: 1.49918",
+            "2 530 h m6i.xlarge: 250.16000",
+            "2 530 h gp3 volume of 20 GiB: 2.64855",
+        ]
+    );
+    assert_eq!(side.complete().expect("a total").dollars(5), "395.90773");
+    assert!(side.not_held.is_empty() && side.peak_nodes == 3);
+}
+
+#[test]
+fn a_bill_of_auto_mode_by_hand() {
+    // Nothing of the system but the metrics server runs in it, and no daemons. One node would do for
+    // 8,100m and then 6,100m, so larger types are left out until there are two or more. For 6,100m
+    // four nodes of 2 vCPUs (237.26 with fee and volumes) are cheaper than two of 4 (238.54): a
+    // c5a.large offers 1,930m and 3,114 MiB, which is three web pods, and an m5a.large takes three and
+    // the metrics server. m5a.2xlarge 0.424, c5a.large 0.086, m5a.large 0.106 an hour; the fee is 12 %
+    // of that; 80 GiB at 0.0912 a node.
+    let side = side(SideId::AutoMode, &small(), &seoul());
+    assert_eq!(
+        written(&side),
+        [
+            "1 200 h m5a.2xlarge: 84.80000",
+            "1 200 h Auto Mode's fee for m5a.2xlarge: 10.17600",
+            "2 200 h gp3 volume of 80 GiB: 3.99781",
+            "1 200 h c5a.large: 17.20000",
+            "1 200 h Auto Mode's fee for c5a.large: 2.06400",
+            "3 530 h c5a.large: 136.74000",
+            "3 530 h Auto Mode's fee for c5a.large: 16.40880",
+            "4 530 h gp3 volume of 80 GiB: 21.18838",
+            "1 530 h m5a.large: 56.18000",
+            "1 530 h Auto Mode's fee for m5a.large: 6.74160",
+        ]
+    );
+    assert_eq!(side.complete().expect("a total").dollars(5), "355.49659");
+}
+
+#[test]
+fn every_total_is_the_sum_of_its_lines_and_doubles_with_prices() {
+    let doubled = PriceBook::embedded().scaled(2, 1);
+    for id in SideId::ALL {
+        let once = side(id, &small(), &seoul());
+        let lines: Amount = once.lines.iter().map(|line| line.amount().expect("a price")).sum();
+        assert_eq!(once.complete(), Some(lines), "{id:?}");
+        let twice = side(id, &small(), &Setting { book: &doubled, ..seoul() });
+        let nodes = |side: &Side| -> Vec<(String, i64, i64)> {
+            side.lines.iter().map(|line| (line.what.clone(), line.count, line.hours)).collect()
+        };
+        assert_eq!(nodes(&once), nodes(&twice), "{id:?}");
+        if id != SideId::KarpenterSpot {
+            assert_eq!(twice.complete(), Some(lines.times(2)), "{id:?}");
+        }
+    }
+}
+
+#[test]
+fn spot_has_a_range_around_its_total() {
+    let side = side(SideId::KarpenterSpot, &small(), &seoul());
+    let (low, high) = side.range.expect("a range");
+    let total = side.complete().expect("a total");
+    assert!(low < total && total < high);
+}
+
+#[test]
+fn what_cannot_run_somewhere_is_named_and_what_has_no_duration_is_unpriced() {
+    let workloads = of(
+        "pods.yaml",
+        "
+kind: Deployment
+metadata: {name: port}
+spec: {replicas: 2, template: {spec: {containers: [{name: c, ports: [{containerPort: 80, hostPort: 80}], resources: {requests: {cpu: 1, memory: 1Gi}}}]}}}
+---
+kind: Job
+metadata: {name: once}
+spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 1, memory: 1Gi}}}]}}}
+---
+kind: Pod
+metadata: {name: huge}
+spec: {containers: [{name: c, resources: {requests: {cpu: 300, memory: 1Gi}}}]}
+",
+    );
+    assert_eq!(workloads.unpriced.len(), 1);
+    assert_eq!(workloads.unpriced[0].0, "once");
+    let held = |id| -> Vec<String> {
+        side(id, &workloads, &seoul()).not_held.into_iter().map(|one| one.pod).collect()
+    };
+    assert_eq!(held(SideId::Fargate), ["port-0", "port-1", "huge"]);
+    assert_eq!(held(SideId::Nodeless), ["huge"]);
+    assert_eq!(side(SideId::Nodeless, &workloads, &seoul()).complete(), None);
+}
+
+#[test]
+fn a_sidecar_is_paid_for_in_every_pod_on_fargate() {
+    let workloads = of(
+        "pods.yaml",
+        "
+kind: Deployment
+metadata: {name: web}
+spec: {replicas: 2, template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 256Mi}}}]}}}
+---
+kind: DaemonSet
+metadata: {name: logs}
+spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 50m, memory: 64Mi}}}]}}}
+",
+    );
+    let without = side(SideId::Fargate, &workloads, &seoul());
+    let sidecars = ["logs".to_owned()];
+    let with = side(SideId::Fargate, &workloads, &Setting { sidecars: &sidecars, ..seoul() });
+    let last = |side: &Side| written(side).pop();
+    assert_eq!(last(&without).as_deref(), Some("2 730 h web at 0.25vCPU 0.5GB: 20.72470"));
+    assert_eq!(last(&with).as_deref(), Some("2 730 h web at 0.5vCPU 1GB: 41.44940"));
+    assert!(without.notes[0].contains("`logs` does not run here"));
+}
+
+#[test]
+fn a_running_system_is_counted_once() {
+    let pods = "
+kind: Pod
+metadata: {name: coredns-5f6d8c7b9-2kq4z, namespace: kube-system}
+spec: {containers: [{name: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}]}
+---
+kind: Pod
+metadata: {name: coredns-5f6d8c7b9-zzt4p, namespace: kube-system}
+spec: {containers: [{name: c, resources: {requests: {cpu: 100m, memory: 70Mi}}}]}
+";
+    let found = of("pods.yaml", pods);
+    assert!(found.timed.is_empty());
+    let side = system_on_fargate(&found.system.workloads(&NODELESS), &seoul());
+    assert_eq!(side.complete().expect("a total").dollars(5), "155.43525");
+}

@@ -1,0 +1,21 @@
+//! End to end: through the command, over real sockets, in one test binary.
+//!
+//! Each test has a folder of its own, with its state in it, and an environment without anything of
+//! the person who runs it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod bad_input;
+mod commands;
+mod damage;
+mod docs;
+mod kills;
+mod mistakes;
+mod nodeless;
+mod outputs;
+mod stopped;
+mod support;
