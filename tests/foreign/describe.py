@@ -39,9 +39,10 @@ def refused(code, call, **arguments):
 def caller():
     sts = boto3.client("sts")
     equal("account", sts.get_caller_identity()["Account"], ACCOUNT)
-    wrong = boto3.client("sts", aws_secret_access_key="wrong")
+    key = boto3.Session().get_credentials().access_key
+    wrong = boto3.client("sts", aws_access_key_id=key, aws_secret_access_key="wrong")
     refused("SignatureDoesNotMatch", wrong.get_caller_identity)
-    unknown = boto3.client("eks", aws_access_key_id="AKIANOBODY")
+    unknown = boto3.client("eks", aws_access_key_id="AKIANOBODY", aws_secret_access_key="wrong")
     refused("UnrecognizedClientException", unknown.list_clusters)
     refused("AccessDenied", sts.assume_role, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/none", RoleSessionName="foreign")
 
