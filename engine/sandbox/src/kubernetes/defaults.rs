@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
-use super::object;
+use super::{object, structural};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
 
@@ -86,33 +86,8 @@ pub(super) fn apply(
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition(wanted),
         _ => {
             if let Some(definition) = &kind.definition {
-                structural(wanted, &definition["schema"]["openAPIV3Schema"]);
+                structural::fill(wanted, &definition["schema"]["openAPIV3Schema"]);
             }
-        }
-    }
-}
-
-/// Defaults of a structural schema.
-fn structural(value: &mut Value, schema: &Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
-    // A value of another type is for the validation to name.
-    if !(value.is_object() || value.is_null()) {
-        return;
-    }
-    for (name, inner) in properties {
-        if value[name].is_null() && !inner["default"].is_null() && value.is_object() {
-            value[name] = inner["default"].clone();
-        }
-        match &mut value[name] {
-            Value::Null => {
-                if let Some(entries) = value.as_object_mut() {
-                    entries.remove(name);
-                }
-            }
-            Value::Array(items) => {
-                items.iter_mut().for_each(|item| structural(item, &inner["items"]));
-            }
-            child => structural(child, inner),
         }
     }
 }
@@ -309,7 +284,7 @@ pub(super) fn problems(
         containers(&wanted["spec"], "spec", &mut found);
     }
     if let Some(definition) = &kind.definition {
-        custom(wanted, &definition["schema"]["openAPIV3Schema"], "", &mut found);
+        structural::validate(wanted, &definition["schema"]["openAPIV3Schema"], "", &mut found);
     }
     found
 }
@@ -333,60 +308,5 @@ fn containers(spec: &Value, path: &str, found: &mut Vec<(String, String, &'stati
                 ));
             }
         }
-    }
-}
-
-/// Validation by a structural schema: types, required, enum, bounds.
-fn custom(
-    value: &Value,
-    schema: &Value,
-    path: &str,
-    found: &mut Vec<(String, String, &'static str)>,
-) {
-    let shown = if path.is_empty() { "<nil>" } else { path };
-    let right = match schema["type"].as_str() {
-        _ if schema["x-kubernetes-int-or-string"] == true => value.is_string() || value.is_i64(),
-        Some("object") => value.is_object(),
-        Some("array") => value.is_array(),
-        Some("string") => value.is_string(),
-        Some("integer") => value.is_i64(),
-        Some("number") => value.is_number(),
-        Some("boolean") => value.is_boolean(),
-        _ => true,
-    };
-    if !right {
-        let wanted = schema["type"].as_str().unwrap_or_default();
-        found.push((
-            shown.to_owned(),
-            format!("Invalid value: {value}: {shown} in body must be of type {wanted}"),
-            "FieldValueTypeInvalid",
-        ));
-        return;
-    }
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        let listed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        found.push((
-            shown.to_owned(),
-            format!("Unsupported value: {value}: supported values: {}", listed.join(", ")),
-            "FieldValueNotSupported",
-        ));
-    }
-    for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if value[required].is_null() {
-            let inner =
-                if path.is_empty() { required.to_owned() } else { format!("{path}.{required}") };
-            found.push((inner, "Required value".to_owned(), "FieldValueRequired"));
-        }
-    }
-    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-        if !value[name].is_null() && !(path.is_empty() && name == "metadata") {
-            let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            custom(&value[name], inner, &inner_path, found);
-        }
-    }
-    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        custom(item, &schema["items"], &format!("{path}[{index}]"), found);
     }
 }

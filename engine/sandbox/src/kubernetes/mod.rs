@@ -17,6 +17,7 @@ mod protobuf;
 mod schema;
 mod selector;
 mod serve;
+mod structural;
 mod table;
 
 pub(crate) use controllers::{Controllers, due};

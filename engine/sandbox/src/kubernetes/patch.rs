@@ -116,6 +116,15 @@ pub(super) fn json_patch(target: &mut Value, operations: &Value) -> Result<(), S
     Ok(())
 }
 
+/// Sets what a path leads to, and makes the objects on the way.
+pub(super) fn set(target: &mut Value, path: &str, value: Value) {
+    let patch =
+        path.split('/').filter(|part| !part.is_empty()).rev().fold(value, |inner, part| {
+            Value::Object([(part.to_owned(), inner)].into_iter().collect())
+        });
+    merge(target, &patch);
+}
+
 fn split(path: &str) -> Option<(&str, String)> {
     let (parent, last) = path.rsplit_once('/')?;
     Some((parent, last.replace("~1", "/").replace("~0", "~")))

@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     };
     let status = match &answer {
         Answer::Json { status, .. } | Answer::Text { status, .. } => *status,
-        Answer::Watch(_) => 200,
+        Answer::Watch(_) | Answer::Bytes { .. } => 200,
     };
     let error = match &answer {
         Answer::Json { body, .. } if status >= 400 => body["reason"].as_str().map(str::to_owned),
@@ -148,7 +148,7 @@ fn of_status(status: &Status) -> Response<Body> {
     whole(status.code, "application/json", status.body().to_string())
 }
 
-fn whole(status: u16, content_type: &str, text: String) -> Response<Body> {
+fn whole(status: u16, content_type: &str, text: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(body::whole(text));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -165,6 +165,7 @@ fn put(response: &mut Response<Body>, name: &'static str, value: &str) {
 fn respond(sandbox: &Arc<Sandbox>, answer: Answer) -> Response<Body> {
     match answer {
         Answer::Text { status, body } => whole(status, "text/plain; charset=utf-8", body),
+        Answer::Bytes { content_type, body } => whole(200, content_type, body),
         Answer::Json { status, content_type, body, warnings } => {
             let mut response = whole(status, &content_type, json_text(&body));
             for warning in warnings {

@@ -79,6 +79,8 @@ pub(crate) enum Answer {
     Json { status: u16, content_type: String, body: Value, warnings: Vec<String> },
     /// Plain text.
     Text { status: u16, body: String },
+    /// A document that is not text.
+    Bytes { content_type: &'static str, body: Vec<u8> },
     /// A stream of events.
     Watch(Box<Watch>),
 }
@@ -163,6 +165,7 @@ fn general(world: &World, cluster: &str, request: &Request) -> Option<Answer> {
         path if path == "/api" || path == "/apis" || discovery::is_group_path(path) => {
             discovery::answer(world, cluster, path, request)
         }
+        "/openapi/v2" => Some(openapi::older(request)),
         path if path.starts_with("/openapi/v3") => openapi::answer(world, cluster, path),
         _ => None,
     }

@@ -5,10 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::super::kinds::{self, Kind};
-use super::{Answer, Status};
+use super::{Answer, Request, Status};
 use crate::world::World;
 
 const TABLE: &str = include_str!("../../../data/kubernetes_fields.csv");
+
+/// `/openapi/v2`, without a schema: those are in version 3. `kubectl` reads it for a `List` and
+/// for a kind that nobody knows, finds nothing to hold them to, and goes on to each item.
+pub(super) fn older(request: &Request) -> Answer {
+    if request.accept.contains("protobuf") {
+        // gnostic's Document: swagger (1), info (2) with title (1) and version (2).
+        let info = [b"\x0a\x0aKubernetes".as_slice(), b"\x12\x02v1"].concat();
+        let mut body = b"\x0a\x032.0\x12".to_vec();
+        body.extend(u8::try_from(info.len()));
+        body.extend(info);
+        let content_type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+        return Answer::Bytes { content_type, body };
+    }
+    Answer::ok(json!({
+        "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1"}, "paths": {}, "definitions": {},
+    }))
+}
 
 pub(super) fn answer(world: &World, cluster: &str, path: &str) -> Option<Answer> {
     let kinds = world

@@ -97,7 +97,7 @@ pub(super) fn read(
             let mut object = with_revision(&found.value, found.revision);
             renew(&mut object);
             return match (shape(&request.accept), target.subresource.as_deref()) {
-                (_, Some("scale")) => Answer::ok(scale(&object)),
+                (_, Some("scale")) => Answer::ok(scale(kind, &object)),
                 (Shape::Table, _) => Answer::ok(table::of(
                     kind,
                     std::slice::from_ref(&object),
@@ -181,18 +181,30 @@ fn list_answer(
     }
 }
 
+/// Where a kind keeps the replicas that are wanted, and those that are there.
+pub(super) fn scale_paths(kind: &Kind) -> (String, String) {
+    let declared = kind.definition.as_ref().map(|version| &version["subresources"]["scale"]);
+    let path = |name: &str, default: &str| {
+        let given = declared.and_then(|scale| scale[name].as_str()).unwrap_or(default);
+        given.replace('.', "/")
+    };
+    (path("specReplicasPath", ".spec.replicas"), path("statusReplicasPath", ".status.replicas"))
+}
+
 /// The scale of a workload.
-pub(super) fn scale(object: &Value) -> Value {
+pub(super) fn scale(kind: &Kind, object: &Value) -> Value {
     let labels = object["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default();
     let pairs: Vec<String> = labels
         .iter()
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
+    let (wanted, there) = scale_paths(kind);
+    let count = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or(0);
     let meta = &object["metadata"];
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {"name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "creationTimestamp": meta["creationTimestamp"]},
-        "spec": {"replicas": object["spec"]["replicas"].as_i64().unwrap_or(0)},
-        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or(0), "selector": pairs.join(",")},
+        "spec": {"replicas": count(&wanted)},
+        "status": {"replicas": count(&there), "selector": pairs.join(",")},
     })
 }

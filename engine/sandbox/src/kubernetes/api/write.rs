@@ -344,10 +344,12 @@ fn scale(
     target: &Target,
 ) -> Written {
     let mut after = before.clone();
-    after["spec"]["replicas"] = json!(wanted["spec"]["replicas"].as_i64().unwrap_or(0));
+    let replicas = json!(wanted["spec"]["replicas"].as_i64().unwrap_or(0));
+    let (path, _) = read::scale_paths(kind);
+    patch::set(&mut after, &path, replicas);
     let whole = Target { subresource: None, ..target.clone() };
     let stored = store(context, transaction, cluster, kind, after, Some(before), request, &whole)?;
-    Ok((200, read::scale(&stored), Vec::new()))
+    Ok((200, read::scale(kind, &stored), Vec::new()))
 }
 
 /// A version that was given must be the current one.
@@ -396,7 +398,7 @@ fn patch_one(
     let Some(before) = before else { return Err(Status::not_found(kind, name)) };
     let body = parse(request)?;
     let is_scale = target.subresource.as_deref() == Some("scale");
-    let mut after = if is_scale { read::scale(&before) } else { (*before).clone() };
+    let mut after = if is_scale { read::scale(kind, &before) } else { (*before).clone() };
     // A patch may test or set the version: the copy it works on carries the current one.
     if let Some(current) = transaction.committed(&collection, &key) {
         after["metadata"]["resourceVersion"] = json!(current.revision.to_string());
