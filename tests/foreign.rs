@@ -131,9 +131,7 @@ fn fits(expected: &[String], printed: &[String]) -> bool {
         (Some((line, rest)), _) if line.trim() == "..." => {
             (0..=printed.len()).any(|skipped| fits(rest, &printed[skipped..]))
         }
-        (Some((line, rest)), Some((first, others))) => {
-            line_fits(line, first) && fits(rest, others)
-        }
+        (Some((line, rest)), Some((first, others))) => line_fits(line, first) && fits(rest, others),
         _ => false,
     }
 }

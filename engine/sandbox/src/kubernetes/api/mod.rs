@@ -7,6 +7,7 @@ mod discovery;
 mod fields;
 mod openapi;
 mod read;
+mod reviews;
 mod status;
 mod watch;
 mod write;

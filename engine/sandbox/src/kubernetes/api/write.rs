@@ -7,6 +7,7 @@ use super::super::schema;
 use super::super::{defaults, managed_fields, object, patch, protobuf};
 use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
+use super::reviews;
 use super::{Answer, Request, Status, Target};
 use crate::store::Transaction;
 use crate::world::{Context, LogError, World, ids};
@@ -75,7 +76,7 @@ fn carry_out(
             if transaction.get(&kind.collection(cluster), &key_of(target, name)).is_none() {
                 return Err(Status::not_found(kind, name));
             }
-            Ok((201, token(transaction, name, target), Vec::new()))
+            Ok((201, reviews::token(transaction, name, target), Vec::new()))
         }
         ("PUT", Some(name), _) => {
             replace(context, transaction, cluster, kind, target, name, request)
@@ -142,16 +143,6 @@ fn parse_object(request: &Request) -> Result<Value, Status> {
     ))
 }
 
-/// A token of a service account: opaque, and good for nothing here.
-fn token(transaction: &Transaction<'_>, name: &str, target: &Target) -> Value {
-    let hour = jiff::SignedDuration::from_hours(1);
-    let ends = transaction.now().saturating_add(hour).unwrap_or(transaction.now());
-    let ends = ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let account = format!("{}:{name}", target.namespace.as_deref().unwrap_or_default());
-    json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {"name": name}, "spec": {},
-        "status": {"token": format!("sandbox.{account}"), "expirationTimestamp": ends}})
-}
-
 fn create(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -162,7 +153,7 @@ fn create(
 ) -> Written {
     let mut wanted = parse_object(request)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
-        return Ok((201, review(kind, wanted, request), Vec::new()));
+        return Ok((201, reviews::review(kind, wanted, request), Vec::new()));
     }
     if let Some(given) = wanted["kind"].as_str().filter(|given| *given != kind.kind) {
         return Err(Status::bad_request(format!(
@@ -211,24 +202,6 @@ fn create(
     let warnings = fields::check(kind, &mut wanted, request)?;
     let stored = store(context, transaction, cluster, kind, wanted, None, request, target)?;
     Ok((201, stored, warnings))
-}
-
-fn review(kind: &Kind, mut wanted: Value, request: &Request) -> Value {
-    wanted["apiVersion"] = json!(kind.api_version());
-    wanted["kind"] = json!(kind.kind);
-    wanted["status"] = match kind.kind.as_str() {
-        "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview" => {
-            json!({"allowed": true})
-        }
-        "SelfSubjectReview" => {
-            json!({"userInfo": {"username": request.user, "groups": ["system:authenticated"]}})
-        }
-        "SelfSubjectRulesReview" => {
-            json!({"resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], "nonResourceRules": [], "incomplete": false})
-        }
-        _ => json!({"authenticated": false}),
-    };
-    wanted
 }
 
 /// Defaults, validates, tracks managers and stores.

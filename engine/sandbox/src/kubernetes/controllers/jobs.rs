@@ -34,8 +34,8 @@ pub(super) fn reconcile(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
         let wanted = parallelism.min(completions.saturating_sub(succeeded));
         for _ in active..wanted {
             start(cluster, transaction, &job);
-            active += 1;
         }
+        active = active.max(wanted);
         if job["status"]["startTime"].is_null() {
             job["status"]["startTime"] = now.clone();
         }
