@@ -4,75 +4,20 @@
 //! `foreign/describe.py` asks boto3. A client that is not there did not run, and that is said
 //! loudly: it is no pass of what it would have asserted.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-use tempfile::TempDir;
+use crate::support::{Folder, Served, not_run, variable};
 
 /// World seconds per real second: pods start in less than a second.
 const SPEED: &str = "20";
 
-/// A served world in which `nodeless.yaml` was carried out.
-struct Served {
-    folder: TempDir,
-    child: Child,
-    environment: Vec<(String, String)>,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended by itself; what the test found is what counts.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The command in a folder, with nothing of the person who runs the tests.
-fn runbook(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    plain(&mut command, folder);
-    command
-}
-
-#[expect(clippy::disallowed_methods, reason = "programs are found where the tests find them")]
-fn plain(command: &mut Command, home: &Path) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).env("HOME", home);
-}
-
 /// Runs the main job to its end and serves the world until the value is dropped.
-fn finished_cluster() -> Served {
-    let folder = TempDir::with_prefix("runbook-foreign-").unwrap();
-    let ran = runbook(folder.path(), &["run", "nodeless.yaml"]).output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let mut child = runbook(folder.path(), &["sandbox", "up", "--speed", SPEED])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut environment = Vec::new();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    while !environment.iter().any(|(name, _)| name == "KUBECONFIG") {
-        let line = lines.next().expect("`sandbox up` prints the environment").unwrap();
-        if let Some((name, value)) = line.strip_prefix("export ").and_then(|it| it.split_once('='))
-        {
-            environment.push((name.to_owned(), value.trim_matches('\'').to_owned()));
-        }
-    }
-    // Whoever serves may go on to print; nobody needs to read it.
-    std::thread::spawn(move || lines.for_each(drop));
-    Served { folder, child, environment }
-}
-
-/// Says on the terminal itself that something did not run: a captured message would be unseen.
-#[expect(clippy::print_stderr, reason = "a client that is missing must not pass in silence")]
-fn did_not_run(what: &str, why: &str) {
-    let text = format!("NOT RUN: {what}: {why}\n");
-    // The harness captures `eprintln`, but not what is written to the stream itself.
-    if std::io::stderr().write_all(text.as_bytes()).is_err() {
-        eprintln!("{text}");
-    }
+fn finished_cluster() -> (Folder, Served) {
+    let folder = Folder::new();
+    folder.well(&["run", "--quiet", "nodeless.yaml"]);
+    let served = Served::with(&folder, &["--speed", SPEED]);
+    (folder, served)
 }
 
 /// One command of the list.
@@ -161,15 +106,12 @@ fn word_fits(wanted: &str, found: &str) -> bool {
 }
 
 /// Runs a command of the list; the problem, if there is one.
-fn problem(served: &Served, kubectl: &Path, case: &Case) -> Option<String> {
-    let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "foreign"].iter().collect();
-    let mut command = Command::new(kubectl);
-    plain(&mut command, served.folder.path());
-    let said = command
-        .args(&case.words[1..])
+fn problem(folder: &Folder, served: &Served, case: &Case) -> Option<String> {
+    let files: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "foreign"].iter().collect();
+    let said = folder
+        .foreign("kubectl", &case.words[1..])
         .envs(served.environment.iter().cloned())
-        .current_dir(folder)
-        .stdin(Stdio::null())
+        .current_dir(files)
         .output()
         .unwrap();
     let printed: Vec<String> = [said.stdout, said.stderr]
@@ -203,23 +145,16 @@ fn without_newer_words(line: &str) -> String {
     }
 }
 
-/// A program on PATH.
-#[expect(clippy::disallowed_methods, reason = "programs are found where the tests find them")]
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
-}
-
 #[test]
 fn kubectl_says_of_the_finished_cluster_what_it_says_of_a_real_one() {
     let cases = cases(include_str!("foreign/commands.txt"));
     assert!(cases.len() >= 40, "{} commands", cases.len());
-    let Some(kubectl) = on_path("kubectl") else {
-        return did_not_run("commands of kubectl", "no kubectl on PATH");
-    };
-    let served = finished_cluster();
+    if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+        return not_run("there is no kubectl on this machine");
+    }
+    let (folder, served) = finished_cluster();
     let problems: Vec<String> =
-        cases.iter().filter_map(|case| problem(&served, &kubectl, case)).collect();
+        cases.iter().filter_map(|case| problem(&folder, &served, case)).collect();
     assert!(
         problems.is_empty(),
         "{} of {} commands:\n{}",
@@ -230,17 +165,18 @@ fn kubectl_says_of_the_finished_cluster_what_it_says_of_a_real_one() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "CI says where its Python is")]
 fn boto3_describes_the_finished_cluster() {
-    let Some(python) = std::env::var_os("RUNBOOK_PYTHON") else {
-        return did_not_run("boto3", "RUNBOOK_PYTHON is not set");
+    let Some(python) = variable("RUNBOOK_PYTHON") else {
+        return not_run("RUNBOOK_PYTHON names no Python with boto3; .ci/run makes one");
     };
-    let served = finished_cluster();
+    let (folder, served) = finished_cluster();
     let script: PathBuf =
         [env!("CARGO_MANIFEST_DIR"), "tests", "foreign", "describe.py"].iter().collect();
-    let mut command = Command::new(python);
-    plain(&mut command, served.folder.path());
-    let said = command.arg(script).envs(served.environment.iter().cloned()).output().unwrap();
+    let said = folder
+        .foreign(&python, &[script])
+        .envs(served.environment.iter().cloned())
+        .output()
+        .unwrap();
     assert!(
         said.status.success(),
         "{}{}",

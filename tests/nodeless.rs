@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Folder, Served, changes, not_run, variable, writes};
+use crate::support::{Folder, Served, changes, not_run, writes};
 
 fn built() -> Folder {
     let folder = Folder::new();
@@ -222,25 +222,6 @@ fn a_real_target_asks_and_a_stored_plan_answers() {
     assert!(applied.last().ends_with("on aws 111122223333 ap-northeast-2"), "{}", applied.out);
     let again = on_aws(&["run", "role.yaml", "--on", "aws", "--yes"]);
     assert!(again.last().contains("nothing to change"), "{}", again.out);
-}
-
-#[test]
-fn boto3_describes_the_cluster_as_it_would_on_aws() {
-    let Some(python) = variable("RUNBOOK_PYTHON") else {
-        not_run("RUNBOOK_PYTHON names no Python with boto3; .ci/run makes one");
-        return;
-    };
-    let folder = built();
-    let served = Served::of(&folder);
-    let output = Command::new(python)
-        .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/describe.py"), "myeks"])
-        .envs(served.environment.iter().cloned())
-        .env("HOME", folder.path())
-        .output()
-        .unwrap();
-    let said = crate::support::Said::of(&output);
-    assert_eq!(said.code, 0, "{said:#?}");
-    assert_eq!(said.out, "2 profiles, 3 add-ons, 3 access entries, 5 rules, 3 subnets\n");
 }
 
 #[test]

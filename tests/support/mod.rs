@@ -51,9 +51,14 @@ impl Folder {
     }
 
     /// The command with these arguments, not started yet.
-    #[expect(clippy::disallowed_methods, reason = "programs are found where the tests find them")]
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
+        self.foreign(env!("CARGO_BIN_EXE_runbook"), arguments)
+    }
+
+    /// Another program in this folder, not started yet.
+    #[expect(clippy::disallowed_methods, reason = "programs are found where the tests find them")]
+    pub(crate) fn foreign<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.path())
@@ -154,8 +159,13 @@ pub(crate) struct Served {
 impl Served {
     /// Serves the world of a folder.
     pub(crate) fn of(folder: &Folder) -> Self {
+        Self::with(folder, &[])
+    }
+
+    /// The same with options of `sandbox up`.
+    pub(crate) fn with(folder: &Folder, options: &[&str]) -> Self {
         let mut child = folder
-            .command(&["sandbox", "up"])
+            .command(&[&["sandbox", "up"], options].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
