@@ -23,6 +23,9 @@ use crate::plan::{Expanded, Plan, SecretKey, estimate, expand_vertex};
 use crate::task::{InstanceKey, Knowledge, Writes};
 use crate::value::Value;
 
+/// How often other tasks of this process get their turn before a commit.
+const TURNS: usize = 4;
+
 /// Version of the events' form.
 const EVENT_FORM: u32 = 1;
 
@@ -134,10 +137,11 @@ pub struct RunReport {
     pub outputs: BTreeMap<String, Value>,
 }
 
-/// What effects tell the loop.
+/// What effects tell the loop. World time stands until it has taken note: an event bears the time
+/// at which it happened.
 pub(super) enum Message {
     Ended(Ended, Hold),
-    Side(InstanceKey, Body),
+    Side(InstanceKey, Body, Hold),
 }
 
 /// Applies a plan.
@@ -191,6 +195,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         run: input.run.clone(),
         seq: resumed.seq,
         pending: Batch::default(),
+        gathers: input.parallelism.max(1),
         sender,
         finished: BTreeMap::new(),
         tokens: BTreeMap::new(),
@@ -253,6 +258,8 @@ struct Driver {
     seq: u64,
     /// Recorded and not yet durable.
     pending: Batch,
+    /// Writes that one commit may hold back for others to join it.
+    gathers: usize,
     sender: UnboundedSender<Message>,
     finished: BTreeMap<InstanceKey, (TaskState, Action, Option<String>)>,
     tokens: BTreeMap<InstanceKey, String>,
@@ -287,22 +294,35 @@ impl Driver {
     ) -> Result<(), journal::Error> {
         let mut holds = vec![hold];
         let mut effects = self.step(Happened::Begun, Vec::new());
+        let mut writes = Vec::new();
         loop {
             // Everything that has been told by now goes into one commit.
             while let Ok(message) = receiver.try_recv() {
                 effects.extend(self.take(message, &cancel, &mut holds));
             }
-            effects = self.expand(effects);
-            if Self::must_commit(&effects) || self.state.is_over() {
+            // A write may start only when its `intended` is durable; nothing else waits for that.
+            for effect in self.expand(std::mem::take(&mut effects)) {
+                match effect {
+                    Effect::Write(_) => writes.push(effect),
+                    other => self.spawn(other),
+                }
+            }
+            if !writes.is_empty() && writes.len() < self.gathers {
+                if let Some(message) = next_soon(&mut receiver).await {
+                    effects.extend(self.take(message, &cancel, &mut holds));
+                    continue;
+                }
+            }
+            if !writes.is_empty() || self.state.is_over() {
                 self.commit().await?;
             }
-            for effect in effects.drain(..) {
+            for effect in writes.drain(..) {
                 self.spawn(effect);
             }
             if self.state.is_over() {
                 break;
             }
-            if let Ok(message) = receiver.try_recv() {
+            if let Some(message) = next_soon(&mut receiver).await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
@@ -348,7 +368,8 @@ impl Driver {
                 effects.extend(self.step(happened, blobs));
                 effects
             }
-            Message::Side(key, body) => {
+            Message::Side(key, body, hold) => {
+                holds.push(hold);
                 let attempt = Some(self.state.attempt(&key).max(1));
                 self.record(Record { key: Some(key), attempt, body });
                 effects
@@ -422,11 +443,6 @@ impl Driver {
         }
         rest.reverse();
         rest
-    }
-
-    /// A write may start only when its `intended` is durable.
-    fn must_commit(effects: &[Effect]) -> bool {
-        effects.iter().any(|effect| matches!(effect, Effect::Write(_)))
     }
 
     fn record(&mut self, record: Record) {
@@ -525,6 +541,20 @@ impl Driver {
             outputs,
         }
     }
+}
+
+/// The next message, when it comes while whatever can run without waiting for the world runs.
+///
+/// Looks and writes that need no I/O end within a few turns; one commit for all of them costs as
+/// much as one for each.
+async fn next_soon(receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
+    for _ in 0..TURNS {
+        if let Ok(message) = receiver.try_recv() {
+            return Some(message);
+        }
+        tokio::task::yield_now().await;
+    }
+    receiver.try_recv().ok()
 }
 
 async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {
