@@ -22,6 +22,7 @@ use crate::event::Body;
 use crate::failure::{Class, Failure};
 use crate::graph::TaskOutputs;
 use crate::journal::Blob;
+use crate::lease::Leases;
 use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
 use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
@@ -62,6 +63,7 @@ pub(super) struct Worker {
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
     pub(super) cancel: Cancel,
+    pub(super) leases: Arc<dyn Leases>,
     pub(super) messages: UnboundedSender<Message>,
     pub(super) instances: RwLock<BTreeMap<InstanceKey, Instance>>,
     /// What was seen last, by instance: what its write and its verify work with.
@@ -319,6 +321,9 @@ impl Worker {
     }
 
     async fn apply(&self, key: &InstanceKey, seen: &Seen, change: &Change, token: &str) -> Applied {
+        if let Err(failure) = self.leases.before_write(&seen.context).await {
+            return Applied::Rejected(failure);
+        }
         let module = &self.looker.graph.vertex(key.vertex).module;
         let mark = Mark { owner: self.looker.owner.clone(), address: seen.context.address.clone() };
         let intent = Intent {

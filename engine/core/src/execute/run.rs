@@ -18,6 +18,7 @@ use crate::event::{Body, Event, Outcome, Step, TaskState};
 use crate::failure::{Class, Failure};
 use crate::graph::{Graph, VertexId};
 use crate::journal::{self, Batch, Blob, Store};
+use crate::lease::Leases;
 use crate::plan::look::Looker;
 use crate::plan::{Expanded, Plan, SecretKey, estimate, expand_vertex};
 use crate::task::{InstanceKey, Knowledge, Writes};
@@ -78,6 +79,8 @@ pub struct RunInput {
     pub journal: Arc<dyn Store>,
     /// Sees each event after its commit.
     pub observer: Arc<dyn Fn(&Event) + Send + Sync>,
+    /// Takes leases where it writes; the caller gives them back.
+    pub leases: Arc<dyn Leases>,
     /// Told when the person asks to stop.
     pub cancel: Cancel,
     /// The run's id.
@@ -170,6 +173,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         run: input.run.clone(),
         earlier: resumed.earlier,
         cancel: input.cancel.clone(),
+        leases: input.leases,
         messages: sender.clone(),
         instances: RwLock::default(),
         seen: Mutex::default(),
