@@ -17,6 +17,7 @@
 pub mod autoscalers;
 pub mod chart;
 pub mod compare;
+mod coverage;
 pub mod figures;
 mod html;
 mod markdown;

@@ -107,6 +107,15 @@ pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
     if count == 1 { format!("{number} {one}") } else { format!("{number} {many}") }
 }
 
+/// With a capital and a full stop; a unit stays with its figure.
+pub(crate) fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().map(|one| one.to_uppercase().collect()).unwrap_or_default();
+    let end = if words.ends_with(['.', '?', '!']) { "" } else { "." };
+    let whole = format!("{first}{}{end}", letters.as_str());
+    whole.replace(" %", "\u{a0}%").replace(" $", "\u{a0}$")
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub(crate) fn joined(parts: &[String]) -> String {
     match parts {

@@ -10,12 +10,16 @@ use crate::render::markup::Markup;
 /// How a series is filled, by its number: colour by class, and a pattern over it.
 const PATTERNS: usize = 4;
 
+/// The room for the figures of an axis that goes up; the style leaves as much.
+const GUTTER: i64 = 56;
+
 /// A drawing under construction.
 #[derive(Debug)]
 pub(crate) struct Canvas {
     id: String,
     title: String,
     description: String,
+    has_gutter: bool,
     inside: Markup,
 }
 
@@ -62,8 +66,25 @@ impl Canvas {
             id: id.to_owned(),
             title: title.to_owned(),
             description: description.to_owned(),
+            has_gutter: false,
             inside: Markup::new(),
         }
+    }
+
+    /// Leaves room before the drawing for the figures of an axis that goes up.
+    pub(crate) fn with_gutter(mut self) -> Self {
+        self.has_gutter = true;
+        self
+    }
+
+    /// A figure of the axis that goes up.
+    pub(crate) fn level_figure(&mut self, y: i64, text: &str) {
+        self.text(0, -8, y + 4, Anchor::End, "n m", text);
+    }
+
+    /// What the axis that goes up counts, above the room for its figures.
+    pub(crate) fn level_unit(&mut self, y: i64, text: &str) {
+        self.text(0, -GUTTER, y, Anchor::Start, "m", text);
     }
 
     /// Writes what was drawn, in so many pixels of height.
@@ -71,7 +92,7 @@ impl Canvas {
         let (title, description) = (format!("{}-title", self.id), format!("{}-desc", self.id));
         let attributes = [
             ("xmlns", "http://www.w3.org/2000/svg"),
-            ("class", "chart"),
+            ("class", if self.has_gutter { "chart gutter" } else { "chart" }),
             ("role", "img"),
             ("width", "100%"),
             ("height", &height.to_string()),

@@ -56,14 +56,16 @@ const HEIGHT: i64 = 260;
 const BELOW: i64 = 44;
 
 impl Curve {
-    pub(crate) fn draw(&self, mut canvas: Canvas, out: &mut Markup) {
+    pub(crate) fn draw(&self, canvas: Canvas, out: &mut Markup) {
+        let mut canvas = canvas.with_gutter();
         let across =
             Scale::new(self.from.count().into(), self.to.count().into(), Round::Decimal, 5);
         let up = Scale::new(0, Cents::of(self.most).count(), Round::Decimal, 4).to_a_tick();
         let y = |cents: i128| TOP + HEIGHT - HEIGHT * up.at(cents) / FULL;
-        canvas.text(0, 0, 14, Anchor::Start, "m", &self.up);
+        canvas.level_unit(14, &self.up);
         for tick in up.ticks() {
             canvas.level(0, FULL, y(tick), if tick == 0 { "base" } else { "grid" });
+            canvas.level_figure(y(tick), &tick_label(tick, up.step()));
         }
         for tick in across.ticks() {
             let place = across.at(tick);
@@ -80,10 +82,6 @@ impl Curve {
             .map(|(series, line)| (format!("l{}", series % 4), path(line, &across, &up)))
             .collect();
         canvas.paths(TOP, HEIGHT, &paths);
-        for tick in up.ticks().into_iter().filter(|tick| *tick > 0) {
-            let label = tick_label(tick, up.step());
-            canvas.text(0, 0, y(tick) - 4, Anchor::Start, "n m halo", &label);
-        }
         for line in &self.lines {
             let nearest =
                 line.points.iter().min_by_key(|(at, _)| (at.count() - line.named_at.count()).abs());
@@ -109,7 +107,7 @@ impl Curve {
                 let level = y(Cents::of(amount).count());
                 canvas.upright(place, level, TOP + HEIGHT, "guide");
                 canvas.dot(place, level, "dot");
-                canvas.text(place, dx, level + 24, anchor, "b halo", &mark.label);
+                canvas.text(place, dx, TOP + HEIGHT - 8, anchor, "b halo", &mark.label);
             } else {
                 canvas.upright(place, above + 4, TOP + HEIGHT, "today");
                 canvas.text(place, dx, above + 10, anchor, "m halo", &mark.label);

@@ -9,11 +9,13 @@ mod bars;
 mod canvas;
 mod curve;
 mod scale;
+mod spans;
 mod timeline;
 mod tornado;
 
 pub use bars::{Arrangement, Bar, BarRow, Bars};
 pub use curve::{Crossing, Curve, CurveLine};
+pub use spans::{Span, Spans, Way};
 pub use timeline::{Timeline, TimelineLine};
 pub use tornado::{Lever, Tornado};
 
@@ -33,6 +35,8 @@ pub enum Drawing {
     Tornado(Tornado),
     /// Counts over time.
     Timeline(Timeline),
+    /// Steps on one clock.
+    Spans(Spans),
 }
 
 /// A drawing with all that belongs to it.
@@ -64,6 +68,7 @@ impl Chart {
                 Drawing::Curve(curve) => curve.draw(canvas, out),
                 Drawing::Tornado(tornado) => tornado.draw(canvas, out),
                 Drawing::Timeline(timeline) => timeline.draw(canvas, out),
+                Drawing::Spans(spans) => spans.draw(canvas, out),
             }
             out.line();
             out.element("details", &[("class", "data")], |out| {

@@ -25,21 +25,23 @@ pub struct Timeline {
     pub lines: Vec<TimelineLine>,
 }
 
-const TOP: i64 = 44;
+const TOP: i64 = 60;
 const HEIGHT: i64 = 200;
 const BELOW: i64 = 44;
 /// More steps than this cannot be told apart.
 const MOST_STEPS: usize = 800;
 
 impl Timeline {
-    pub(crate) fn draw(&self, mut canvas: Canvas, out: &mut Markup) {
+    pub(crate) fn draw(&self, canvas: Canvas, out: &mut Markup) {
         let most = self.lines.iter().flat_map(|line| &line.points).map(|(_, count)| *count).max();
+        let mut canvas = canvas.with_gutter();
         let across = Scale::new(0, self.until.max(1).into(), Round::Clock, 6);
         let up = Scale::new(0, most.unwrap_or(0).max(1).into(), Round::Decimal, 4).to_a_tick();
         let y = |count: i128| TOP + HEIGHT - HEIGHT * up.at(count) / FULL;
-        canvas.text(0, 0, 34, Anchor::Start, "m", &self.up);
+        canvas.level_unit(42, &self.up);
         for tick in up.ticks() {
             canvas.level(0, FULL, y(tick), if tick == 0 { "base" } else { "grid" });
+            canvas.level_figure(y(tick), &grouped(tick));
         }
         for tick in across.ticks() {
             let place = across.at(tick);
@@ -56,10 +58,6 @@ impl Timeline {
             .map(|(series, line)| (format!("l{}", series % 4), path(line, &across, &up)))
             .collect();
         canvas.paths(TOP, HEIGHT, &paths);
-        for tick in up.ticks().into_iter().filter(|tick| *tick > 0) {
-            let label = grouped(tick);
-            canvas.text(0, 0, y(tick) - 4, Anchor::Start, "n m halo", &label);
-        }
         self.name_lines(&mut canvas);
         canvas.finish(TOP + HEIGHT + BELOW, out);
     }

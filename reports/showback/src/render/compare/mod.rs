@@ -20,7 +20,7 @@ use super::figures::grouped;
 use super::page::{Block, Origin, Page, Section};
 use super::read::{Node, Unreadable};
 use super::table::{Cell, Column, Row, Table};
-use super::text::{counted, joined};
+use super::text::{counted, joined, sentence};
 use sides::Side;
 
 /// The page of a comparison.
@@ -40,7 +40,7 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     sections.extend(workloads::sizes(&answer)?);
     sections.push(bills::section(&sides)?);
     sections.extend(outside(&answer)?);
-    sections.push(prices(&answer)?);
+    sections.push(super::coverage::section(&answer, "types and rates")?);
     Ok(Page {
         title: format!("{heading} {place}{region}"),
         origin,
@@ -57,14 +57,6 @@ fn origin(source: &str) -> Origin {
     let is_sandbox = source == "sandbox";
     let words = if is_sandbox { "sandbox: a simulated account" } else { source };
     Origin { words: words.to_owned(), is_sandbox }
-}
-
-/// With a capital and a full stop, for a page has sentences; a unit stays with its figure.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first: String = letters.next().map(|one| one.to_uppercase().collect()).unwrap_or_default();
-    let end = if words.ends_with(['.', '?', '!']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str()).replace(" %", "\u{a0}%").replace(" $", "\u{a0}$")
 }
 
 fn about(answer: &Node<'_>, region: String) -> Result<Vec<String>, Unreadable> {
@@ -116,15 +108,7 @@ fn besides(
         let words = counted(count, "workload is", "workloads are");
         besides.push(format!("{words} on no bill, because a figure is not known."));
     }
-    let prices = answer.field("prices")?;
-    if prices.flag("restricted_to_priced_types")? {
-        besides
-            .push("Restricted to priced types: one without a price could change this.".to_owned());
-    }
-    if prices.flag("too_old")? {
-        let days = prices.integer("max_age_days")?;
-        besides.push(format!("Some prices are older than {days} days."));
-    }
+    besides.extend(super::coverage::warnings(answer)?);
     Ok(besides)
 }
 
@@ -155,35 +139,4 @@ fn outside(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> {
         }
     }
     Ok((!section.blocks.is_empty()).then_some(section))
-}
-
-/// How far prices reach.
-fn prices(answer: &Node<'_>) -> Result<Section, Unreadable> {
-    let prices = answer.field("prices")?;
-    let days = prices.integer("max_age_days")?;
-    let columns = vec![Column::words("what"), Column::words("")];
-    let mut table = Table::new("How far prices reach", columns);
-    let mut add = |what: &str, cell: Cell| {
-        table.add(Row::plain(vec![Cell::Text(what.to_owned()), cell]));
-    };
-    let yes = |flag: bool, words: &str, otherwise: &str| {
-        Cell::Text(if flag { words } else { otherwise }.to_owned())
-    };
-    let (priced, offered) = (prices.integer("priced")?, prices.integer("offered")?);
-    add(
-        "types and rates with a price",
-        Cell::Text(format!("{} of {}", grouped(priced.into()), grouped(offered.into()))),
-    );
-    for (what, field) in [("oldest price", "oldest"), ("newest price", "newest")] {
-        let day = prices.maybe_text(field)?;
-        add(what, day.map_or_else(|| Cell::Missing("none".to_owned()), Cell::Text));
-    }
-    add(&format!("older than {days} days"), yes(prices.flag("too_old")?, "some are", "none is"));
-    add(
-        "could one without a price change the answer?",
-        yes(prices.flag("restricted_to_priced_types")?, "yes: restricted to priced types", "no"),
-    );
-    add("money", Cell::Text(answer.text("money")?));
-    let about = "Each price, its day and its source: runbook prices show.".to_owned();
-    Ok(Section::new("prices", "Prices").with(Block::Table(table)).with(Block::Text(about)))
 }

@@ -302,7 +302,7 @@ fn chart(workloads: &[Workload]) -> Chart {
     }
     if !others.is_empty() {
         let rest = Sum::of(others);
-        let name = format!("{} more", counted(rest.workloads, "workload", "workloads"));
+        let name = counted(rest.workloads, "more workload", "more workloads");
         rows.push(rest_row(&name, rest, shown));
         table.add(Row::subtotal(vec![
             Cell::Text(name),
