@@ -6,6 +6,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`mod@collect`] | one look at a cluster, as an inventory |
 //! | [`render`] | an answer as one self-contained page, or as Markdown for a pull request |
 
+pub mod collect;
 pub mod render;

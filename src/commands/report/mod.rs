@@ -6,9 +6,9 @@
 mod compare;
 mod text;
 
-use crate::environment::Environment;
+use super::Session;
 use crate::exit::Exit;
-use crate::printer::Printer;
+use crate::trouble::Trouble;
 
 pub(crate) use compare::CompareArguments;
 
@@ -33,9 +33,9 @@ pub(crate) enum Answer {
 }
 
 /// Answers a question about money.
-pub(crate) fn run(command: ReportCommand, environment: &Environment, printer: &Printer) -> Exit {
+pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Trouble> {
     match command {
-        ReportCommand::Compare(arguments) => compare::run(&arguments, environment, printer),
-        ReportCommand::Schema { answer } => compare::schema(answer, printer),
+        ReportCommand::Compare(arguments) => compare::run(session, &arguments),
+        ReportCommand::Schema { answer } => Ok(compare::schema(answer, &session.printer)),
     }
 }
