@@ -169,53 +169,66 @@ fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: I
     side
 }
 
-fn node_group(workloads: &Workloads, setting: &Setting<'_>) -> Side {
-    let system = workloads.system.workloads(&system::NODE_GROUP);
-    let architecture = catalogue()
+/// The types that the managed node group may have.
+pub fn node_group_types(setting: &Setting<'_>) -> Vec<&'static InstanceType> {
+    catalogue()
         .iter()
-        .find(|one| one.family() == setting.node_group || one.name == setting.node_group)
-        .map(|one| one.architecture);
-    let is_arm = architecture == Some(Architecture::Arm64);
-    let images = if is_arm { Images::Both } else { Images::Amd64 };
-    let parts = workloads.parts(&system, images);
-    let group = setting.node_group;
-    let sizes = catalogue().iter().filter(|one| {
-        (one.family() == group || one.name == group)
-            && !one.name.contains(".metal")
-            && setting.shape.allows(one, setting.region)
+        .filter(|one| {
+            (one.family() == setting.node_group || one.name == setting.node_group)
+                && !one.name.contains(".metal")
+                && setting.shape.allows(one, setting.region)
+        })
+        .collect()
+}
+
+/// The bill of a managed node group of one type.
+pub fn node_group_of(
+    one: &'static InstanceType,
+    workloads: &Workloads,
+    setting: &Setting<'_>,
+) -> Side {
+    let mut side = Side::new(SideId::NodeGroup);
+    let images = match one.architecture {
+        Architecture::Arm64 => Images::Both,
+        _ => Images::Amd64,
+    };
+    let system = workloads.system.workloads(&system::NODE_GROUP);
+    let mut fleet = fleet(workloads, setting, AMD64);
+    fleet.types = vec![one];
+    fleet.pools = Vec::new();
+    fleet.bill_cold(&workloads.parts(&system, images), &mut side);
+    side.notes.push(if one.name == setting.node_group {
+        format!("nodes of {}, as asked for", one.name)
+    } else {
+        format!(
+            "nodes of {}: of the sizes of {} that is the cheapest in a steady state",
+            one.name, setting.node_group
+        )
     });
-    let mut best: Option<Side> = None;
-    for one in sizes {
-        let mut side = Side::new(SideId::NodeGroup);
-        let mut fleet = fleet(workloads, setting, AMD64);
-        fleet.types = vec![one];
-        fleet.pools = Vec::new();
-        fleet.bill_cold(&parts, &mut side);
-        if one.name == group {
-            side.notes.push(format!("nodes of {group}, as asked for"));
-        } else {
-            side.notes.push(format!(
-                "nodes of {}: of the sizes of {group} that is the cheapest in a steady state",
-                one.name
-            ));
-        }
-        let is_better = best.as_ref().is_none_or(|known| {
-            let rank =
-                |side: &Side| (side.not_held.len(), side.total().holes.len(), side.total().amount);
-            rank(&side) < rank(known)
-        });
-        if is_better {
-            best = Some(side);
-        }
-    }
-    best.unwrap_or_else(|| {
+    side
+}
+
+/// The best of some bills of node groups; of equal ones the first.
+pub fn best_node_group<'s>(bills: impl Iterator<Item = &'s Side>, setting: &Setting<'_>) -> Side {
+    let rank = |side: &&Side| {
+        let total = side.total();
+        (side.not_held.len(), total.holes.len(), total.amount)
+    };
+    bills.min_by_key(rank).cloned().unwrap_or_else(|| {
         let mut side = Side::new(SideId::NodeGroup);
         side.not_held.push(NotHeld {
             pod: "cluster-autoscaler".to_owned(),
-            reason: format!("no {group} is {} here", setting.shape.title()),
+            reason: format!("no {} is {} here", setting.node_group, setting.shape.title()),
         });
         side
     })
+}
+
+fn node_group(workloads: &Workloads, setting: &Setting<'_>) -> Side {
+    let types = node_group_types(setting);
+    let bills: Vec<Side> =
+        types.into_iter().map(|one| node_group_of(one, workloads, setting)).collect();
+    best_node_group(bills.iter(), setting)
 }
 
 fn auto_mode(workloads: &Workloads, setting: &Setting<'_>) -> Side {

@@ -1,12 +1,16 @@
 //! The sides for every setting that a verdict needs.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::civil::Date;
 
 use super::CompareOptions;
+use crate::catalogue::InstanceType;
 use crate::compare::lever::{Pair, Reshaped};
 use crate::compare::shape::NodeShape;
 use crate::compare::side::{Side, SideId};
-use crate::compare::sides::side;
+use crate::compare::sides::{Setting, best_node_group, node_group_of, node_group_types, side};
 use crate::compare::workload::{Scale, Workloads};
 use crate::prices::{Coverage, PriceBook, Service};
 use crate::region::Region;
@@ -24,6 +28,90 @@ pub(super) struct Bills {
     pub(super) savings: Vec<(String, crate::money::Amount)>,
 }
 
+/// A bill to be made, which depends on no other.
+enum Task<'a> {
+    /// A side with nodes of a shape.
+    Side(SideId, &'a Workloads, Setting<'a>),
+    /// A node group of a type.
+    NodeGroup(&'static InstanceType, &'a Workloads, Setting<'a>),
+}
+
+impl Task<'_> {
+    fn bill(&self) -> Side {
+        match self {
+            Self::Side(id, workloads, setting) => side(*id, workloads, setting),
+            Self::NodeGroup(one, workloads, setting) => node_group_of(one, workloads, setting),
+        }
+    }
+}
+
+/// The sides of some workloads for some shapes. A side without nodes, and a node group of a type, are
+/// billed once for all of them.
+fn bills(workloads: &Workloads, settings: &[Setting<'_>]) -> Vec<Vec<Side>> {
+    let shared = [SideId::Fargate, SideId::NodeGroup];
+    let each: Vec<SideId> = SideId::ALL.into_iter().filter(|id| !shared.contains(id)).collect();
+    let mut groups: BTreeMap<&str, (&'static InstanceType, Setting<'_>)> = BTreeMap::new();
+    for setting in settings {
+        for one in node_group_types(setting) {
+            groups.entry(&one.name).or_insert((one, *setting));
+        }
+    }
+    let mut tasks: Vec<Task<'_>> =
+        groups.values().map(|(one, setting)| Task::NodeGroup(one, workloads, *setting)).collect();
+    tasks.extend(settings.first().map(|one| Task::Side(SideId::Fargate, workloads, *one)));
+    for setting in settings {
+        tasks.extend(each.iter().map(|id| Task::Side(*id, workloads, *setting)));
+    }
+    let mut made = at_once(&tasks).into_iter();
+    let of_groups: BTreeMap<&str, Side> = groups.keys().copied().zip(made.by_ref()).collect();
+    let on_fargate = made.next();
+    settings
+        .iter()
+        .map(|setting| {
+            let of_setting: Vec<Side> = made.by_ref().take(each.len()).collect();
+            let allowed = node_group_types(setting);
+            let group = best_node_group(
+                allowed.iter().filter_map(|one| of_groups.get(one.name.as_str())),
+                setting,
+            );
+            let mut sides: Vec<Side> =
+                of_setting.into_iter().chain(on_fargate.clone()).chain([group]).collect();
+            sides.sort_by_key(|side| SideId::ALL.iter().position(|id| *id == side.id));
+            sides
+        })
+        .collect()
+}
+
+/// Does all of them, as many at a time as there are processors, and gives the bills in their order.
+fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut made = Vec::new();
+        while let Some((at, task)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            tasks.get(at).map(|task| (at, task))
+        } {
+            made.push((at, task.bill()));
+        }
+        made
+    };
+    let mut made: Vec<(usize, Side)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers.min(tasks.len())).map(|_| scope.spawn(work)).collect();
+        let mut made = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => made.extend(more),
+                // What went wrong there goes wrong here.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        made
+    });
+    made.sort_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, side)| side).collect()
+}
+
 impl Bills {
     pub(super) fn new(workloads: &Workloads, options: &CompareOptions, book: &PriceBook) -> Self {
         let asked = options.setting(options.shape, book);
@@ -31,25 +119,21 @@ impl Bills {
         for vcpus_at_most in SHAPES.into_iter().filter(|one| *one != options.shape.vcpus_at_most) {
             shapes.push(NodeShape { vcpus_at_most, ..options.shape });
         }
-        // Fargate has no nodes: one bill does for every shape.
-        let on_fargate = side(SideId::Fargate, workloads, &asked);
-        let all = |shape: NodeShape| -> Vec<Side> {
-            let setting = options.setting(shape, book);
-            let of = |id: &SideId| match id {
-                SideId::Fargate => on_fargate.clone(),
-                other => side(*other, workloads, &setting),
-            };
-            SideId::ALL.iter().map(of).collect()
-        };
-        let shapes = shapes.into_iter().map(|shape| (shape, all(shape))).collect();
+        let settings: Vec<Setting<'_>> =
+            shapes.iter().map(|shape| options.setting(*shape, book)).collect();
         let scaled = workloads.is_scaled().then(|| {
             let at = |scale| {
-                let scaled = workloads.scaled_to(scale);
-                SideId::ALL.iter().map(|id| side(*id, &scaled, &asked)).collect()
+                bills(&workloads.scaled_to(scale), std::slice::from_ref(&asked))
+                    .pop()
+                    .unwrap_or_default()
             };
             (at(Scale::Least), at(Scale::Most))
         });
-        Self { shapes, scaled, savings: super::verdicts::smaller_karpenter(workloads, &asked) }
+        Self {
+            shapes: shapes.into_iter().zip(bills(workloads, &settings)).collect(),
+            scaled,
+            savings: super::verdicts::smaller_karpenter(workloads, &asked),
+        }
     }
 
     /// The sides as they were asked for.
