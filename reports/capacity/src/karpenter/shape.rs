@@ -60,7 +60,7 @@ impl Shape {
         self.refused.get(claim / 64).is_some_and(|word| word & (1 << (claim % 64)) != 0)
     }
 
-    pub(crate) fn refuse(&mut self, claim: usize) {
+    fn refuse(&mut self, claim: usize) {
         if self.refused.len() <= claim / 64 {
             self.refused.resize(claim / 64 + 1, 0);
         }
@@ -74,6 +74,8 @@ pub(crate) struct Shapes {
     known: IndexMap<(Arc<str>, Arc<PodTemplate>), ()>,
     by_address: BTreeMap<(usize, Arc<str>), ShapeId>,
     pub(crate) all: Vec<Shape>,
+    /// Shapes that some claim refuses.
+    refused: Vec<ShapeId>,
     pool_taints: Vec<Vec<Taint>>,
     a_pool_prefers: bool,
 }
@@ -81,6 +83,21 @@ pub(crate) struct Shapes {
 impl Shapes {
     pub(crate) fn new(pool_taints: Vec<Vec<Taint>>, a_pool_prefers: bool) -> Self {
         Self { pool_taints, a_pool_prefers, ..Self::default() }
+    }
+
+    /// Notes that a claim will never take a shape.
+    pub(crate) fn refuse(&mut self, shape: ShapeId, claim: usize) {
+        if self.all[shape].refused.is_empty() {
+            self.refused.push(shape);
+        }
+        self.all[shape].refuse(claim);
+    }
+
+    /// The claims are gone.
+    pub(crate) fn forget_claims(&mut self) {
+        for shape in self.refused.drain(..) {
+            self.all[shape].refused.clear();
+        }
     }
 
     /// The shape of a pod.
