@@ -172,11 +172,32 @@ impl World {
 
     /// What may be done with these nodes, or why nothing may.
     fn decide(&mut self, hosts: &[usize], ask: Ask) -> Result<Decision, WhyNot> {
+        if ask == Ask::Briefly {
+            self.may_pay(hosts)?;
+        }
         let waiting = self.waiting.clone();
         let trial = self.cluster.try_without(hosts, &waiting, 1);
         let decided = self.judge(hosts, &trial, ask);
         self.cluster.end(&trial);
         decided
+    }
+
+    /// Whether one node could hold the pods that no other has room for, and be cheaper. What is refused
+    /// here a trial would refuse; it would only take longer.
+    fn may_pay(&mut self, hosts: &[usize]) -> Result<(), WhyNot> {
+        let mut stuck = Vec::new();
+        for host in hosts {
+            self.cluster.stuck(*host, &mut stuck);
+        }
+        if stuck.iter().all(|amount| *amount == 0) {
+            return Ok(());
+        }
+        let price: i64 = hosts.iter().map(|host| self.facts[*host].price_or_zero()).sum();
+        match self.cluster.least_price(&stuck) {
+            None => Err(WhyNot::MoreThanOneNode),
+            Some(least) if least >= price => Err(WhyNot::NoneCheaper),
+            Some(_) => Ok(()),
+        }
     }
 
     fn judge(&mut self, hosts: &[usize], trial: &Trial, ask: Ask) -> Result<Decision, WhyNot> {

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::amounts::{Amounts, CPU, MEMORY};
+use super::amounts::{self, Amounts, CPU, MEMORY};
 use super::input::{ExistingNode, InstanceOption, NodePod, PackInput};
 use super::outcome::{self, Unschedulable};
 use super::scheduler::{Scheduler, Unplaced};
@@ -67,6 +67,8 @@ pub(crate) struct Cluster {
     pub(crate) hosts: Vec<Host>,
     pub(super) options: Vec<InstanceOption>,
     pub(super) option_of: BTreeMap<String, usize>,
+    /// What each type costs at least, in any pool, ascending.
+    least_prices: Vec<(i64, usize)>,
     /// By pod, once it is known.
     shapes: Vec<Option<ShapeId>>,
     /// By pod, its place in the order in which pods are tried.
@@ -122,6 +124,7 @@ impl Cluster {
                 .map(|(index, one)| (one.name.clone(), index))
                 .collect(),
             options: input.instance_types.clone(),
+            least_prices: least_prices(&scheduler),
             position: Vec::new(),
             scheduler,
             pods,
@@ -153,14 +156,22 @@ impl Cluster {
         shape
     }
 
-    /// What is left on a node.
-    pub(crate) fn remaining(&self, host: usize) -> &[i64] {
-        self.scheduler.nodes[self.position[host]].remaining()
+    /// What the pods of a node ask that no node has room for, one by one.
+    pub(crate) fn stuck(&mut self, host: usize, into: &mut Amounts) {
+        into.resize(self.scheduler.batch.columns.len(), 0);
+        for index in 0..self.hosts[host].pods.len() {
+            let shape = self.shape(self.hosts[host].pods[index]);
+            if self.scheduler.standing_room(shape) == self.scheduler.nodes.len() {
+                amounts::add(into, &self.scheduler.shapes.all[shape].requests);
+            }
+        }
     }
 
-    /// What a pod asks.
-    pub(crate) fn requests(&self, shape: ShapeId) -> &[i64] {
-        &self.scheduler.shapes.all[shape].requests
+    /// The least that any type costs which holds so much; none when no type does.
+    pub(crate) fn least_price(&self, requests: &[i64]) -> Option<i64> {
+        let rows = &self.scheduler.batch.types.rows;
+        let holds = |row: &usize| amounts::fits(requests, &rows[*row].allocatable);
+        self.least_prices.iter().find(|(_, row)| holds(row)).map(|(price, _)| *price)
     }
 
     /// Tries to do without these nodes, placing their pods and those that wait. It stops when that
@@ -204,7 +215,7 @@ impl Cluster {
 
     /// The node that is not ready and takes a pod of the trial, with that pod, if one does.
     pub(crate) fn unready_target(&self) -> Option<(usize, usize)> {
-        let mut unready = self.scheduler.nodes.iter().filter(|node| !node.is_initialized);
+        let mut unready = self.scheduler.filled().filter(|node| !node.is_initialized);
         unready.find_map(|node| node.pods.first().map(|pod| (node.host, *pod)))
     }
 
@@ -243,6 +254,8 @@ impl Cluster {
         for host in gone {
             self.remove(*host);
         }
+        self.scheduler.nodes.retain(|node| !self.hosts[node.host].is_gone);
+        self.scheduler.nodes_changed();
         let new: Vec<usize> = launched.into_iter().map(|node| self.launch(node)).collect();
         self.arrange();
         for (pod, target) in moves {
@@ -259,11 +272,8 @@ impl Cluster {
         self.take_out(host);
         let pool = self.hosts[host].node.node_pool.clone().unwrap_or_default();
         self.scheduler.charge_standing(&pool, &self.hosts[host].row, false);
-        self.scheduler.nodes.remove(self.position[host]);
-        self.position[host] = usize::MAX;
         self.hosts[host].is_gone = true;
         self.hosts[host].pods.clear();
-        self.arrange();
     }
 
     fn launch(&mut self, node: ExistingNode) -> usize {
@@ -273,7 +283,7 @@ impl Cluster {
         let state = NodeState::new(host, &node, &standing, daemons, batch);
         topology.standing.push(standing);
         topology.hosts += 1;
-        topology.show_node(host, true, batch);
+        topology.show_new_node(host, batch);
         let row = batch.columns.row(&node.capacity, i64::from(node.max_pods));
         let at = nodes.partition_point(|one| one.comes_before(&state));
         nodes.insert(at, state);
@@ -359,4 +369,19 @@ fn ranks(pods: &[Pod], scheduler: &Scheduler) -> Vec<u32> {
         ranks[pod] = u32::try_from(rank).unwrap_or(u32::MAX);
     }
     ranks
+}
+
+fn least_prices(scheduler: &Scheduler) -> Vec<(i64, usize)> {
+    let batch = &scheduler.batch;
+    let rows = batch.types.rows.iter().enumerate().filter(|(_, row)| row.is_priced);
+    let least = rows.filter_map(|(index, row)| {
+        let sets = scheduler.templates.iter().map(|template| batch.sets.get(template.set));
+        let prices = sets
+            .filter(|set| row.is_compatible(set, &batch.labels))
+            .filter_map(|set| row.cheapest(set, &batch.labels));
+        prices.min().map(|price| (price, index))
+    });
+    let mut prices: Vec<(i64, usize)> = least.collect();
+    prices.sort_unstable();
+    prices
 }

@@ -55,6 +55,8 @@ pub(crate) struct Scheduler {
     pub(crate) daemons: Vec<Daemon>,
     /// What nodes had before a trial; nothing is kept without one.
     before: Option<Before>,
+    /// Counts the states of the cluster between trials.
+    version: u32,
 }
 
 /// What a trial changes and puts back.
@@ -94,6 +96,7 @@ impl Scheduler {
             strict_min_values,
             daemons: Vec::new(),
             before: None,
+            version: 1,
             batch,
         };
         scheduler.open_pools(input, pools);
@@ -269,6 +272,7 @@ impl Scheduler {
         for shape in shapes {
             if shape != last {
                 self.topology.wake(&self.shapes.all[shape].groups);
+                self.standing_room(shape);
             }
             last = shape;
         }
@@ -289,6 +293,29 @@ impl Scheduler {
         self.order.clear();
         self.open_templates = self.priced_templates;
         self.shapes.forget_claims();
+    }
+
+    /// Says that the nodes are others than before, or have other pods.
+    pub(crate) fn nodes_changed(&mut self) {
+        self.version += 1;
+    }
+
+    /// The first node with room for a shape between trials, whatever its rules.
+    pub(crate) fn standing_room(&mut self, id: ShapeId) -> usize {
+        let shape = &self.shapes.all[id];
+        if let Some(known) = shape.standing_room(self.version) {
+            return known;
+        }
+        let first = self.nodes.iter().position(|node| node.has_room(&shape.requests));
+        let first = first.unwrap_or(self.nodes.len());
+        self.shapes.all[id].note_standing_room(self.version, first);
+        first
+    }
+
+    /// The nodes that pods of the trial go to.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = &NodeState> {
+        let before = self.before.iter().flat_map(|before| &before.nodes);
+        before.map(|node| &self.nodes[node.index])
     }
 
     /// What a node has, charged to its pool or given back.
@@ -343,10 +370,23 @@ impl Scheduler {
     }
 
     fn place_on_node(&mut self, pod: usize, id: ShapeId) -> bool {
+        let trial = self.topology.trial();
         let shape = &self.shapes.all[id];
-        let fit = self.nodes.iter().enumerate().find_map(|(index, node)| {
-            node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set))
-        });
+        let first = shape.first_room(self.version, trial);
+        let (mut with_room, mut fit) = (None, None);
+        for (index, node) in self.nodes.iter().enumerate().skip(first) {
+            // The cheapest test first: most nodes are full.
+            if node.is_out || !node.has_room(&shape.requests) {
+                continue;
+            }
+            with_room = with_room.or(Some(index));
+            fit = node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set));
+            if fit.is_some() {
+                break;
+            }
+        }
+        self.shapes.all[id].note_room(trial, with_room.unwrap_or(self.nodes.len()));
+        let shape = &self.shapes.all[id];
         let Some((index, set)) = fit else { return false };
         if let Some(before) = &mut self.before
             && self.nodes[index].pods.is_empty()

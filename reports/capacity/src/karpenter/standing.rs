@@ -31,7 +31,7 @@ pub(crate) struct NodeState {
 /// What a node had before a trial put pods on it.
 #[derive(Debug)]
 pub(crate) struct NodeBefore {
-    index: usize,
+    pub(crate) index: usize,
     set: SetId,
     remaining: Amounts,
     host_ports: usize,
@@ -114,11 +114,6 @@ impl NodeState {
             .is_lt()
     }
 
-    /// What is left on it.
-    pub(crate) fn remaining(&self) -> &[i64] {
-        &self.remaining
-    }
-
     /// What it has now, to be put back.
     pub(crate) fn before(&self, index: usize) -> NodeBefore {
         NodeBefore {
@@ -146,17 +141,18 @@ impl NodeState {
         self.host_ports.extend(&shape.host_ports);
     }
 
-    /// The set it would ask with the pod on it, if it can take it.
+    /// Whether it has room for so much.
+    pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
+        amounts::fits(requests, &self.remaining)
+    }
+
+    /// The set it would ask with the pod on it, if it can take it; that it has room is known.
     pub(crate) fn try_shape(
         &self,
         shape: &Shape,
         topology: &Topology,
         batch: &mut Batch,
     ) -> Option<SetId> {
-        // The cheapest test first: most nodes are full.
-        if self.is_out || !amounts::fits(&shape.requests, &self.remaining) {
-            return None;
-        }
         let tolerated =
             crate::pod::untolerated(&self.taints, &shape.template.tolerations).is_none();
         let port_is_taken = shape

@@ -59,8 +59,10 @@ pub(crate) struct Group {
 struct Domain {
     value: Value,
     pods: i64,
-    /// How many reasons there are to know it besides its pods: a pool, nodes that are there.
-    known_by: u32,
+    /// A pool's nodes could be there.
+    is_lasting: bool,
+    /// How many nodes are there, where no pool makes it known.
+    nodes: u32,
 }
 
 impl Group {
@@ -122,7 +124,7 @@ impl Group {
     /// Makes a domain known for good.
     pub(super) fn register(&mut self, domain: Value, labels: &Labels) {
         let index = self.index_of(domain, labels);
-        self.domains[index].known_by += 1;
+        self.domains[index].is_lasting = true;
     }
 
     fn position(&self, domain: Value, labels: &Labels) -> Result<usize, usize> {
@@ -132,7 +134,7 @@ impl Group {
 
     fn index_of(&mut self, domain: Value, labels: &Labels) -> usize {
         self.position(domain, labels).unwrap_or_else(|index| {
-            self.domains.insert(index, Domain { value: domain, pods: 0, known_by: 0 });
+            self.domains.insert(index, Domain { value: domain, pods: 0, is_lasting: false, nodes: 0 });
             index
         })
     }
@@ -140,7 +142,7 @@ impl Group {
     /// Forgets a domain that nothing speaks for any more.
     fn tidy(&mut self, index: usize) {
         let domain = self.domains[index];
-        if domain.pods == 0 && domain.known_by == 0 {
+        if domain.pods == 0 && domain.nodes == 0 && !domain.is_lasting {
             self.domains.remove(index);
         }
     }
@@ -176,19 +178,24 @@ impl Group {
         self.occupied -= usize::from(self.hosts[host] == 0);
     }
 
-    /// Makes the domain of a node known.
-    pub(super) fn see_node(&mut self, domain: Option<Value>, labels: &Labels) {
-        if let (false, Some(domain)) = (self.is_hostname, domain) {
-            self.register(domain, labels);
+    /// Makes the domain of a node known. True when only nodes make it known.
+    pub(super) fn see_node(&mut self, domain: Option<Value>, labels: &Labels) -> bool {
+        let (false, Some(domain)) = (self.is_hostname, domain) else { return false };
+        let index = self.index_of(domain, labels);
+        if self.domains[index].is_lasting {
+            return false;
         }
+        self.domains[index].nodes += 1;
+        true
     }
 
     /// The node is gone.
     pub(super) fn lose_node(&mut self, domain: Option<Value>, labels: &Labels) {
         if let (false, Some(domain)) = (self.is_hostname, domain)
             && let Ok(index) = self.position(domain, labels)
+            && !self.domains[index].is_lasting
         {
-            self.domains[index].known_by -= 1;
+            self.domains[index].nodes -= 1;
             self.tidy(index);
         }
     }

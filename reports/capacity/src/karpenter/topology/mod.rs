@@ -114,6 +114,8 @@ pub(crate) struct Topology {
     trial: u32,
     /// What a trial counted; nothing is kept without one.
     journal: Option<Vec<Noted>>,
+    /// Whether some group knows a domain by its nodes only.
+    knows_by_nodes: bool,
     pub(crate) domains: DomainGroups,
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) preferences: Preferences,
@@ -315,14 +317,14 @@ impl Topology {
 
     /// Domains of nodes that are there, and the pods on them that the selector chooses. Without a
     /// selector Karpenter lists all pods here, although it will choose none later.
-    fn count_cluster(&self, group: &mut Group, batch: &mut Batch) {
+    fn count_cluster(&mut self, group: &mut Group, batch: &mut Batch) {
         let mut counted: Vec<Option<Option<Value>>> = Vec::with_capacity(self.standing.len());
         for node in &self.standing {
             let counts = !node.is_gone
                 && group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch);
             let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
             if counts {
-                group.see_node(domain, &batch.labels);
+                self.knows_by_nodes |= group.see_node(domain, &batch.labels);
             }
             counted.push(counts.then_some(domain));
         }
@@ -369,9 +371,23 @@ impl Topology {
         }
     }
 
-    /// A node without pods appears or disappears.
+    /// A node without pods appears that was not there before.
+    pub(crate) fn show_new_node(&mut self, host: usize, batch: &mut Batch) {
+        let node = &self.standing[host];
+        for group in &mut self.groups {
+            if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
+                let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
+                self.knows_by_nodes |= group.see_node(domain, &batch.labels);
+            }
+        }
+    }
+
+    /// A node without pods disappears, or is there again.
     pub(crate) fn show_node(&mut self, host: usize, is_there: bool, batch: &mut Batch) {
         self.standing[host].is_gone = !is_there;
+        if !self.knows_by_nodes {
+            return;
+        }
         let node = &self.standing[host];
         for group in &mut self.groups {
             if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
@@ -383,6 +399,11 @@ impl Topology {
                 }
             }
         }
+    }
+
+    /// The number of the trial.
+    pub(crate) fn trial(&self) -> u32 {
+        self.trial
     }
 
     /// Begins a trial: what is counted from now on can be taken back.
