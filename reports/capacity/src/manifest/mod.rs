@@ -16,7 +16,9 @@ mod storage;
 mod table;
 mod workload;
 
+pub(crate) use document::Object;
 pub use document::documents;
+pub(crate) use existing::inventory_objects;
 pub use existing::{Existing, INVENTORY_VERSION, read_existing, read_inventory};
 pub use node_class::read_node_classes;
 pub(crate) use node_pool::order;
