@@ -6,16 +6,18 @@ use serde::{Serialize, Serializer};
 
 use super::amounts::PODS;
 use super::claim::{Claim, Refusal};
-use super::input::PackInput;
+use super::input::{InstanceOption, PackInput};
 use super::scheduler::{NotNew, Scheduler, Unplaced};
+use super::shape::ShapeId;
 use super::topology::GroupKind;
 use crate::money::{Price, Unit};
+use crate::pod::Pod;
 use crate::prices::Coverage;
 
 /// How many types Karpenter hands to a launch at most.
-const MOST_TYPES: usize = 600;
+pub(super) const MOST_TYPES: usize = 600;
 /// How far down the list of cheapest types a spot launch may land.
-const SPOT_DEPTH: usize = 15;
+pub(super) const SPOT_DEPTH: usize = 15;
 
 /// A node to launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -106,7 +108,7 @@ pub(crate) fn outcome(
     unplaced: &Unplaced,
     not_simulated: Vec<String>,
 ) -> PackOutcome {
-    let mut unschedulable = unplaced_pods(input, &mut scheduler, unplaced);
+    let mut unschedulable = unplaced_pods(&input.pods, &mut scheduler, unplaced);
     let mut nodes = Vec::new();
     for claim in &scheduler.claims {
         match node(input, &scheduler, claim) {
@@ -134,7 +136,7 @@ pub(crate) fn outcome(
         unschedulable,
         price: total.map(|total| Price::new(total, Unit::Hour)),
         not_simulated,
-        prices: priced(input, &scheduler),
+        prices: priced(&input.instance_types, &scheduler),
     }
 }
 
@@ -204,10 +206,10 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
     })
 }
 
-fn unplaced_pods(
-    input: &PackInput,
+pub(super) fn unplaced_pods(
+    pods_of: &[Pod],
     scheduler: &mut Scheduler,
-    unplaced: &Unplaced,
+    unplaced: &[(usize, ShapeId)],
 ) -> Vec<Unschedulable> {
     let mut known: Vec<(usize, String)> = Vec::new();
     let mut pods = Vec::new();
@@ -220,7 +222,7 @@ fn unplaced_pods(
             reason
         };
         pods.push(Unschedulable {
-            pod: input.pods[*position].to_string(),
+            pod: pods_of[*position].to_string(),
             reason,
             position: *position,
         });
@@ -228,7 +230,7 @@ fn unplaced_pods(
     pods
 }
 
-fn reason(scheduler: &mut Scheduler, shape: usize) -> String {
+pub(super) fn reason(scheduler: &mut Scheduler, shape: usize) -> String {
     if scheduler.shapes.all[shape].template.traits.has_resource_claims {
         return "it asks for devices by resource claims, which Karpenter does not provision for"
             .to_owned();
@@ -307,10 +309,10 @@ fn amount_text(resource: &str, amount: i64) -> String {
 }
 
 /// The types that some pool allows, and which of them have a price there.
-fn priced(input: &PackInput, scheduler: &Scheduler) -> Coverage {
+pub(super) fn priced(options: &[InstanceOption], scheduler: &Scheduler) -> Coverage {
     let batch = &scheduler.batch;
     let mut coverage = Coverage::default();
-    for (option, row) in input.instance_types.iter().zip(&batch.types.rows) {
+    for (option, row) in options.iter().zip(&batch.types.rows) {
         let pools = scheduler.templates.iter().map(|template| batch.sets.get(template.set));
         let allowing: Vec<_> = pools.filter(|set| row.is_compatible(set, &batch.labels)).collect();
         if allowing.is_empty() {
