@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
+use crate::commands::collect::CollectArguments;
 use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
 

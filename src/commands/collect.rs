@@ -13,8 +13,8 @@ use super::Session;
 use crate::arguments::TargetArguments;
 use crate::exit::Exit;
 use crate::state::write_whole;
-use crate::target::{On, Target};
 use crate::style::Meaning;
+use crate::target::{On, Target};
 use crate::trouble::Trouble;
 
 /// Which cluster.

@@ -124,9 +124,9 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
 }
 
 /// Runs what needs a runtime; only these commands pay for one.
-fn block_on<F>(work: F) -> Result<Exit, Trouble>
+fn block_on<T, F>(work: F) -> Result<T, Trouble>
 where
-    F: Future<Output = Result<Exit, Trouble>>,
+    F: Future<Output = Result<T, Trouble>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -5,23 +5,21 @@
 use std::path::PathBuf;
 
 use runbook_capacity::answer::compare::{COMPARE, CompareOptions, Comparison};
-use runbook_capacity::answer::schema as shapes;
+use runbook_capacity::answer::{schema as shapes, written};
 use runbook_capacity::compare::options::{Options, read_options};
 use runbook_capacity::compare::workload::Workloads;
 use runbook_capacity::manifest::{Manifests, read_inventory};
 use runbook_capacity::prices::PriceBook;
-use runbook_capacity::region::{Region, UnknownRegion};
 use runbook_showback::render;
 
-use super::{Answer, text};
+use super::{deliver, priced_region, text};
 use crate::commands::capacity::{
-    PriceArguments, Problems, exit, files, json, node_pools, pods, refuse, region, remark,
+    PriceArguments, Problems, exit, files, node_pools, pods, refuse, remark,
 };
 use crate::commands::collect::{ClusterArguments, inventory};
 use crate::commands::{Session, block_on};
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::state::write_whole;
 use crate::trouble::{Trouble, failure_text};
 
 /// Arguments.
@@ -113,9 +111,7 @@ pub(super) fn run(session: &Session, arguments: &CompareArguments) -> Result<Exi
         Output::Text => text::text(&comparison, printer.out),
         Output::Markdown => comparison.markdown(),
         Output::Html => page(&comparison)?,
-        Output::Json if arguments.out.is_none() => return Ok(json(printer, &comparison, exit)),
-        Output::Json => runbook_capacity::answer::written::json(&comparison)
-            .map_err(|error| Trouble::of(&error))?,
+        Output::Json => written::json(&comparison).map_err(|error| Trouble::of(&error))?,
         Output::Csv => {
             let labelled =
                 [("not simulated", &comparison.not_simulated), ("note", &comparison.notes)];
@@ -127,13 +123,7 @@ pub(super) fn run(session: &Session, arguments: &CompareArguments) -> Result<Exi
             comparison.csv()
         }
     };
-    match &arguments.out {
-        None => printer.raw(format!("{}\n", written.trim_end()).as_bytes()),
-        Some(out) => {
-            write_whole(&session.environment.working_directory.join(out), written.as_bytes())?;
-            printer.out(&format!("{}\nin {}", comparison.headline, out.display()));
-        }
-    }
+    deliver(session, &written, arguments.out.as_deref(), &comparison.headline)?;
     Ok(exit)
 }
 
@@ -143,7 +133,7 @@ fn page(comparison: &Comparison) -> Result<String, Trouble> {
     Ok(page.html())
 }
 
-pub(super) fn schema() -> (&'static str, &'static shapes::Shape) {
+pub(super) fn schema() -> (&'static str, shapes::Shape) {
     ("runbook report compare", COMPARE)
 }
 
@@ -164,8 +154,12 @@ fn given(
     let names: Vec<String> = arguments.manifests.iter().chain(&arguments.pods).cloned().collect();
     if !names.is_empty() {
         let source = names.join(", ");
-        return Ok(pods(&names, &session.environment)
-            .map(|(manifests, notes)| Given { manifests, notes, source, region: None }));
+        return Ok(pods(&names, &session.environment).map(|(manifests, notes)| Given {
+            manifests,
+            notes,
+            source,
+            region: None,
+        }));
     }
     if let Some(name) = &arguments.inventory {
         return Ok(files::read(name, &session.environment)
@@ -173,7 +167,7 @@ fn given(
             .and_then(|file| of_inventory(&file.name, &file.text)));
     }
     let region = arguments.region.as_deref();
-    let inventory = block_on_value(inventory(session, &arguments.cluster, region))?;
+    let inventory = block_on(inventory(session, &arguments.cluster, region))?;
     let source = match inventory.origin.source.as_str() {
         "sandbox" => "sandbox".to_owned(),
         other => format!("{other}, cluster {}", inventory.origin.cluster),
@@ -210,7 +204,7 @@ fn comparison(
     let mut problems = Vec::new();
     let mut keep = |found: Problems| problems.extend(found);
     let named = arguments.region.as_deref().or(given.region.as_deref());
-    let region = priced_region(named, environment).map_err(&mut keep).ok();
+    let region = priced_region(named, environment, None).map_err(&mut keep).ok();
     let file = options(arguments, environment).map_err(&mut keep).ok();
     let pools = node_pools(&arguments.node_pools, environment).map_err(&mut keep).ok();
     let (Some(region), Some(mut file), Some(pools)) = (region, file, pools) else {
@@ -228,13 +222,6 @@ fn comparison(
     let options = options.with(file);
     let book = PriceBook::embedded();
     Ok(Comparison::new(&workloads, &options, book, arguments.prices.age(), given.notes))
-}
-
-fn priced_region(named: Option<&str>, environment: &Environment) -> Result<Region, Problems> {
-    let named = region(named, environment).map_err(|why| vec![why])?.ok_or_else(|| {
-        vec!["which region's prices? give --region, such as --region ap-northeast-2".to_owned()]
-    })?;
-    named.parse().map_err(|error: UnknownRegion| vec![error.to_string()])
 }
 
 fn options(arguments: &CompareArguments, environment: &Environment) -> Result<Options, Problems> {

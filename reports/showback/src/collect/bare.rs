@@ -63,7 +63,9 @@ pub(super) fn bare(object: Value) -> Option<Value> {
     if let Some(spec) = object.get_mut("spec") {
         bare_containers(spec);
     }
-    object.retain(|name, _| matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "spec" | "status"));
+    object.retain(|name, _| {
+        matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "spec" | "status")
+    });
     Some(Value::Object(object))
 }
 
@@ -135,7 +137,8 @@ mod tests {
             "spec": {"replicas": 2, "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod}},
             "status": {"replicas": 2, "observedGeneration": 7},
         });
-        let kept = json!({"name": "app", "image": "app:1", "resources": {"requests": {"cpu": "1"}}});
+        let kept =
+            json!({"name": "app", "image": "app:1", "resources": {"requests": {"cpu": "1"}}});
         assert_eq!(
             bare(deployment).unwrap(),
             json!({
