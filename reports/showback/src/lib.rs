@@ -6,6 +6,6 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`render`] | an answer as one self-contained page, or as Markdown for a pull request |
+//! | [`render`] | an answer as one self-contained page |
 
 pub mod render;

@@ -91,6 +91,9 @@ fn cent() -> i128 {
     Price::new(100_000_000, Unit::Piece).amount(1, 0).raw()
 }
 
+/// No amount has as many dollars.
+const MOST_DOLLARS: i128 = 1_000_000_000_000_000;
+
 /// Dollars of JSON, from their digits and not from a binary fraction; none when they are no number
 /// that money can be.
 pub(crate) fn amount(number: &Number) -> Option<Amount> {
@@ -113,6 +116,10 @@ pub(crate) fn amount(number: &Number) -> Option<Amount> {
     } else {
         (value * 2 + scale).div_euclid(2 * scale)
     };
+    // More than anybody has been billed; what is computed with it stays far inside 128 bits.
+    if fine >= MOST_DOLLARS * 10_000_000_000 {
+        return None;
+    }
     let raw = fine.checked_mul(cent() / 100_000_000)?;
     Some(Amount::from_raw(if is_negative { -raw } else { raw }))
 }

@@ -49,8 +49,9 @@ impl Timeline {
             let label = clock(i64::try_from(tick).unwrap_or_default());
             canvas.text(place, 0, TOP + HEIGHT + 18, Anchor::within(place), "n m", &label);
         }
-        let unit = "time since the start, h:min";
-        canvas.text(FULL, 0, TOP + HEIGHT + 38, Anchor::End, "m", unit);
+        let unit = if across.step() % 60 == 0 { "h:min" } else { "h:min:s" };
+        let unit = format!("time since the start, {unit}");
+        canvas.text(FULL, 0, TOP + HEIGHT + 38, Anchor::End, "m", &unit);
         let paths: Vec<(String, String)> = self
             .lines
             .iter()
