@@ -82,9 +82,20 @@ fn what_is_of_the_sandbox_says_so_in_its_title_and_on_top() {
     assert!(
         page.html().contains("<span class=\"origin sandbox\">sandbox: a simulated account</span>")
     );
-    let mut of_a_file = comparison_answer();
-    of_a_file["source"] = json!("pods.csv");
-    assert!(!comparison(&of_a_file).html().contains("simulated account"));
+    let origin = |source: &str| {
+        let mut answer = comparison_answer();
+        answer["source"] = json!(source);
+        comparison(&answer).origin
+    };
+    let kept = origin("sandbox, by inv.json");
+    assert_eq!(
+        (kept.words.as_str(), kept.is_sandbox),
+        ("sandbox: a simulated account, by inv.json", true)
+    );
+    for source in ["pods.csv", "sandbox.csv", "aws, cluster sandbox"] {
+        let file = origin(source);
+        assert_eq!((file.words.as_str(), file.is_sandbox), (source, false));
+    }
 }
 
 #[test]

@@ -2,14 +2,14 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`compare`], [`autoscalers`] | read the JSON of an answer and say what goes on its page |
+//! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
-//! | [`html`] | how a page is written |
-//! | [`coverage`] | how far prices reach, which every answer has |
+//! | `html` | how a page is written |
+//! | `coverage` | how far prices reach, which every answer has |
 //! | [`figures`] | money, counts and shares as people read them; cents appear here and nowhere before |
-//! | [`text`], [`markup`] | text from elsewhere, made visible, elided and escaped, each in one place |
-//! | [`read`] | the answer's JSON, with an error that names the field that is missing |
+//! | `text`, `markup` | text from elsewhere, made visible, elided and escaped, each in one place |
+//! | `read` | the answer's JSON, with an error that names the field that is missing |
 //!
 //! Tables for a terminal, CSV, JSON and Markdown are the answers' own (`runbook_capacity::answer`).
 //! Rendering rounds and does no other arithmetic on money, knows no clock, and is a function of its

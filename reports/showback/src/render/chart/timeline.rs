@@ -1,4 +1,7 @@
 //! Counts over time, each as steps: what was there from one moment to the next.
+//!
+//! Lines differ by how thick they are: dashes cannot be told apart in a line that steps up and down all
+//! day.
 
 use super::canvas::{Anchor, Canvas};
 use super::scale::{FULL, Round, Scale};
@@ -56,7 +59,7 @@ impl Timeline {
             .lines
             .iter()
             .enumerate()
-            .map(|(series, line)| (format!("l{}", series % 4), path(line, &across, &up)))
+            .map(|(series, line)| (format!("w{}", series % 4), path(line, &across, &up)))
             .collect();
         canvas.paths(TOP, HEIGHT, &paths);
         self.name_lines(&mut canvas);

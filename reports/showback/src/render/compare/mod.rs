@@ -2,13 +2,13 @@
 //!
 //! | module | what it puts on the page |
 //! |---|---|
-//! | [`sides`] | what each side costs, against NodeLess, by node shape, cold and settled |
-//! | [`decide`] | the levers on the difference, as a tornado for each side |
-//! | [`curve`] | how full nodes must be to be cheaper than Fargate |
-//! | [`workloads`] | Fargate against nodes for each workload |
-//! | [`sizes`] | steps of Fargate's sizes |
-//! | [`bills`] | every side with its lines |
-//! | [`side`], [`workload`] | what these read |
+//! | `sides` | what each side costs, against NodeLess, by node shape, cold and settled |
+//! | `decide` | the levers on the difference, as a tornado for each side |
+//! | `curve` | how full nodes must be to be cheaper than Fargate |
+//! | `workloads` | Fargate against nodes for each workload |
+//! | `sizes` | steps of Fargate's sizes |
+//! | `bills` | every side with its lines |
+//! | `side`, `workload` | what these read |
 //!
 //! The answer is read as the JSON that programs get, so a page can be made of a file that was kept.
 
@@ -61,11 +61,17 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     })
 }
 
-/// Where the figures are from.
+/// Where the figures are from. What the sandbox has says so itself, also through an inventory of it:
+/// `sandbox, by inv.json`.
 fn origin(source: &str) -> Origin {
-    let is_sandbox = source == "sandbox";
-    let words = if is_sandbox { "sandbox: a simulated account" } else { source };
-    Origin { words: words.to_owned(), is_sandbox }
+    let rest =
+        source.strip_prefix("sandbox").filter(|rest| rest.is_empty() || rest.starts_with(", "));
+    match rest {
+        Some(rest) => {
+            Origin { words: format!("sandbox: a simulated account{rest}"), is_sandbox: true }
+        }
+        None => Origin { words: source.to_owned(), is_sandbox: false },
+    }
 }
 
 fn about(answer: &Node<'_>, region: String) -> Result<Vec<String>, Unreadable> {
