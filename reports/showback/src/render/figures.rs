@@ -171,6 +171,16 @@ impl Percent {
         self.0
     }
 
+    /// A part of a whole, rounded once to the tenth that is shown; none of nothing.
+    pub fn share(part: Amount, whole: Amount) -> Option<Self> {
+        if whole.raw() <= 0 {
+            return None;
+        }
+        let tenths = (part.raw().abs() * 2_000 + whole.raw()).div_euclid(2 * whole.raw());
+        let count = i64::try_from(tenths).ok()?.checked_mul(10)?;
+        Some(Self(if part.raw() < 0 { -count } else { count }))
+    }
+
     /// From per cent in JSON.
     pub(crate) fn of(number: &Number) -> Option<Self> {
         i64::try_from(Cents::of(amount(number)?).count()).ok().map(Self)
@@ -253,6 +263,11 @@ mod tests {
         assert_eq!(percent("-19.48").text(), "−19.5\u{a0}%");
         assert_eq!(percent("71.9").bare_signed(), "+71.9");
         assert_eq!(percent("-0.04").bare_signed(), "0.0");
+        // 70.8497 is 70.85 to the hundredth, and 70.8 to the tenth.
+        let exact = |text: &str| amount(&number(text)).expect("money");
+        let share = Percent::share(exact("-708.497"), exact("1000")).expect("a share");
+        assert_eq!(share.bare_signed(), "−70.8");
+        assert_eq!(Percent::share(exact("1"), exact("0")), None);
     }
 
     #[test]

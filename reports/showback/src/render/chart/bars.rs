@@ -88,12 +88,14 @@ impl Bars {
             Arrangement::Stacked => thick,
         };
         let bottom = y + self.rows.iter().map(|row| LABEL + deep(row) + ROW_GAP).sum::<i64>();
-        for tick in scale.ticks() {
+        // Where nothing has a figure there is nothing to be measured.
+        let ticks = if most == Amount::ZERO { vec![0] } else { scale.ticks() };
+        for tick in ticks.iter().copied() {
             canvas.upright(place(tick), y, bottom, if tick == 0 { "base" } else { "grid" });
             let label = tick_label(tick, scale.step());
             canvas.text(place(tick), 0, bottom + 16, Anchor::within(place(tick)), "n m", &label);
         }
-        let end = place(scale.ticks().last().copied().unwrap_or_default());
+        let end = place(ticks.last().copied().unwrap_or_default());
         canvas.text(end, 40, bottom + 16, Anchor::Start, "m", &self.unit);
         for row in &self.rows {
             let whole = visible(&row.name);

@@ -147,17 +147,25 @@ impl Verdict {
     }
 }
 
-pub(super) fn read(answer: &Node<'_>) -> Result<Vec<Verdict>, Unreadable> {
-    answer.list("verdicts")?.iter().map(verdict).collect()
+/// `first` is what the differences are to.
+pub(super) fn read(answer: &Node<'_>, first: Option<&Side>) -> Result<Vec<Verdict>, Unreadable> {
+    let whole = first.and_then(|side| side.total);
+    answer.list("verdicts")?.iter().map(|node| verdict(node, whole)).collect()
 }
 
-fn verdict(node: &Node<'_>) -> Result<Verdict, Unreadable> {
+fn verdict(node: &Node<'_>, whole: Option<Amount>) -> Result<Verdict, Unreadable> {
+    let difference = node.maybe_money("difference_usd")?;
+    // The answer's own share is rounded already; rounding it once more would show another one.
+    let exact = |part: Option<Amount>| {
+        part.zip(whole).and_then(|(part, whole)| Percent::share(part, whole))
+    };
+    let uncertainty = node.maybe_money("uncertainty_usd")?;
     Ok(Verdict {
         side: node.text("side")?,
         answer: Answer::read(node)?,
-        difference: node.maybe_money("difference_usd")?,
-        percent: node.maybe_percent("difference_percent")?,
-        uncertainty: node.maybe_percent("uncertainty_percent")?,
+        difference,
+        percent: node.maybe_percent("difference_percent")?.and_then(|_| exact(difference)),
+        uncertainty: node.maybe_percent("uncertainty_percent")?.and_then(|_| exact(uncertainty)),
         levers: node.list("tornado")?.iter().map(lever).collect::<Result<_, _>>()?,
         by_shape: node.list("by_node_shape")?.iter().map(shape).collect::<Result<_, _>>()?,
         reason: node.maybe_text("reason")?,

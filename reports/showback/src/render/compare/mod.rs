@@ -36,7 +36,7 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     // Every figure of a page is written in dollars.
     answer.word("currency", "`USD`", &[("USD", ())])?;
     let sides = side::read(&answer)?;
-    let verdicts = decide::read(&answer)?;
+    let verdicts = decide::read(&answer, sides.first())?;
     let origin = origin(&answer.text("source")?);
     let region = answer.text("region")?;
     let headline = answer.text("headline")?;
@@ -121,11 +121,13 @@ fn besides(
     }
     let nowhere = answer.texts("held_by_no_side")?;
     if let Some(first) = nowhere.first() {
-        let count = i64::try_from(nowhere.len()).unwrap_or(i64::MAX);
-        besides.push(format!(
-            "{} can run on no side, the first is {first}; they are on no bill.",
-            counted(count, "pod", "pods")
-        ));
+        besides.push(match nowhere.len() {
+            1 => format!("1 pod can run on no side and is on no bill: {first}."),
+            many => format!(
+                "{} pods can run on no side and are on no bill: {first} and others.",
+                grouped(many as i128)
+            ),
+        });
     }
     let unpriced = answer.list("unpriced")?.len();
     if unpriced > 0 {
