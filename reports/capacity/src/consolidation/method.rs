@@ -193,7 +193,20 @@ impl World {
             return Ok(());
         }
         let price: i64 = hosts.iter().map(|host| self.facts[*host].price_or_zero()).sum();
-        match self.cluster.least_price(&stuck) {
+        let known = match hosts {
+            [host] => Some(&mut self.facts[*host].stuck),
+            _ => None,
+        };
+        let least = match known {
+            Some((known, least)) if *known == stuck => *least,
+            Some(known) => {
+                let least = self.cluster.least_price(&stuck);
+                *known = (stuck, least);
+                least
+            }
+            None => self.cluster.least_price(&stuck),
+        };
+        match least {
             None => Err(WhyNot::MoreThanOneNode),
             Some(least) if least >= price => Err(WhyNot::NoneCheaper),
             Some(_) => Ok(()),

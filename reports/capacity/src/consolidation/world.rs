@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub(super) unknown: Option<WhyNot>,
     /// What a pod that stays on it forbids.
     pub(super) guard: Option<WhyNot>,
+    /// What was last found to need a new node for it alone, and the least that costs.
+    pub(super) stuck: (Vec<i64>, Option<i64>),
 }
 
 impl Facts {
@@ -165,6 +167,7 @@ impl World {
                 candidates: Some(one.candidates),
                 unknown: None,
                 guard: None,
+                stuck: (Vec::new(), None),
             });
         }
     }
@@ -284,5 +287,6 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
         candidates: None,
         unknown,
         guard,
+        stuck: (Vec::new(), None),
     }
 }

@@ -132,6 +132,7 @@ impl Cluster {
             resident,
         };
         cluster.arrange();
+        cluster.scheduler.nodes_changed();
         for pod in 0..on_nodes {
             cluster.shape(pod);
         }
@@ -255,7 +256,6 @@ impl Cluster {
             self.remove(*host);
         }
         self.scheduler.nodes.retain(|node| !self.hosts[node.host].is_gone);
-        self.scheduler.nodes_changed();
         let new: Vec<usize> = launched.into_iter().map(|node| self.launch(node)).collect();
         self.arrange();
         for (pod, target) in moves {
@@ -265,6 +265,7 @@ impl Cluster {
             };
             self.settle(*pod, host);
         }
+        self.scheduler.nodes_changed();
         new
     }
 
