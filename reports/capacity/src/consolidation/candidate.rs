@@ -80,10 +80,8 @@ impl World {
     /// Notes what the pods on a node mean for its disruption.
     pub(super) fn weigh(&mut self, host: usize) {
         let pods = self.cluster.hosts[host].pods.iter();
-        let cost = pods
-            .clone()
-            .map(|pod| self.eviction_cost[*pod].max(0))
-            .fold(UNIT, i64::saturating_add);
+        let cost =
+            pods.clone().map(|pod| self.eviction_cost[*pod].max(0)).fold(UNIT, i64::saturating_add);
         let is_guarded = pods.into_iter().any(|pod| self.pod_guard[*pod].is_some());
         self.facts[host].disruption_cost = cost;
         self.facts[host].is_guarded = is_guarded;

@@ -169,8 +169,7 @@ impl Cluster {
         let shapes = &self.scheduler.shapes.all;
         if self.stuck_shapes.0 != self.scheduler.version() {
             let is_stuck = |shape: &Shape| !self.scheduler.has_room(&shape.requests);
-            self.stuck_shapes =
-                (self.scheduler.version(), shapes.iter().map(is_stuck).collect());
+            self.stuck_shapes = (self.scheduler.version(), shapes.iter().map(is_stuck).collect());
         }
         for pod in &self.hosts[host].pods {
             // A shape that is not known yet is not counted: less is found hopeless, nothing wrongly.

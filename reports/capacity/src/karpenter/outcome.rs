@@ -150,11 +150,7 @@ fn names(input: &PackInput, positions: &[usize]) -> Vec<String> {
 
 /// A node of a claim; or why its pods have none after all: cut to what a launch may list, too few
 /// values of a label are left.
-fn node(
-    input: &PackInput,
-    scheduler: &mut Scheduler,
-    claim: &Claim,
-) -> Result<PackedNode, String> {
+fn node(input: &PackInput, scheduler: &mut Scheduler, claim: &Claim) -> Result<PackedNode, String> {
     let Batch { types, sets, labels, .. } = &mut scheduler.batch;
     let list = types.price_list(claim.set, sets, labels);
     let mut priced: Vec<(i64, usize)> =

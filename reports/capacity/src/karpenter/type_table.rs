@@ -211,7 +211,8 @@ impl TypeTable {
                     .map(|one| one.price)
                     .max()
             };
-            let priced = if row.is_priced { dearest(true).or_else(|| dearest(false)) } else { None };
+            let priced =
+                if row.is_priced { dearest(true).or_else(|| dearest(false)) } else { None };
             worst.push(priced.unwrap_or(i64::MAX));
             cheapest.push(row.cheapest(set, labels));
         }
