@@ -257,7 +257,7 @@ fn disruption(raw: RawDisruption) -> Result<Disruption, String> {
 }
 
 /// `1h30m`, `45s`, `0s`.
-fn seconds(text: &str) -> Option<i64> {
+pub(crate) fn seconds(text: &str) -> Option<i64> {
     let mut total = 0_i64;
     let mut rest = text;
     while !rest.is_empty() {
