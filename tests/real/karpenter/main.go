@@ -83,6 +83,8 @@ type Case struct {
 	Preferences   string   `json:"preferences"`
 	// Benchmark, where it is given, stands for the files: Karpenter's own benchmark is run.
 	Benchmark *Benchmark `json:"benchmark"`
+	// Runs, where it is given, stands for the flag.
+	Runs int `json:"runs"`
 }
 
 func main() {
@@ -102,7 +104,7 @@ func main() {
 			ask = prepareBenchmark(one)
 		}
 		answers := []Answer{}
-		for range *runs {
+		for range lo.CoalesceOrEmpty(one.Runs, *runs) {
 			answers = append(answers, ask())
 		}
 		must(output.Encode(answers))

@@ -9,15 +9,16 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use runbook_capacity::karpenter::{PackInput, PackOutcome, Preferences, pack, read_instance_types};
 use runbook_capacity::manifest;
 use runbook_real::cases::Case;
 use runbook_real::feasible;
+use runbook_real::judge::Judge;
 use runbook_real::records::Answer;
 use serde::Deserialize;
 
@@ -54,19 +55,12 @@ fn ends(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (judge, runs) = match arguments.as_slice() {
-        [judge] => (judge, "3"),
-        [judge, runs] => (judge, runs.as_str()),
+        [judge] => (judge, 3),
+        [judge, runs] => (judge, runs.parse()?),
         _ => return Err("usage: benchmark-karpenter JUDGE [RUNS]".into()),
     };
-    let folder = std::env::temp_dir().join(format!("karpenter-benchmark-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let mut child = Command::new(judge)
-        .args(["-runs", runs])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut questions = child.stdin.take().ok_or("the judge has no input")?;
-    let mut answers = BufReader::new(child.stdout.take().ok_or("the judge has no output")?).lines();
+    let mut judge = Judge::start(judge, runs)?;
+    let folder = judge.folder().to_owned();
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -86,13 +80,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     )?;
     let mut holds = true;
     for (pods, mix, preferences) in QUESTIONS {
+        // Where no zone is chosen by chance, one run says all; it takes minutes.
         let question = serde_json::json!({
             "preferences": preferences,
+            "runs": if mix == "preferences" { 1 } else { runs },
             "benchmark": {"mix": mix, "pods": pods, "folder": folder},
         });
-        writeln!(questions, "{question}")?;
-        let line = answers.next().ok_or("the judge ended")??;
-        let theirs: Vec<Run> = serde_json::from_str(&line)?;
+        let theirs: Vec<Run> = judge.ask(&question)?;
         let (seconds, ours) = ours(&folder, preferences)?;
         let wrong = problems(&folder, &theirs, &ours)?;
         #[expect(clippy::cast_precision_loss, reason = "a few thousand pods")]
@@ -120,9 +114,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
         holds &= wrong.is_empty();
     }
-    drop(questions);
-    child.wait()?;
-    fs::remove_dir_all(folder)?;
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
