@@ -223,7 +223,8 @@ const LIVE_ROUNDS: [usize; 2] = [0, 8];
 
 /// Karpenter is asked again, three times each, where its judge is at hand: `.ci/run` builds it and names
 /// it in `RUNBOOK_KARPENTER_JUDGE`. What it answers must still be what is recorded, ours must be the
-/// same, and the checker must find Karpenter's own answers to be possible.
+/// same, and the checker must find Karpenter's own answers possible
+/// where chance has no part in them.
 #[test]
 fn thirty_cases_come_out_as_karpenter_says_now() {
     #[expect(clippy::disallowed_methods, reason = "CI says where the judge is")]
@@ -242,8 +243,11 @@ fn thirty_cases_come_out_as_karpenter_says_now() {
         asked += 1;
         let ours = Distinct::of(&ours(&case));
         for live in &answers {
+            // Where it chooses zones by chance, Karpenter lets pods that want to be together begin in
+            // two zones now and then, which the checker rightly refuses.
+            let is_agreed = matches!(records[number].outcome, Outcome::Agreed(_));
             let infeasible = feasible::problems(&case, live);
-            if !infeasible.is_empty() {
+            if is_agreed && !infeasible.is_empty() {
                 wrong.push(format!("{}: the checker refuses Karpenter: {infeasible:?}", case.name));
             }
             let live = Distinct::of(live);
