@@ -56,6 +56,8 @@ pub(crate) struct Scheduler {
     pub(crate) daemons: Vec<Daemon>,
     /// What nodes had before a trial; nothing is kept without one.
     pub(super) before: Option<Before>,
+    /// Pods of the trial that run nowhere yet, ascending.
+    pub(super) pending: Vec<usize>,
     /// Counts the states of the cluster between trials.
     pub(super) version: u32,
     /// What is left on nodes, without what another has more of in every respect.
@@ -91,6 +93,7 @@ impl Scheduler {
             strict_min_values,
             daemons: Vec::new(),
             before: None,
+            pending: Vec::new(),
             version: 1,
             frontier: Vec::new(),
             batch,
@@ -312,6 +315,9 @@ impl Scheduler {
                 continue;
             }
             with_room = with_room.or(Some(index));
+            if node.rests && self.pending.binary_search(&pod).is_err() {
+                continue;
+            }
             fit = node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set));
             if fit.is_some() {
                 break;
