@@ -18,6 +18,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) instance_type: String,
+    pub(super) type_number: Option<usize>,
     pub(super) zone: String,
     pub(super) capacity_type: String,
     pub(super) price: Option<i64>,
@@ -28,6 +29,15 @@ pub(super) struct Facts {
     pub(super) unknown: Option<WhyNot>,
     /// What a pod that stays on it forbids.
     pub(super) guard: Option<WhyNot>,
+    /// What was last found to need a new node for it alone, and the least that costs.
+    pub(super) stuck: (Vec<i64>, Option<i64>),
+    /// What disrupting it counts, and whether a pod on it forbids that.
+    pub(super) disruption_cost: i64,
+    pub(super) is_guarded: bool,
+    /// Its pool among [`World::pools`].
+    pub(super) pool: Option<usize>,
+    /// Whether consolidation does not look at it.
+    pub(super) is_excluded: bool,
 }
 
 impl Facts {
@@ -46,6 +56,8 @@ pub(super) struct World {
     pub(super) options: ConsolidationOptions,
     /// By host.
     pub(super) facts: Vec<Facts>,
+    /// The nodes that are there, those that are best taken away first.
+    pub(super) ranking: Vec<usize>,
     /// By pod.
     pub(super) eviction_cost: Vec<i64>,
     pub(super) pod_guard: Vec<Option<WhyNot>>,
@@ -73,8 +85,9 @@ impl World {
                 });
             facts(node, guard, &cluster)
         });
-        Self {
+        let mut world = Self {
             facts: facts.collect(),
+            ranking: Vec::new(),
             pools: all_pools(input),
             guards: input.guards.clone(),
             options: input.options.clone(),
@@ -89,7 +102,16 @@ impl World {
             first_pod: cluster.pods.len() - input.pack.pods.len(),
             launches: 0,
             cluster,
+        };
+        let hosts: Vec<usize> = (0..world.facts.len()).collect();
+        for host in &hosts {
+            let name = &world.cluster.hosts[*host].node.node_pool;
+            world.facts[*host].pool =
+                world.pools.iter().position(|pool| Some(&pool.name) == name.as_ref());
+            world.weigh(*host);
         }
+        world.rank(&hosts);
+        world
     }
 
     /// The nodes that are there, by number.
@@ -127,18 +149,14 @@ impl World {
         }
         self.cluster.end(&trial);
         // A claim that nothing may be launched for leaves its pods waiting.
-        moves.retain_mut(|(pod, target)| match *target {
-            Target::Host(_) => true,
-            Target::Claim(claim) => match number[claim] {
-                Some(known) => {
-                    *target = Target::Claim(known);
-                    true
-                }
-                None => {
-                    unplaced.push(*pod);
-                    false
-                }
-            },
+        moves.retain_mut(|(pod, target)| {
+            let Target::Claim(claim) = *target else { return true };
+            let Some(known) = number[claim] else {
+                unplaced.push(*pod);
+                return false;
+            };
+            *target = Target::Claim(known);
+            true
         });
         unplaced.sort_unstable();
         self.carry_out(hosts, &launched, &moves);
@@ -153,11 +171,12 @@ impl World {
         moves: &[(usize, Target)],
     ) {
         let nodes = launched.iter().map(|one| one.node.clone()).collect();
-        self.cluster.carry_out(gone, nodes, moves);
+        let new = self.cluster.carry_out(gone, nodes, moves);
         self.launches += launched.len();
         for one in launched {
             self.facts.push(Facts {
                 instance_type: one.instance_type.clone(),
+                type_number: Some(one.type_number),
                 zone: one.zone.clone(),
                 capacity_type: one.capacity_type.clone(),
                 price: one.price,
@@ -165,8 +184,22 @@ impl World {
                 candidates: Some(one.candidates),
                 unknown: None,
                 guard: None,
+                stuck: (Vec::new(), None),
+                disruption_cost: 0,
+                is_guarded: false,
+                pool: self.pools.iter().position(|pool| pool.name == one.node_pool),
+                is_excluded: false,
             });
         }
+        let touched = moves.iter().map(|(_, target)| self.cluster.host_of(*target));
+        let mut touched: Vec<usize> = touched.collect();
+        touched.extend(new);
+        touched.sort_unstable();
+        touched.dedup();
+        for host in &touched {
+            self.weigh(*host);
+        }
+        self.rank(&touched);
     }
 
     /// Writes a step down that is about to be carried out.
@@ -264,8 +297,8 @@ fn all_pools(input: &ConsolidationInput) -> Vec<NodePool> {
 fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts {
     let label = |key: &str| node.labels.get(key).cloned().unwrap_or_default();
     let (instance_type, zone, how) = (label(INSTANCE_TYPE), label(ZONE), label(CAPACITY_TYPE));
-    let known = cluster.offering_price(&instance_type, &zone, &how);
-    let unknown = if known.is_none() {
+    let type_number = cluster.type_number(&instance_type);
+    let unknown = if type_number.is_none() {
         Some(WhyNot::UnknownType { instance_type: instance_type.clone() })
     } else if how.is_empty() {
         Some(WhyNot::MissingLabel { label: CAPACITY_TYPE })
@@ -274,7 +307,7 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
     } else {
         None
     };
-    let price = known.flatten();
+    let price = type_number.and_then(|number| cluster.offering_price(number, &zone, &how));
     Facts {
         instance_type,
         zone,
@@ -284,5 +317,11 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
         candidates: None,
         unknown,
         guard,
+        stuck: (Vec::new(), None),
+        disruption_cost: 0,
+        is_guarded: false,
+        pool: None,
+        is_excluded: false,
+        type_number,
     }
 }
