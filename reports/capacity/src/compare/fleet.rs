@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::{InstanceType, instance_type};
+use crate::consolidation::{Arrivals, ConsolidationInput, settled};
 use crate::karpenter::{
     ExistingNode, PackInput, PackOutcome, PackedNode, default_pool, offered_type, pack,
 };
@@ -39,8 +40,8 @@ pub struct Fleet<'a> {
     pub pools: Vec<NodePool>,
     /// Fewer nodes than this nobody runs.
     pub least_nodes: usize,
-    /// How pods that arrive one after the other are packed, if that is asked for too.
-    pub settled: Option<Packer>,
+    /// Whether pods also arrive in portions, with consolidation to rest after each.
+    pub settles: bool,
     /// Whether spot is taken.
     pub spot: bool,
     /// Whether each node costs the fee of Auto Mode.
@@ -49,15 +50,12 @@ pub struct Fleet<'a> {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A way of packing.
-pub type Packer = fn(&PackInput) -> PackOutcome;
-
-/// A part of the month: its pods, the types that make enough nodes of them, and those nodes.
+/// A part of the month: its pods, and their nodes, which are enough.
 struct Chosen<'p> {
     seconds: i64,
     pods: &'p [Pod],
-    types: Vec<&'static InstanceType>,
     cold: PackOutcome,
+    settled: Option<PackOutcome>,
 }
 
 /// What was asked for and offered, over the seconds of the month.
@@ -96,16 +94,13 @@ impl Fleet<'_> {
         let before = side.clone();
         self.bill_outcomes(chosen.iter().map(|one| (one, &one.cold)), side);
         let cold = side.packed();
+        if self.settles {
+            *side = before;
+            let settled = chosen.iter().map(|one| (one, one.settled.as_ref().unwrap_or(&one.cold)));
+            self.bill_outcomes(settled, side);
+            side.settled = Some(side.packed());
+        }
         side.cold = Some(cold);
-        let Some(packer) = self.settled else { return };
-        let settled: Vec<PackOutcome> = chosen
-            .iter()
-            .map(|one| self.with_least_nodes(packer(&self.input(one.pods, &one.types))))
-            .collect();
-        *side = before;
-        self.bill_outcomes(chosen.iter().zip(&settled), side);
-        side.cold = Some(cold);
-        side.settled = Some(side.packed());
     }
 
     /// The same with one cold batch only: for nodes that Karpenter does not make.
@@ -127,6 +122,7 @@ impl Fleet<'_> {
             let seconds = chosen.seconds;
             side.peak_nodes = side.peak_nodes.max(outcome.nodes.len() + self.standing.len());
             side.coverage = outcome.prices;
+            side.not_simulated.extend(outcome.not_simulated.iter().cloned());
             for node in &outcome.nodes {
                 self.bill_node(node, seconds, side);
                 self.count_type(&node.instance_type, seconds, &mut used);
@@ -157,29 +153,44 @@ impl Fleet<'_> {
         }
     }
 
-    /// Packs one cold batch. Too few nodes are made enough by leaving larger types out: of all sizes to
-    /// stop at, the one that comes out cheapest.
+    /// Packs one cold batch, and as it settles if that is asked for. Too few nodes are made enough by
+    /// leaving larger types out: of all sizes to stop at, the one that comes out cheapest.
     fn chosen<'p>(&self, seconds: i64, pods: &'p [Pod]) -> Chosen<'p> {
-        let whole = pack(&self.input(pods, &self.types));
-        let types = self.types.clone();
-        if self.is_enough(&whole) {
-            return Chosen { seconds, pods, types, cold: whole };
+        let (whole, settled) = self.packed(self.input(pods, &self.types));
+        let is_settled_enough = settled.as_ref().is_none_or(|one| self.is_enough(one));
+        if self.is_enough(&whole) && is_settled_enough {
+            return Chosen { seconds, pods, cold: whole, settled };
         }
         let caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
         let tried = caps.into_iter().filter_map(|most| {
             let smaller: Vec<&'static InstanceType> =
                 self.types.iter().copied().filter(|one| one.vcpus <= most).collect();
-            let outcome = pack(&self.input(pods, &smaller));
-            let fits = self.is_enough(&outcome)
-                && !outcome.nodes.is_empty()
-                && outcome.unschedulable.len() <= whole.unschedulable.len();
-            let price = self.hourly(&outcome)?;
-            fits.then_some((price, smaller, outcome))
+            let (cold, settled) = self.packed(self.input(pods, &smaller));
+            let last = settled.as_ref().unwrap_or(&cold);
+            let fits = self.is_enough(&cold)
+                && self.is_enough(last)
+                && !last.nodes.is_empty()
+                && last.unschedulable.len() <= whole.unschedulable.len();
+            let price = self.hourly(last)?;
+            fits.then_some((price, cold, settled))
         });
-        if let Some((_, types, cold)) = tried.min_by_key(|(price, _, _)| *price) {
-            return Chosen { seconds, pods, types, cold };
+        if let Some((_, cold, settled)) = tried.min_by_key(|(price, _, _)| *price) {
+            return Chosen { seconds, pods, cold, settled };
         }
-        Chosen { seconds, pods, types, cold: self.with_least_nodes(whole) }
+        let settled = settled.map(|settled| self.with_least_nodes(settled));
+        Chosen { seconds, pods, cold: self.with_least_nodes(whole), settled }
+    }
+
+    /// The nodes of one cold batch, and those that are left when pods arrive in portions.
+    fn packed(&self, input: PackInput) -> (PackOutcome, Option<PackOutcome>) {
+        if !self.settles {
+            return (pack(&input), None);
+        }
+        let arrivals = Arrivals::default_for(input.pods.len());
+        let question = ConsolidationInput { pack: input, ..ConsolidationInput::default() };
+        let settled = settled(&question, arrivals);
+        let outcome = settled.outcome();
+        (settled.cold, Some(outcome))
     }
 
     fn is_enough(&self, outcome: &PackOutcome) -> bool {

@@ -41,11 +41,16 @@ impl Remaining {
 
     /// Charges a node that is there.
     pub(crate) fn charge_node(&mut self, capacity: &Resources, max_pods: u32, batch: &Batch) {
-        let row = batch.columns.row(capacity, i64::from(max_pods));
+        self.charge_row(&batch.columns.row(capacity, i64::from(max_pods)), true);
+    }
+
+    /// Charges what a node has, or gives it back.
+    pub(crate) fn charge_row(&mut self, row: &[i64], is_there: bool) {
+        let sign = if is_there { 1 } else { -1 };
         for (column, left) in &mut self.columns {
-            *left -= row[*column];
+            *left -= sign * row[*column];
         }
-        self.nodes = self.nodes.map(|nodes| nodes - 1);
+        self.nodes = self.nodes.map(|nodes| nodes - sign);
     }
 
     /// Whether no node may be added at all.

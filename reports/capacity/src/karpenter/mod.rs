@@ -14,6 +14,7 @@
 mod amounts;
 mod batch;
 mod claim;
+pub(crate) mod cluster;
 mod daemons;
 mod go_sort;
 mod input;
@@ -21,6 +22,7 @@ mod instance_table;
 mod limits;
 mod outcome;
 mod relax;
+pub(crate) mod replacement;
 mod requirement;
 mod requirement_sets;
 mod scheduler;
@@ -52,17 +54,25 @@ use crate::pod_resources::Resources;
 
 /// What Karpenter would launch.
 pub fn pack(input: &PackInput) -> PackOutcome {
+    let mut scheduler = prepared(input, columns(input));
+    let unplaced = scheduler.solve(&input.pods);
+    outcome::outcome(input, scheduler, &unplaced, not_simulated(input))
+}
+
+/// The pools that take part, in the order in which they are tried.
+pub(crate) fn pools(input: &PackInput) -> Vec<NodePool> {
     let mut pools =
         if input.node_pools.is_empty() { vec![default_pool()] } else { input.node_pools.clone() };
-    let not_simulated = not_simulated(input, &pools);
     pools.retain(|pool| pool.replicas.is_none());
     manifest::order(&mut pools);
-    let columns = columns(input);
+    pools
+}
+
+/// A scheduler that has placed nothing yet.
+fn prepared(input: &PackInput, columns: Columns) -> Scheduler {
     let mut labels = Labels::default();
     let types = TypeTable::new(&input.instance_types, &columns, &mut labels);
-    let mut scheduler = Scheduler::new(input, pools, Batch::new(columns, labels, types));
-    let unplaced = scheduler.solve(&input.pods);
-    outcome::outcome(input, scheduler, &unplaced, not_simulated)
+    Scheduler::new(input, pools(input), Batch::new(columns, labels, types))
 }
 
 /// A column for every resource that anybody mentions.
@@ -84,8 +94,9 @@ fn columns(input: &PackInput) -> Columns {
 const ONE_SOLVE: usize = 14_000;
 
 /// What these pods and pools use that this does not simulate, by name.
-fn not_simulated(input: &PackInput, pools: &[NodePool]) -> Vec<String> {
+pub(crate) fn not_simulated(input: &PackInput) -> Vec<String> {
     let mut found: BTreeSet<String> = BTreeSet::new();
+    let pools = &input.node_pools;
     for pool in pools {
         if pool.replicas.is_some() {
             found.insert(format!(

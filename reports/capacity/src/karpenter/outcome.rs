@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use super::Batch;
 use super::amounts::PODS;
 use super::claim::{Claim, Refusal};
-use super::input::PackInput;
+use super::input::{InstanceOption, PackInput};
 use super::scheduler::{NotNew, Scheduler, Unplaced};
+use super::shape::ShapeId;
 use super::topology::GroupKind;
 use crate::money::{Price, Unit};
+use crate::pod::Pod;
 use crate::prices::Coverage;
 
 /// How many types Karpenter hands to a launch at most.
-const MOST_TYPES: usize = 600;
+pub(super) const MOST_TYPES: usize = 600;
 /// How far down the list of cheapest types a spot launch may land.
-const SPOT_DEPTH: usize = 15;
+pub(super) const SPOT_DEPTH: usize = 15;
 
 /// A node to launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -106,10 +109,10 @@ pub(crate) fn outcome(
     unplaced: &Unplaced,
     not_simulated: Vec<String>,
 ) -> PackOutcome {
-    let mut unschedulable = unplaced_pods(input, &mut scheduler, unplaced);
+    let mut unschedulable = unplaced_pods(&input.pods, &mut scheduler, unplaced);
     let mut nodes = Vec::new();
-    for claim in &scheduler.claims {
-        match node(input, &scheduler, claim) {
+    for claim in std::mem::take(&mut scheduler.claims) {
+        match node(input, &mut scheduler, &claim) {
             Ok(node) => nodes.push(node),
             Err(reason) => unschedulable.extend(claim.pods.iter().map(|position| Unschedulable {
                 pod: input.pods[*position].to_string(),
@@ -134,7 +137,7 @@ pub(crate) fn outcome(
         unschedulable,
         price: total.map(|total| Price::new(total, Unit::Hour)),
         not_simulated,
-        prices: priced(input, &scheduler),
+        prices: priced(&input.instance_types, &scheduler),
     }
 }
 
@@ -147,23 +150,19 @@ fn names(input: &PackInput, positions: &[usize]) -> Vec<String> {
 
 /// A node of a claim; or why its pods have none after all: cut to what a launch may list, too few
 /// values of a label are left.
-fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<PackedNode, String> {
+fn node(input: &PackInput, scheduler: &mut Scheduler, claim: &Claim) -> Result<PackedNode, String> {
+    let Batch { types, sets, labels, .. } = &mut scheduler.batch;
+    let list = types.price_list(claim.set, sets, labels);
+    let mut priced: Vec<(i64, usize)> =
+        list.cheapest_first(&claim.types).take(MOST_TYPES + 1).collect();
+    let candidates = claim.types.count().min(MOST_TYPES);
     let batch = &scheduler.batch;
     let set = batch.sets.get(claim.set);
-    let mut priced: Vec<(i64, &str, usize)> = claim
-        .types
-        .iter()
-        .filter_map(|index| {
-            let row = &batch.types.rows[index];
-            row.cheapest(set, &batch.labels).map(|price| (price, row.name.as_str(), index))
-        })
-        .collect();
-    priced.sort_unstable();
     let pool = &scheduler.templates[claim.template].pool.name;
     if priced.len() > MOST_TYPES {
         priced.truncate(MOST_TYPES);
         let mut kept = batch.types.none();
-        for (_, _, index) in &priced {
+        for (_, index) in &priced {
             kept.insert(*index);
         }
         if let Some((key, values)) = batch.types.first_lacking_values(&kept, set) {
@@ -173,12 +172,13 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
             ));
         }
     }
-    let Some((price, name, index)) = priced.first().copied() else {
+    let Some((price, index)) = priced.first().copied() else {
         return Err(format!("pool `{pool}`: no type is left"));
     };
     let row = &batch.types.rows[index];
+    let name = &row.name;
     let offerings: Vec<_> = row.compatible_offerings(set, &batch.labels).collect();
-    let without_price = (!row.is_priced).then(|| match priced.len() {
+    let without_price = (!row.is_priced).then(|| match candidates {
         1 => format!("`{name}` has no price"),
         count => format!("none of its {count} types has a price; the lowest name is shown"),
     });
@@ -189,25 +189,25 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
         .find(|one| one.price == price)
         .map_or("", |one| batch.labels.value_name(one.capacity_type));
     let depth = if capacity_type == "spot" { SPOT_DEPTH } else { 1 };
-    let at_most = priced.iter().take(depth).next_back().map_or(price, |(price, _, _)| *price);
+    let at_most = priced.iter().take(depth).next_back().map_or(price, |(price, _)| *price);
     Ok(PackedNode {
         node_pool: pool.clone(),
-        instance_type: name.to_owned(),
+        instance_type: name.clone(),
         zones: zones.into_iter().map(str::to_owned).collect(),
         capacity_type: capacity_type.to_owned(),
         price: row.is_priced.then(|| Price::new(price, Unit::Hour)),
         price_at_most: row.is_priced.then(|| Price::new(at_most, Unit::Hour)),
         reason: without_price,
         pods: names(input, &claim.pods),
-        candidates: priced.len(),
+        candidates,
         positions: claim.pods.clone(),
     })
 }
 
-fn unplaced_pods(
-    input: &PackInput,
+pub(super) fn unplaced_pods(
+    pods_of: &[Pod],
     scheduler: &mut Scheduler,
-    unplaced: &Unplaced,
+    unplaced: &[(usize, ShapeId)],
 ) -> Vec<Unschedulable> {
     let mut known: Vec<(usize, String)> = Vec::new();
     let mut pods = Vec::new();
@@ -220,7 +220,7 @@ fn unplaced_pods(
             reason
         };
         pods.push(Unschedulable {
-            pod: input.pods[*position].to_string(),
+            pod: pods_of[*position].to_string(),
             reason,
             position: *position,
         });
@@ -228,7 +228,7 @@ fn unplaced_pods(
     pods
 }
 
-fn reason(scheduler: &mut Scheduler, shape: usize) -> String {
+pub(super) fn reason(scheduler: &mut Scheduler, shape: usize) -> String {
     if scheduler.shapes.all[shape].template.traits.has_resource_claims {
         return "it asks for devices by resource claims, which Karpenter does not provision for"
             .to_owned();
@@ -307,10 +307,10 @@ fn amount_text(resource: &str, amount: i64) -> String {
 }
 
 /// The types that some pool allows, and which of them have a price there.
-fn priced(input: &PackInput, scheduler: &Scheduler) -> Coverage {
+pub(super) fn priced(options: &[InstanceOption], scheduler: &Scheduler) -> Coverage {
     let batch = &scheduler.batch;
     let mut coverage = Coverage::default();
-    for (option, row) in input.instance_types.iter().zip(&batch.types.rows) {
+    for (option, row) in options.iter().zip(&batch.types.rows) {
         let pools = scheduler.templates.iter().map(|template| batch.sets.get(template.set));
         let allowing: Vec<_> = pools.filter(|set| row.is_compatible(set, &batch.labels)).collect();
         if allowing.is_empty() {

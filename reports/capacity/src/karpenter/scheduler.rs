@@ -6,10 +6,10 @@
 //! Go's order ([`super::go_sort`]), the list keeping its order from pod to pod.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Batch;
-use super::amounts::{CPU, MEMORY};
+use super::amounts::{self, Amounts, CPU, MEMORY};
 use super::claim::{Claim, Fit, Refusal, Template};
 use super::daemons::{self, Daemon};
 use super::go_sort;
@@ -18,7 +18,7 @@ use super::limits::Remaining;
 use super::requirement::Requirement;
 use super::requirement_sets::{RequirementSet, SetId, Undefined};
 use super::shape::{ShapeId, Shapes};
-use super::standing::{self, NodeState};
+use super::standing::{self, NodeBefore, NodeState};
 use super::topology::{Place, Resident, Topology};
 use super::type_set::TypeSet;
 use crate::manifest::NodePool;
@@ -45,12 +45,28 @@ pub(crate) struct Scheduler {
     /// Pools none of whose types remain, with the reason.
     pub(crate) closed_pools: Vec<(String, String)>,
     remaining: Vec<Remaining>,
-    topology: Topology,
+    pub(crate) topology: Topology,
     pub(crate) shapes: Shapes,
     pub(crate) nodes: Vec<NodeState>,
     pub(crate) claims: Vec<Claim>,
     order: Vec<Open>,
     strict_min_values: bool,
+    /// What is still to be asked of daemonsets when a node comes to stand.
+    pub(crate) daemons: Vec<Daemon>,
+    /// What nodes had before a trial; nothing is kept without one.
+    before: Option<Before>,
+    /// Counts the states of the cluster between trials.
+    version: u32,
+    /// What is left on nodes, without what another has more of in every respect.
+    frontier: Vec<Amounts>,
+}
+
+/// What a trial changes and puts back.
+#[derive(Debug)]
+struct Before {
+    nodes: Vec<NodeBefore>,
+    remaining: Vec<Remaining>,
+    hosts: usize,
 }
 
 /// Where pods found no place: pod, and the shape in which it was tried last.
@@ -80,6 +96,10 @@ impl Scheduler {
             claims: Vec::new(),
             order: Vec::new(),
             strict_min_values,
+            daemons: Vec::new(),
+            before: None,
+            version: 1,
+            frontier: Vec::new(),
             batch,
         };
         scheduler.open_pools(input, pools);
@@ -129,7 +149,7 @@ impl Scheduler {
                 ));
             } else {
                 let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
-                self.templates.push(Template { pool, set, types, daemons: groups });
+                self.templates.push(Template::new(pool, set, types, groups, batch));
             }
         }
         self.priced_templates = self.templates.len();
@@ -138,7 +158,7 @@ impl Scheduler {
         let batch = &mut self.batch;
         for (pool, set, types) in unpriced {
             let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
-            self.templates.push(Template { pool, set, types, daemons: groups });
+            self.templates.push(Template::new(pool, set, types, groups, batch));
         }
         let of_pool = |name: &String| {
             all_remaining
@@ -148,6 +168,7 @@ impl Scheduler {
         };
         self.remaining =
             self.templates.iter().filter_map(|template| of_pool(&template.pool.name)).collect();
+        self.daemons = daemons;
     }
 
     /// Nodes in the order in which they are tried: ready ones first, then by name.
@@ -159,6 +180,11 @@ impl Scheduler {
     ) {
         let batch = &mut self.batch;
         self.topology.hosts = input.existing.len();
+        let moving: BTreeSet<&String> = match input.existing.is_empty() {
+            true => BTreeSet::new(),
+            false => input.pods.iter().filter_map(|pod| pod.uid.as_ref()).collect(),
+        };
+        let moves = |pod: &Pod| pod.uid.as_ref().is_some_and(|uid| moving.contains(uid));
         for (host, node) in input.existing.iter().enumerate() {
             let standing = standing::standing(node, batch);
             self.nodes.push(NodeState::new(host, node, &standing, daemons, batch));
@@ -168,28 +194,16 @@ impl Scheduler {
             {
                 left.charge_node(&node.capacity, node.max_pods, batch);
             }
-            let moving = |pod: &Pod| {
-                pod.uid.is_some() && input.pods.iter().any(|other| other.uid == pod.uid)
-            };
-            for on_it in node.pods.iter().filter(|on_it| !moving(&on_it.pod)) {
-                let (namespace, labels) =
-                    (on_it.pod.namespace.clone(), on_it.pod.template.labels.clone());
-                self.topology.residents.push(Resident { namespace, labels, node: host });
+            for on_it in node.pods.iter().filter(|on_it| !moves(&on_it.pod)) {
+                let class = self.topology.class(&on_it.pod.namespace, &on_it.pod.template.labels);
+                self.topology.residents.push(Resident { class, node: Some(host) });
             }
         }
         for (host, node) in input.existing.iter().enumerate() {
-            for on_it in
-                node.pods.iter().filter(|on_it| !on_it.pod.template.anti_affinity.is_empty())
-            {
-                let moving = on_it.pod.uid.is_some()
-                    && input.pods.iter().any(|other| other.uid == on_it.pod.uid);
-                if !moving {
-                    self.topology.inverse_of(
-                        &on_it.pod.namespace,
-                        &on_it.pod.template,
-                        Some(host),
-                        batch,
-                    );
+            for on_it in node.pods.iter().filter(|on_it| !moves(&on_it.pod)) {
+                let template = &on_it.pod.template;
+                if !template.anti_affinity.is_empty() {
+                    self.topology.inverse_of(&on_it.pod.namespace, template, Some(host), batch);
                 }
             }
         }
@@ -204,39 +218,132 @@ impl Scheduler {
             .iter()
             .map(|pod| self.shapes.of(pod, &mut self.topology, &mut self.batch))
             .collect();
-        let mut failed: Vec<Option<ShapeId>> = vec![None; pods.len()];
-        let order = self.in_order(pods, &shapes);
-        self.place_all(order.clone().into(), &shapes, &mut failed);
-        if self.open_templates < self.templates.len() {
+        let order: Vec<(usize, ShapeId)> =
+            self.in_order(pods, &shapes).into_iter().map(|pod| (pod, shapes[pod])).collect();
+        self.place_in_order(&order, usize::MAX)
+    }
+
+    /// Places pods that are in order; what found no place comes back, by pod. It stops when more than
+    /// so many claims are open: then what came back is not all.
+    pub(crate) fn place_in_order(
+        &mut self,
+        order: &[(usize, ShapeId)],
+        most_claims: usize,
+    ) -> Unplaced {
+        let mut failed: Vec<Option<ShapeId>> = vec![None; order.len()];
+        self.place_all((0..order.len()).collect(), order, &mut failed, most_claims);
+        if self.open_templates < self.templates.len() && self.claims.len() <= most_claims {
             self.open_templates = self.templates.len();
-            let left = order.into_iter().filter(|pod| failed[*pod].is_some()).collect();
-            self.place_all(left, &shapes, &mut failed);
+            let left = (0..order.len()).filter(|index| failed[*index].is_some()).collect();
+            self.place_all(left, order, &mut failed, most_claims);
         }
-        failed
-            .into_iter()
-            .enumerate()
-            .filter_map(|(pod, shape)| shape.map(|shape| (pod, shape)))
-            .collect()
+        let found = order.iter().zip(failed);
+        let mut unplaced: Unplaced =
+            found.filter_map(|((pod, _), shape)| shape.map(|shape| (*pod, shape))).collect();
+        unplaced.sort_unstable();
+        unplaced
     }
 
     /// Goes round the queue as long as any pod finds a place.
     fn place_all(
         &mut self,
         mut queue: VecDeque<usize>,
-        shapes: &[ShapeId],
+        order: &[(usize, ShapeId)],
         failed: &mut [Option<ShapeId>],
+        most_claims: usize,
     ) {
         let mut last_length = vec![0_usize; failed.len()];
-        while let Some(pod) = queue.front().copied() {
+        while let Some(index) = queue.front().copied() {
             // It came round to the same place without any other pod finding one.
-            if last_length[pod] == queue.len() {
+            if last_length[index] == queue.len() || self.claims.len() > most_claims {
                 break;
             }
             queue.pop_front();
-            failed[pod] = self.place_relaxing(pod, shapes[pod]);
-            if failed[pod].is_some() {
-                queue.push_back(pod);
-                last_length[pod] = queue.len();
+            let (pod, shape) = order[index];
+            failed[index] = self.place_relaxing(pod, shape);
+            if failed[index].is_some() {
+                queue.push_back(index);
+                last_length[index] = queue.len();
+            }
+        }
+    }
+
+    /// Begins a trial with pods of these shapes: everything it does can be taken back.
+    pub(crate) fn begin_trial(&mut self, shapes: impl Iterator<Item = ShapeId>) {
+        self.topology.begin_trial();
+        let (mut last, hosts) = (ShapeId::MAX, self.topology.hosts);
+        for shape in shapes {
+            if shape != last {
+                self.topology.wake(&self.shapes.all[shape].groups);
+                self.standing_room(shape);
+            }
+            last = shape;
+        }
+        let remaining = self.remaining.clone();
+        self.before = Some(Before { nodes: Vec::new(), remaining, hosts });
+    }
+
+    /// Puts everything back as it was before the trial.
+    pub(crate) fn end_trial(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        for node in before.nodes {
+            NodeState::put_back(&mut self.nodes, node);
+        }
+        self.remaining = before.remaining;
+        self.topology.hosts = before.hosts;
+        self.topology.end_trial(&self.batch);
+        self.claims.clear();
+        self.order.clear();
+        self.open_templates = self.priced_templates;
+        self.shapes.forget_claims();
+    }
+
+    /// Says that the nodes are others than before, or have other pods.
+    pub(crate) fn nodes_changed(&mut self) {
+        self.version += 1;
+        self.frontier.clear();
+        for node in &self.nodes {
+            let left = node.remaining();
+            if self.frontier.iter().any(|known| dominates(known, left)) {
+                continue;
+            }
+            self.frontier.retain(|known| !dominates(left, known));
+            self.frontier.push(left.to_vec());
+        }
+    }
+
+    /// Whether any node has room for so much between trials.
+    pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
+        self.frontier.iter().any(|left| amounts::fits(requests, left))
+    }
+
+    /// The first node with room for a shape between trials, whatever its rules.
+    pub(crate) fn standing_room(&mut self, id: ShapeId) -> usize {
+        let shape = &self.shapes.all[id];
+        if let Some(known) = shape.standing_room(self.version) {
+            return known;
+        }
+        let first = if self.has_room(&shape.requests) {
+            self.nodes.iter().position(|node| node.has_room(&shape.requests))
+        } else {
+            None
+        };
+        let first = first.unwrap_or(self.nodes.len());
+        self.shapes.all[id].note_standing_room(self.version, first);
+        first
+    }
+
+    /// The nodes that pods of the trial go to.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = &NodeState> {
+        let before = self.before.iter().flat_map(|before| &before.nodes);
+        before.map(|node| &self.nodes[node.index])
+    }
+
+    /// What a node has, charged to its pool or given back.
+    pub(crate) fn charge_standing(&mut self, pool: &str, row: &[i64], is_there: bool) {
+        for (template, remaining) in self.templates.iter().zip(&mut self.remaining) {
+            if template.pool.name == pool {
+                remaining.charge_row(row, is_there);
             }
         }
     }
@@ -265,7 +372,10 @@ impl Scheduler {
                 return None;
             }
             match self.shapes.relaxed(shape, &mut self.topology, &mut self.batch) {
-                Some(relaxed) => shape = relaxed,
+                Some(relaxed) => {
+                    shape = relaxed;
+                    self.topology.wake(&self.shapes.all[shape].groups);
+                }
                 None => return Some(shape),
             }
         }
@@ -281,11 +391,29 @@ impl Scheduler {
     }
 
     fn place_on_node(&mut self, pod: usize, id: ShapeId) -> bool {
+        let trial = self.topology.trial();
         let shape = &self.shapes.all[id];
-        let fit = self.nodes.iter().enumerate().find_map(|(index, node)| {
-            node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set))
-        });
+        let first = shape.first_room(self.version, trial);
+        let (mut with_room, mut fit) = (None, None);
+        for (index, node) in self.nodes.iter().enumerate().skip(first) {
+            // The cheapest test first: most nodes are full.
+            if node.is_out || !node.has_room(&shape.requests) {
+                continue;
+            }
+            with_room = with_room.or(Some(index));
+            fit = node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set));
+            if fit.is_some() {
+                break;
+            }
+        }
+        self.shapes.all[id].note_room(trial, with_room.unwrap_or(self.nodes.len()));
+        let shape = &self.shapes.all[id];
         let Some((index, set)) = fit else { return false };
+        if let Some(before) = &mut self.before
+            && self.nodes[index].pods.is_empty()
+        {
+            before.nodes.push(self.nodes[index].before(index));
+        }
         self.nodes[index].take(pod, shape, set, &mut self.topology, &mut self.batch);
         true
     }
@@ -305,7 +433,7 @@ impl Scheduler {
                     self.order[position].pods += 1;
                     return true;
                 }
-                Err(refused) if refused.is_lasting => self.shapes.all[id].refuse(claim),
+                Err(refused) if refused.is_lasting => self.shapes.refuse(id, claim),
                 Err(_) => {}
             }
         }
@@ -432,4 +560,9 @@ fn add_domains(topology: &mut Topology, pool: &NodePool, batch: &mut Batch) {
         topology.domains.add(&set, &pool.taints, false);
     }
     topology.domains.add(&written, &pool.taints, true);
+}
+
+/// Whether what one node has left is at least as much, in every respect, as another.
+fn dominates(left: &[i64], right: &[i64]) -> bool {
+    left.iter().zip(right).all(|(left, right)| left >= right)
 }

@@ -43,6 +43,18 @@ pub(crate) struct Shape {
     pub(crate) is_steady: bool,
     refused: Vec<u64>,
     relaxed: Relaxed,
+    room: Room,
+}
+
+/// From which node on there may be room for it: nodes only fill while pods are placed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
+    /// Between trials, in this state of the cluster.
+    version: u32,
+    between: usize,
+    /// In this trial.
+    trial: u32,
+    during: usize,
 }
 
 /// What is known of a shape with its first preference given up.
@@ -60,7 +72,33 @@ impl Shape {
         self.refused.get(claim / 64).is_some_and(|word| word & (1 << (claim % 64)) != 0)
     }
 
-    pub(crate) fn refuse(&mut self, claim: usize) {
+    /// The first node worth trying.
+    pub(crate) fn first_room(&self, version: u32, trial: u32) -> usize {
+        if self.room.trial == trial {
+            self.room.during
+        } else if self.room.version == version {
+            self.room.between
+        } else {
+            0
+        }
+    }
+
+    /// Notes that no node before this one has room in this trial.
+    pub(crate) fn note_room(&mut self, trial: u32, first: usize) {
+        (self.room.trial, self.room.during) = (trial, first);
+    }
+
+    /// The first node with room for it in this state of the cluster, if that was looked up.
+    pub(crate) fn standing_room(&self, version: u32) -> Option<usize> {
+        (self.room.version == version).then_some(self.room.between)
+    }
+
+    /// Notes it.
+    pub(crate) fn note_standing_room(&mut self, version: u32, first: usize) {
+        (self.room.version, self.room.between) = (version, first);
+    }
+
+    fn refuse(&mut self, claim: usize) {
         if self.refused.len() <= claim / 64 {
             self.refused.resize(claim / 64 + 1, 0);
         }
@@ -74,6 +112,8 @@ pub(crate) struct Shapes {
     known: IndexMap<(Arc<str>, Arc<PodTemplate>), ()>,
     by_address: BTreeMap<(usize, Arc<str>), ShapeId>,
     pub(crate) all: Vec<Shape>,
+    /// Shapes that some claim refuses.
+    refused: Vec<ShapeId>,
     pool_taints: Vec<Vec<Taint>>,
     a_pool_prefers: bool,
 }
@@ -81,6 +121,21 @@ pub(crate) struct Shapes {
 impl Shapes {
     pub(crate) fn new(pool_taints: Vec<Vec<Taint>>, a_pool_prefers: bool) -> Self {
         Self { pool_taints, a_pool_prefers, ..Self::default() }
+    }
+
+    /// Notes that a claim will never take a shape.
+    pub(crate) fn refuse(&mut self, shape: ShapeId, claim: usize) {
+        if self.all[shape].refused.is_empty() {
+            self.refused.push(shape);
+        }
+        self.all[shape].refuse(claim);
+    }
+
+    /// The claims are gone.
+    pub(crate) fn forget_claims(&mut self) {
+        for shape in self.refused.drain(..) {
+            self.all[shape].refused.clear();
+        }
     }
 
     /// The shape of a pod.
@@ -176,6 +231,7 @@ impl Shapes {
             is_steady,
             refused: Vec::new(),
             relaxed: Relaxed::NotAsked,
+            room: Room::default(),
         }
     }
 }

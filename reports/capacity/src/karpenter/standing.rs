@@ -24,6 +24,17 @@ pub(crate) struct NodeState {
     remaining: Amounts,
     host_ports: Vec<HostPort>,
     pub(crate) pods: Vec<usize>,
+    /// It is left out of this trial.
+    pub(crate) is_out: bool,
+}
+
+/// What a node had before a trial put pods on it.
+#[derive(Debug)]
+pub(crate) struct NodeBefore {
+    pub(crate) index: usize,
+    set: SetId,
+    remaining: Amounts,
+    host_ports: usize,
 }
 
 /// Taints that a node has while it starts and loses by itself.
@@ -51,7 +62,7 @@ pub(crate) fn standing(node: &ExistingNode, batch: &mut Batch) -> Standing {
             set.add(key, Requirement::one_of(vec![value]), &batch.labels);
         }
     }
-    Standing { set: batch.sets.intern(set), name, taints: node.taints.clone() }
+    Standing { set: batch.sets.intern(set), name, taints: node.taints.clone(), is_gone: false }
 }
 
 impl NodeState {
@@ -90,10 +101,57 @@ impl NodeState {
             remaining,
             host_ports,
             pods: Vec::new(),
+            is_out: false,
         }
     }
 
-    /// The set it would ask with the pod on it, if it can take it.
+    /// The order in which nodes are tried: ready ones first, then by name.
+    pub(crate) fn comes_before(&self, other: &Self) -> bool {
+        other
+            .is_initialized
+            .cmp(&self.is_initialized)
+            .then_with(|| self.name.cmp(&other.name))
+            .is_lt()
+    }
+
+    /// What is left on it.
+    pub(crate) fn remaining(&self) -> &[i64] {
+        &self.remaining
+    }
+
+    /// What it has now, to be put back.
+    pub(crate) fn before(&self, index: usize) -> NodeBefore {
+        NodeBefore {
+            index,
+            set: self.set,
+            remaining: self.remaining.clone(),
+            host_ports: self.host_ports.len(),
+        }
+    }
+
+    /// Puts back what a node had.
+    pub(crate) fn put_back(nodes: &mut [Self], before: NodeBefore) {
+        let node = &mut nodes[before.index];
+        node.set = before.set;
+        node.remaining = before.remaining;
+        node.host_ports.truncate(before.host_ports);
+        node.pods.clear();
+    }
+
+    /// A pod runs on it from now on.
+    pub(crate) fn keep(&mut self, shape: &Shape) {
+        for (left, taken) in self.remaining.iter_mut().zip(&shape.requests) {
+            *left = left.saturating_sub(*taken);
+        }
+        self.host_ports.extend(&shape.host_ports);
+    }
+
+    /// Whether it has room for so much.
+    pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
+        amounts::fits(requests, &self.remaining)
+    }
+
+    /// The set it would ask with the pod on it, if it can take it; that it has room is known.
     pub(crate) fn try_shape(
         &self,
         shape: &Shape,
@@ -106,7 +164,7 @@ impl NodeState {
             .host_ports
             .iter()
             .any(|port| self.host_ports.iter().any(|taken| taken.conflicts(port)));
-        if !tolerated || port_is_taken || !amounts::fits(&shape.requests, &self.remaining) {
+        if !tolerated || port_is_taken {
             return None;
         }
         let name = HostName::Known(self.hostname);

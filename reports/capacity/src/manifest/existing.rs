@@ -129,7 +129,7 @@ impl Existing {
     }
 }
 
-fn inventory_objects(source_name: &str, text: &str) -> Result<Vec<Object>, Problem> {
+pub(crate) fn inventory_objects(source_name: &str, text: &str) -> Result<Vec<Object>, Problem> {
     let found = objects(source_name, text)?;
     let [inventory] = found.as_slice() else { return Ok(found) };
     if inventory.kind() != "Inventory" {

@@ -19,7 +19,9 @@ mod table;
 mod workload;
 
 pub use autoscaler::Autoscaler;
+pub(crate) use document::Object;
 pub use document::documents;
+pub(crate) use existing::inventory_objects;
 pub use existing::{Existing, INVENTORY_VERSION, read_existing, read_inventory};
 pub use job::{DURATION_ANNOTATION, JobFacts, RunLength};
 pub use node_class::read_node_classes;

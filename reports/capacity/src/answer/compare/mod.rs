@@ -221,7 +221,7 @@ impl Comparison {
             held_by_no_side: bills::held_by_none(sides),
             same_on_every_side: remarks::same(options.region, book),
             not_priced: remarks::NOT_PRICED.map(str::to_owned).to_vec(),
-            not_simulated: remarks::not_simulated(sides),
+            not_simulated: remarks::not_simulated(sides, workloads.pod_count()),
             prices,
             sides: answers,
             notes,

@@ -44,12 +44,25 @@ pub(crate) struct Group {
     pub(crate) selector: Option<LabelSelector>,
     pub(crate) filter: Option<NodeFilter>,
     pub(super) identity: Identity,
-    /// Pods per domain, sorted by the domain's name, so that ties fall to the lowest.
-    domains: Vec<(Value, i64)>,
+    /// Domains, sorted by name, so that ties fall to the lowest.
+    domains: Vec<Domain>,
     /// Pods per host.
     hosts: Vec<i64>,
     /// Domains, or hosts, with a pod.
     occupied: usize,
+    /// The last trial in which a pod of this rule took part; in others it counts only what runs.
+    pub(super) awake: u32,
+}
+
+/// A value of the label, and how many pods are there.
+#[derive(Debug, Clone, Copy)]
+struct Domain {
+    value: Value,
+    pods: i64,
+    /// A pool's nodes could be there.
+    is_lasting: bool,
+    /// How many nodes are there, where no pool makes it known.
+    nodes: u32,
 }
 
 impl Group {
@@ -74,12 +87,19 @@ impl Group {
             domains: Vec::new(),
             hosts: Vec::new(),
             occupied: 0,
+            awake: 0,
         }
     }
 
     /// Whether it chooses pods like that.
     pub(super) fn selects(&self, namespace: &Arc<str>, labels: &BTreeMap<String, String>) -> bool {
         self.namespaces.binary_search(namespace).is_ok() && selects(self.selector.as_ref(), labels)
+    }
+
+    /// Whether it counts pods like that when they run already.
+    pub(super) fn lists(&self, namespace: &Arc<str>, labels: &BTreeMap<String, String>) -> bool {
+        self.namespaces.binary_search(namespace).is_ok()
+            && self.selector.as_ref().is_none_or(|selector| selector.matches(labels))
     }
 
     /// Whether a node like that counts.
@@ -101,25 +121,46 @@ impl Group {
                 || untolerated(taints, &filter.tolerations).is_none())
     }
 
-    /// Makes a domain known.
+    /// Makes a domain known for good.
     pub(super) fn register(&mut self, domain: Value, labels: &Labels) {
-        if let Err(index) = self.position(domain, labels) {
-            self.domains.insert(index, (domain, 0));
-        }
+        let index = self.index_of(domain, labels);
+        self.domains[index].is_lasting = true;
     }
 
     fn position(&self, domain: Value, labels: &Labels) -> Result<usize, usize> {
         let name = labels.value_name(domain);
-        self.domains.binary_search_by(|(known, _)| labels.value_name(*known).cmp(name))
+        self.domains.binary_search_by(|known| labels.value_name(known.value).cmp(name))
+    }
+
+    fn index_of(&mut self, domain: Value, labels: &Labels) -> usize {
+        self.position(domain, labels).unwrap_or_else(|index| {
+            self.domains
+                .insert(index, Domain { value: domain, pods: 0, is_lasting: false, nodes: 0 });
+            index
+        })
+    }
+
+    /// Forgets a domain that nothing speaks for any more.
+    fn tidy(&mut self, index: usize) {
+        let domain = self.domains[index];
+        if domain.pods == 0 && domain.nodes == 0 && !domain.is_lasting {
+            self.domains.remove(index);
+        }
     }
 
     /// Counts a pod in a domain.
     pub(super) fn note(&mut self, domain: Value, labels: &Labels) {
-        self.register(domain, labels);
+        let index = self.index_of(domain, labels);
+        self.domains[index].pods += 1;
+        self.occupied += usize::from(self.domains[index].pods == 1);
+    }
+
+    /// Takes a pod back out of a domain.
+    pub(super) fn take_back(&mut self, domain: Value, labels: &Labels) {
         if let Ok(index) = self.position(domain, labels) {
-            let count = &mut self.domains[index].1;
-            *count += 1;
-            self.occupied += usize::from(*count == 1);
+            self.domains[index].pods -= 1;
+            self.occupied -= usize::from(self.domains[index].pods == 0);
+            self.tidy(index);
         }
     }
 
@@ -132,10 +173,31 @@ impl Group {
         self.occupied += usize::from(self.hosts[host] == 1);
     }
 
-    /// Makes the domain of a node known.
-    pub(super) fn see_node(&mut self, domain: Option<Value>, _host: usize, labels: &Labels) {
-        if let (false, Some(domain)) = (self.is_hostname, domain) {
-            self.register(domain, labels);
+    /// Takes a pod back off a host.
+    pub(super) fn take_back_host(&mut self, host: usize) {
+        self.hosts[host] -= 1;
+        self.occupied -= usize::from(self.hosts[host] == 0);
+    }
+
+    /// Makes the domain of a node known. True when only nodes make it known.
+    pub(super) fn see_node(&mut self, domain: Option<Value>, labels: &Labels) -> bool {
+        let (false, Some(domain)) = (self.is_hostname, domain) else { return false };
+        let index = self.index_of(domain, labels);
+        if self.domains[index].is_lasting {
+            return false;
+        }
+        self.domains[index].nodes += 1;
+        true
+    }
+
+    /// The node is gone.
+    pub(super) fn lose_node(&mut self, domain: Option<Value>, labels: &Labels) {
+        if let (false, Some(domain)) = (self.is_hostname, domain)
+            && let Ok(index) = self.position(domain, labels)
+            && !self.domains[index].is_lasting
+        {
+            self.domains[index].nodes -= 1;
+            self.tidy(index);
         }
     }
 
@@ -145,6 +207,15 @@ impl Group {
             self.note_host(host);
         } else if let Some(domain) = domain {
             self.note(domain, labels);
+        }
+    }
+
+    /// The pod is on the node no more.
+    pub(super) fn take_back_node(&mut self, domain: Option<Value>, host: usize, labels: &Labels) {
+        if self.is_hostname {
+            self.take_back_host(host);
+        } else if let Some(domain) = domain {
+            self.take_back(domain, labels);
         }
     }
 
@@ -187,8 +258,8 @@ impl Group {
                 let empty = self
                     .domains
                     .iter()
-                    .filter(|(domain, count)| *count == 0 && on_pod(*domain) && on_node(*domain));
-                some(empty.map(|(domain, _)| *domain).collect())
+                    .filter(|one| one.pods == 0 && on_pod(one.value) && on_node(one.value));
+                some(empty.map(|one| one.value).collect())
             }
             GroupKind::Affinity => self.next_affinity(selects_itself, on_pod, on_node),
         }
@@ -201,16 +272,15 @@ impl Group {
         on_pod: impl Fn(Value) -> bool,
         on_node: impl Fn(Value) -> bool,
     ) -> Option<Value> {
-        let eligible = || self.domains.iter().filter(|(domain, _)| on_pod(*domain));
-        let least = eligible().map(|(_, count)| *count).min().unwrap_or(i64::from(i32::MAX));
+        let eligible = || self.domains.iter().filter(|one| on_pod(one.value));
+        let least = eligible().map(|one| one.pods).min().unwrap_or(i64::from(i32::MAX));
         let too_few = self
             .min_domains
             .is_some_and(|wanted| eligible().count() < usize::try_from(wanted).unwrap_or(0));
         let least = if too_few { 0 } else { least };
         let keeps_skew = |count: i64| count + i64::from(selects_itself) - least <= self.max_skew;
-        let possible =
-            self.domains.iter().filter(|(domain, count)| on_node(*domain) && keeps_skew(*count));
-        possible.min_by_key(|(_, count)| *count).map(|(domain, _)| *domain)
+        let possible = self.domains.iter().filter(|one| on_node(one.value) && keeps_skew(one.pods));
+        possible.min_by_key(|one| one.pods).map(|one| one.value)
     }
 
     /// Where such pods are; for the first of them, any domain.
@@ -220,12 +290,9 @@ impl Group {
         on_pod: impl Fn(Value) -> bool,
         on_node: impl Fn(Value) -> bool,
     ) -> Option<Requirement> {
-        let occupied = self.domains.iter().filter(|(domain, count)| *count > 0 && on_pod(*domain));
-        let reachable: Vec<Value> = occupied
-            .clone()
-            .filter(|(domain, _)| on_node(*domain))
-            .map(|(domain, _)| *domain)
-            .collect();
+        let occupied = self.domains.iter().filter(|one| one.pods > 0 && on_pod(one.value));
+        let reachable: Vec<Value> =
+            occupied.clone().filter(|one| on_node(one.value)).map(|one| one.value).collect();
         if !reachable.is_empty() {
             return some(reachable);
         }
@@ -233,7 +300,7 @@ impl Group {
             return None;
         }
         let first = |test: &dyn Fn(Value) -> bool| {
-            self.domains.iter().map(|(domain, _)| *domain).find(|domain| test(*domain))
+            self.domains.iter().map(|one| one.value).find(|domain| test(*domain))
         };
         let here = first(&|domain| on_pod(domain) && on_node(domain));
         some(here.into_iter().chain(first(&on_pod)).collect())

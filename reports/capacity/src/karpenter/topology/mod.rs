@@ -66,11 +66,11 @@ pub(crate) struct Forbidden {
 }
 
 /// A pod on a node of the cluster, counted when a group is made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Resident {
-    pub(crate) namespace: Arc<str>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) node: usize,
+    pub(crate) class: ClassId,
+    /// Its node, if it is on one.
+    pub(crate) node: Option<usize>,
 }
 
 /// A node of the cluster as groups see it.
@@ -79,6 +79,15 @@ pub(crate) struct Standing {
     pub(crate) set: SetId,
     pub(crate) name: Value,
     pub(crate) taints: Vec<Taint>,
+    /// It was there once.
+    pub(crate) is_gone: bool,
+}
+
+/// A pod that a trial counted somewhere.
+#[derive(Debug, Clone, Copy)]
+enum Noted {
+    Domain { is_inverse: bool, group: GroupId, domain: Value },
+    Host { is_inverse: bool, group: GroupId, host: usize },
 }
 
 /// Which groups choose a class of pods.
@@ -99,6 +108,14 @@ pub(crate) struct Topology {
     classes: IndexSet<(Arc<str>, BTreeMap<String, String>)>,
     chosen: Vec<Chosen>,
     chosen_inverse: Vec<Chosen>,
+    /// Which groups count a class of pods when it runs already.
+    chosen_running: Vec<Chosen>,
+    /// The number of the trial; without trials, zero.
+    trial: u32,
+    /// What a trial counted; nothing is kept without one.
+    journal: Option<Vec<Noted>>,
+    /// Whether some group knows a domain by its nodes only.
+    knows_by_nodes: bool,
     pub(crate) domains: DomainGroups,
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) preferences: Preferences,
@@ -127,6 +144,7 @@ impl Topology {
         if self.chosen.len() <= index {
             self.chosen.resize_with(index + 1, Chosen::default);
             self.chosen_inverse.resize_with(index + 1, Chosen::default);
+            self.chosen_running.resize_with(index + 1, Chosen::default);
         }
         id(index)
     }
@@ -204,6 +222,7 @@ impl Topology {
             return *known;
         }
         self.count_cluster(&mut group, batch);
+        group.awake = self.trial;
         let new = id(self.groups.len());
         self.by_identity.insert(group.identity.clone(), new);
         self.groups.push(group);
@@ -298,26 +317,124 @@ impl Topology {
 
     /// Domains of nodes that are there, and the pods on them that the selector chooses. Without a
     /// selector Karpenter lists all pods here, although it will choose none later.
-    fn count_cluster(&self, group: &mut Group, batch: &mut Batch) {
-        for (host, node) in self.standing.iter().enumerate() {
-            if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
-                let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
-                group.see_node(domain, host, &batch.labels);
+    fn count_cluster(&mut self, group: &mut Group, batch: &mut Batch) {
+        let mut counted: Vec<Option<Option<Value>>> = Vec::with_capacity(self.standing.len());
+        for node in &self.standing {
+            let counts = !node.is_gone
+                && group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch);
+            let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
+            if counts {
+                self.knows_by_nodes |= group.see_node(domain, &batch.labels);
+            }
+            counted.push(counts.then_some(domain));
+        }
+        let chosen: Vec<bool> =
+            self.classes.iter().map(|(namespace, labels)| group.lists(namespace, labels)).collect();
+        for resident in self.residents.iter().filter(|resident| chosen[at(resident.class)]) {
+            if let Some(node) = resident.node
+                && let Some(domain) = counted[node]
+            {
+                group.note_node(domain, node, &batch.labels);
             }
         }
-        for resident in &self.residents {
-            let chosen = group.namespaces.contains(&resident.namespace)
-                && group
-                    .selector
-                    .as_ref()
-                    .is_none_or(|selector| selector.matches(&resident.labels));
-            let node = &self.standing[resident.node];
-            if chosen
-                && group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch)
-            {
-                let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
-                group.note_node(domain, resident.node, &batch.labels);
+    }
+
+    /// A pod of a class starts to run on a node, or runs there no more.
+    pub(crate) fn count_running(
+        &mut self,
+        class: ClassId,
+        inverse: &[GroupId],
+        host: usize,
+        is_there: bool,
+        batch: &mut Batch,
+    ) {
+        let Some((namespace, labels)) = self.classes.get_index(at(class)) else { return };
+        let chosen = &mut self.chosen_running[at(class)];
+        for (index, group) in self.groups.iter().enumerate().skip(chosen.asked) {
+            if group.lists(namespace, labels) {
+                chosen.by.push(id(index));
             }
+        }
+        chosen.asked = self.groups.len();
+        let node = &self.standing[host];
+        let domain_of =
+            |key, batch: &Batch| batch.sets.get(node.set).get(key).and_then(Requirement::only);
+        for group in &chosen.by {
+            let group = &mut self.groups[at(*group)];
+            if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
+                count(group, domain_of(group.key, batch), host, is_there, batch);
+            }
+        }
+        for group in inverse {
+            let group = &mut self.inverse[at(*group)];
+            count(group, domain_of(group.key, batch), host, is_there, batch);
+        }
+    }
+
+    /// A node without pods appears that was not there before.
+    pub(crate) fn show_new_node(&mut self, host: usize, batch: &mut Batch) {
+        let node = &self.standing[host];
+        for group in &mut self.groups {
+            if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
+                let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
+                self.knows_by_nodes |= group.see_node(domain, &batch.labels);
+            }
+        }
+    }
+
+    /// A node without pods disappears, or is there again.
+    pub(crate) fn show_node(&mut self, host: usize, is_there: bool, batch: &mut Batch) {
+        self.standing[host].is_gone = !is_there;
+        if !self.knows_by_nodes {
+            return;
+        }
+        let node = &self.standing[host];
+        for group in &mut self.groups {
+            if group.counts_node(&node.taints, node.set, HostName::Known(node.name), batch) {
+                let domain = batch.sets.get(node.set).get(group.key).and_then(Requirement::only);
+                if is_there {
+                    group.see_node(domain, &batch.labels);
+                } else {
+                    group.lose_node(domain, &batch.labels);
+                }
+            }
+        }
+    }
+
+    /// The number of the trial.
+    pub(crate) fn trial(&self) -> u32 {
+        self.trial
+    }
+
+    /// Begins a trial: what is counted from now on can be taken back.
+    pub(crate) fn begin_trial(&mut self) {
+        self.trial += 1;
+        self.journal = Some(Vec::new());
+    }
+
+    /// Takes back what the trial counted.
+    pub(crate) fn end_trial(&mut self, batch: &Batch) {
+        for noted in self.journal.take().unwrap_or_default().into_iter().rev() {
+            let (is_inverse, group) = match noted {
+                Noted::Domain { is_inverse, group, .. } | Noted::Host { is_inverse, group, .. } => {
+                    (is_inverse, group)
+                }
+            };
+            let groups = if is_inverse { &mut self.inverse } else { &mut self.groups };
+            match noted {
+                Noted::Domain { domain, .. } => {
+                    groups[at(group)].take_back(domain, &batch.labels);
+                }
+                Noted::Host { host, .. } => groups[at(group)].take_back_host(host),
+            }
+        }
+    }
+
+    /// Pods of these groups take part in the trial: a group counts what is placed only from then on,
+    /// as one that is made then would.
+    pub(crate) fn wake(&mut self, groups: &[GroupId]) {
+        for group in groups {
+            self.groups[at(*group)].awake = self.trial;
         }
     }
 
@@ -394,35 +511,74 @@ impl Topology {
         batch: &mut Batch,
     ) {
         self.refresh_class(class);
-        for group in &self.chosen[at(class)].by {
-            let group = &mut self.groups[at(*group)];
-            if !group.counts_node(place.taints, place.set, place.name, batch) {
+        let mut noted = self.journal.take();
+        for id in &self.chosen[at(class)].by {
+            let group = &mut self.groups[at(*id)];
+            if group.awake != self.trial
+                || !group.counts_node(place.taints, place.set, place.name, batch)
+            {
                 continue;
             }
             if group.is_hostname {
-                group.note_host(place.host);
+                note_host(group, (false, *id), place.host, &mut noted);
                 continue;
             }
             let Some(domains) = batch.sets.get(place.set).get(group.key) else { continue };
             match group.kind {
                 GroupKind::AntiAffinity => {
-                    domains.named().iter().for_each(|domain| group.note(*domain, &batch.labels));
+                    note_all(group, (false, *id), domains.named(), &mut noted, batch);
                 }
                 GroupKind::Spread | GroupKind::Affinity => {
                     if let Some(domain) = domains.only() {
-                        group.note(domain, &batch.labels);
+                        note_all(group, (false, *id), &[domain], &mut noted, batch);
                     }
                 }
             }
         }
-        for group in inverse {
-            let group = &mut self.inverse[at(*group)];
+        for id in inverse {
+            let group = &mut self.inverse[at(*id)];
             if group.is_hostname {
-                group.note_host(place.host);
+                note_host(group, (true, *id), place.host, &mut noted);
             } else if let Some(domains) = batch.sets.get(place.set).get(group.key) {
-                domains.named().iter().for_each(|domain| group.note(*domain, &batch.labels));
+                note_all(group, (true, *id), domains.named(), &mut noted, batch);
             }
         }
+        self.journal = noted;
+    }
+}
+
+fn note_host(
+    group: &mut Group,
+    (is_inverse, id): (bool, GroupId),
+    host: usize,
+    noted: &mut Option<Vec<Noted>>,
+) {
+    group.note_host(host);
+    if let Some(noted) = noted {
+        noted.push(Noted::Host { is_inverse, group: id, host });
+    }
+}
+
+fn note_all(
+    group: &mut Group,
+    (is_inverse, id): (bool, GroupId),
+    domains: &[Value],
+    noted: &mut Option<Vec<Noted>>,
+    batch: &Batch,
+) {
+    for domain in domains {
+        group.note(*domain, &batch.labels);
+        if let Some(noted) = noted {
+            noted.push(Noted::Domain { is_inverse, group: id, domain: *domain });
+        }
+    }
+}
+
+fn count(group: &mut Group, domain: Option<Value>, host: usize, is_there: bool, batch: &Batch) {
+    if is_there {
+        group.note_node(domain, host, &batch.labels);
+    } else {
+        group.take_back_node(domain, host, &batch.labels);
     }
 }
 
