@@ -10,6 +10,7 @@
 
 pub mod allocatable;
 pub mod answer;
+pub mod autoscalers;
 pub mod catalogue;
 pub mod compare;
 pub mod consolidation;

@@ -5,6 +5,7 @@
 //! from manifests is made harmless on its way out ([`written`]).
 
 pub mod allocatable;
+pub mod autoscalers;
 pub mod compare;
 mod coverage;
 pub mod fargate;

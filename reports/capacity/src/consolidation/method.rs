@@ -6,7 +6,7 @@ use super::balanced::PoolTotals;
 use super::outcome::Method;
 use super::why_not::WhyNot;
 use super::world::World;
-use crate::karpenter::cluster::{Target, Trial};
+use crate::karpenter::cluster::{Cluster, Target, Trial};
 use crate::karpenter::replacement::{Launch, Launched};
 use crate::launch::CapacityType;
 use crate::manifest::BudgetReason;
@@ -302,7 +302,7 @@ impl World {
         let same = hosts
             .iter()
             .map(|host| &self.facts[*host])
-            .filter(|facts| self.cluster.lists(launch, &facts.instance_type))
+            .filter(|facts| facts.type_number.is_some_and(|one| Cluster::lists(launch, one)))
             .map(super::world::Facts::price_or_zero)
             .min();
         same.map_or(Ok(()), |price| self.keep_below(launch, price))

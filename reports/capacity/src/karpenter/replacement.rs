@@ -34,6 +34,8 @@ pub(crate) struct Launched {
     pub(crate) node: ExistingNode,
     pub(crate) node_pool: String,
     pub(crate) instance_type: String,
+    /// The type's number.
+    pub(crate) type_number: usize,
     pub(crate) zone: String,
     pub(crate) capacity_type: String,
     /// 10⁻¹⁰ $ per hour.
@@ -120,10 +122,14 @@ impl Cluster {
         launch.types = kept;
     }
 
-    /// Whether a type of this name is among them.
-    pub(crate) fn lists(&self, launch: &Launch, name: &str) -> bool {
-        let rows = &self.scheduler.batch.types.rows;
-        launch.types.iter().any(|index| rows[index].name == name)
+    /// Whether a type is among them.
+    pub(crate) fn lists(launch: &Launch, instance_type: usize) -> bool {
+        launch.types.contains(instance_type)
+    }
+
+    /// The number of a type.
+    pub(crate) fn type_number(&self, name: &str) -> Option<usize> {
+        self.option_of.get(name).copied()
     }
 
     /// How many of the cheapest types, at least so many, it takes to keep every `minValues`.
@@ -160,6 +166,7 @@ impl Cluster {
         Some(Launched {
             node,
             node_pool: self.scheduler.templates[launch.template].pool.name.clone(),
+            type_number: *self.option_of.get(&instance_type)?,
             instance_type,
             zone: labels.value_name(offering.zone).to_owned(),
             capacity_type: labels.value_name(offering.capacity_type).to_owned(),

@@ -312,6 +312,11 @@ impl Scheduler {
         }
     }
 
+    /// The state of the cluster between trials.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Whether any node has room for so much between trials.
     pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
         self.frontier.iter().any(|left| amounts::fits(requests, left))

@@ -148,11 +148,10 @@ impl TypeTable {
 
     /// The largest amount of each resource that any of the types offers.
     pub(crate) fn largest(&self, types: &TypeSet, into: &mut Amounts) {
-        into.fill(0);
-        for index in types.iter() {
-            for (largest, amount) in into.iter_mut().zip(&self.rows[index].allocatable) {
-                *largest = (*largest).max(*amount);
-            }
+        for (largest, ranking) in into.iter_mut().zip(&self.rankings) {
+            let ranks = ranking.amounts.iter().zip(&ranking.at_least).rev();
+            let highest = ranks.into_iter().find(|(_, at_least)| at_least.meets(types));
+            *largest = highest.map_or(0, |(amount, _)| (*amount).max(0));
         }
     }
 

@@ -1,0 +1,338 @@
+//! What came of a trace under one autoscaler: each node, each pod, and the figures of both.
+
+use super::cluster::{Cluster, Node, PodState};
+use super::machine::Machine;
+use super::world::{Sample, World};
+use crate::money::{Amount, Total};
+
+/// A node is billed for at least so many seconds.
+pub const LEAST_BILLED: i64 = 60;
+
+/// A node, from launch to termination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRun {
+    /// What it was.
+    pub machine: Machine,
+    /// Its node group or `NodePool`.
+    pub group: String,
+    /// When it was launched.
+    pub launched: i64,
+    /// When it was ready.
+    pub ready: Option<i64>,
+    /// When it was terminated; none when it is there at the end.
+    pub terminated: Option<i64>,
+    /// For how many seconds it was there.
+    pub seconds: i64,
+    /// For how many it is billed.
+    pub billed: i64,
+}
+
+/// How a pod ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodEnd {
+    /// It runs.
+    Bound,
+    /// It waits.
+    Pending,
+    /// The trace removed it.
+    Removed,
+    /// It was evicted, and nothing made it again.
+    Lost,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodRun {
+    /// How it ended.
+    pub end: PodEnd,
+    /// For how many seconds it waited in all.
+    pub waited: i64,
+    /// How often it was evicted.
+    pub evictions: u32,
+}
+
+/// A step on the way of the first pod that waited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What kind of step.
+    pub kind: StepKind,
+    /// When; none when it did not come to that.
+    pub at: Option<i64>,
+    /// What happened.
+    pub text: String,
+}
+
+/// A kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StepKind {
+    /// The pod waits.
+    PodPending,
+    /// The Cluster Autoscaler's loop sees it.
+    Scan,
+    /// The desired size of a group grows.
+    GroupGrows,
+    /// Karpenter opens a batch.
+    BatchOpens,
+    /// The batch is closed.
+    BatchCloses,
+    /// Karpenter asks for a machine.
+    CreateFleet,
+    /// A `NodeClaim` stands for it.
+    NodeClaim,
+    /// EC2 launches it.
+    Launch,
+    /// The kubelet joins and the node is ready.
+    NodeReady,
+    /// The pod is bound.
+    Bound,
+}
+
+/// The whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Each node in the order of launching.
+    pub nodes: Vec<NodeRun>,
+    /// Each pod of the trace.
+    pub pods: Vec<PodRun>,
+    /// How many there were, from second to second; a sample holds until the next.
+    pub samples: Vec<Sample>,
+    /// The end.
+    pub until: i64,
+    /// Pods that wait at the end and that no node can hold, and why.
+    pub refused: Vec<(String, String)>,
+    /// The pod whose way is drawn.
+    pub first_pending: Option<String>,
+    /// Its way.
+    pub steps: Vec<Step>,
+}
+
+impl Run {
+    pub(crate) fn of(
+        world: World<'_>,
+        until: i64,
+        refused: Vec<(String, String)>,
+        way: Way,
+    ) -> Self {
+        let cluster = world.cluster;
+        let nodes = cluster.nodes.iter().map(|node| node_run(node, until)).collect();
+        let pods = cluster
+            .pods
+            .iter()
+            .filter_map(|pod| {
+                let end = match pod.state {
+                    // The trace brings every pod before the end.
+                    PodState::ToCome => return None,
+                    PodState::Pending(_) => PodEnd::Pending,
+                    PodState::Bound(_) => PodEnd::Bound,
+                    PodState::Removed => PodEnd::Removed,
+                    PodState::Lost => PodEnd::Lost,
+                };
+                Some(PodRun { end, waited: pod.waited, evictions: pod.evictions })
+            })
+            .collect();
+        let first = cluster.first_pending;
+        Self {
+            nodes,
+            pods,
+            until,
+            refused,
+            first_pending: first.map(|pod| cluster.trace.pods[pod].name.clone()),
+            steps: first.map(|pod| steps(&cluster, pod, way)).unwrap_or_default(),
+            samples: world.samples,
+        }
+    }
+
+    /// Seconds of nodes: the area under their number.
+    pub fn node_seconds(&self) -> i64 {
+        self.nodes.iter().map(|node| node.seconds).sum()
+    }
+
+    /// The area under the samples' number of nodes, for those who want to check it.
+    pub fn sampled_node_seconds(&self) -> i64 {
+        let ends = self.samples.iter().skip(1).map(|next| next.at).chain([self.until]);
+        self.samples
+            .iter()
+            .zip(ends)
+            .map(|(sample, end)| (end - sample.at) * i64::try_from(sample.nodes).unwrap_or(0))
+            .sum()
+    }
+
+    /// What the nodes cost, and which have no price.
+    pub fn total(&self) -> Total {
+        let mut total = Total::default();
+        for node in &self.nodes {
+            let price = node.machine.price.clone();
+            total.add(price.map(|price| price.amount(1, node.billed)));
+        }
+        total
+    }
+
+    /// What each type cost: nodes, seconds billed and dollars, by type and price.
+    pub fn by_type(&self) -> Vec<TypeRun> {
+        let mut all: Vec<TypeRun> = Vec::new();
+        for node in &self.nodes {
+            let machine = &node.machine;
+            let same = |one: &&mut TypeRun| {
+                one.machine.instance_type == machine.instance_type
+                    && one.machine.capacity_type == machine.capacity_type
+                    && one.machine.price == machine.price
+            };
+            if let Some(known) = all.iter_mut().find(same) {
+                known.nodes += 1;
+                known.seconds += node.seconds;
+                known.billed += node.billed;
+            } else {
+                all.push(TypeRun {
+                    machine: machine.clone(),
+                    nodes: 1,
+                    seconds: node.seconds,
+                    billed: node.billed,
+                });
+            }
+        }
+        all.sort_by(|one, other| one.machine.instance_type.cmp(&other.machine.instance_type));
+        all
+    }
+
+    /// The waiting of all pods together.
+    pub fn pending_seconds(&self) -> i64 {
+        self.pods.iter().map(|pod| pod.waited).sum()
+    }
+
+    /// The waiting that so many of a hundred pods do not exceed, by nearest rank.
+    pub fn pending_percentile(&self, percent: usize) -> Option<i64> {
+        let mut waited: Vec<i64> = self.pods.iter().map(|pod| pod.waited).collect();
+        waited.sort_unstable();
+        let rank = (waited.len() * percent).div_ceil(100).max(1);
+        waited.get(rank - 1).copied()
+    }
+
+    /// How many pods ended so.
+    pub fn ended(&self, end: PodEnd) -> usize {
+        self.pods.iter().filter(|pod| pod.end == end).count()
+    }
+
+    /// Most nodes at a time.
+    pub fn peak_nodes(&self) -> usize {
+        self.samples.iter().map(|sample| sample.nodes).max().unwrap_or(0)
+    }
+}
+
+/// The nodes of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeRun {
+    /// One of them.
+    pub machine: Machine,
+    /// How many.
+    pub nodes: usize,
+    /// For how many seconds together.
+    pub seconds: i64,
+    /// For how many they are billed.
+    pub billed: i64,
+}
+
+impl TypeRun {
+    /// What they cost.
+    pub fn amount(&self) -> Option<Amount> {
+        self.machine.price.as_ref().ok().map(|price| price.amount(1, self.billed))
+    }
+}
+
+fn node_run(node: &Node, until: i64) -> NodeRun {
+    let seconds = node.terminated.unwrap_or(until) - node.launched;
+    NodeRun {
+        machine: node.machine.clone(),
+        group: node.group.clone(),
+        launched: node.launched,
+        ready: node.ready,
+        terminated: node.terminated,
+        seconds,
+        billed: seconds.max(LEAST_BILLED),
+    }
+}
+
+/// Which steps lead from a pod to a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    ClusterAutoscaler,
+    Karpenter,
+}
+
+/// The way of a pod that waited, drawn from the node that it was bound to.
+fn steps(cluster: &Cluster<'_>, pod: usize, way: Way) -> Vec<Step> {
+    let record = &cluster.pods[pod];
+    let name = &cluster.trace.pods[pod].name;
+    let waits = record.first_pending;
+    let bound = record
+        .first_bound
+        .filter(|(at, _)| waits.is_some_and(|since| *at >= since))
+        .map(|(at, node)| (at, node, &cluster.nodes[node]));
+    let step = |kind, at, text: String| Step { kind, at, text };
+    let mut steps = vec![step(
+        StepKind::PodPending,
+        waits,
+        format!("pod {name} comes and kube-scheduler finds no node for it"),
+    )];
+    let launched = bound
+        .filter(|(_, _, node)| waits.is_some_and(|since| node.launched >= since))
+        .map(|(_, _, node)| node);
+    let seen = launched.map(|node| node.origin.seen);
+    let decided = launched.map(|node| node.origin.decided);
+    let what = launched.map(|node| node.origin.what.as_str()).unwrap_or_default();
+    match way {
+        Way::ClusterAutoscaler => {
+            steps.push(step(
+                StepKind::Scan,
+                seen,
+                "the scan counts it as unschedulable".to_owned(),
+            ));
+            steps.push(step(
+                StepKind::GroupGrows,
+                decided,
+                format!("the expander picks a node group, its Auto Scaling group grows; {what}"),
+            ));
+        }
+        Way::Karpenter => {
+            steps.push(step(
+                StepKind::BatchOpens,
+                seen,
+                "Karpenter opens a batch of pending pods".to_owned(),
+            ));
+            steps.push(step(
+                StepKind::BatchCloses,
+                decided,
+                "the batch closes: idle, or at its longest".to_owned(),
+            ));
+            steps.push(step(
+                StepKind::CreateFleet,
+                decided,
+                format!("the cheapest types that hold the pods are asked of EC2; {what}"),
+            ));
+            steps.push(step(StepKind::NodeClaim, decided, "the NodeClaim is launched".to_owned()));
+        }
+    }
+    let machine = launched
+        .map(|node| format!("{} in {}", node.machine.instance_type, node.machine.zone))
+        .unwrap_or_default();
+    steps.push(step(
+        StepKind::Launch,
+        launched.map(|node| node.launched),
+        format!("EC2 launches {machine}").trim_end().to_owned(),
+    ));
+    steps.push(step(
+        StepKind::NodeReady,
+        launched.and_then(|node| node.ready),
+        "the kubelet joins, the node is Ready".to_owned(),
+    ));
+    let end = match bound {
+        Some((_, node, _)) if launched.is_some() => {
+            format!("kube-scheduler binds the pod to node {}", node + 1)
+        }
+        Some((_, node, _)) => {
+            format!("kube-scheduler binds the pod to node {}, where room was freed", node + 1)
+        }
+        None => "kube-scheduler never binds the pod".to_owned(),
+    };
+    steps.push(step(StepKind::Bound, bound.map(|(at, _, _)| at), end));
+    steps
+}
