@@ -1,12 +1,13 @@
 //! Nodes of a side for each part of the month: as Karpenter packs one cold batch, and as they settle.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::{InstanceType, instance_type};
 use crate::consolidation::{Arrivals, ConsolidationInput, settled};
 use crate::karpenter::{
-    ExistingNode, PackInput, PackOutcome, PackedNode, default_pool, offered_type, pack,
+    ExistingNode, InstanceOption, PackInput, PackOutcome, PackedNode, default_pool, offered_type, pack,
 };
 use crate::launch::{CAPACITY_TYPE, CapacityType};
 use crate::manifest::NodePool;
@@ -48,6 +49,8 @@ pub struct Fleet<'a> {
     pub auto_mode: bool,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the types offer and cost, once that is asked; the fields above do not change after it.
+    pub offered: OnceCell<Vec<InstanceOption>>,
 }
 
 /// A part of the month: its pods, and their nodes, which are enough.
@@ -156,16 +159,14 @@ impl Fleet<'_> {
     /// Packs one cold batch, and as it settles if that is asked for. Too few nodes are made enough by
     /// leaving larger types out: of all sizes to stop at, the one that comes out cheapest.
     fn chosen<'p>(&self, seconds: i64, pods: &'p [Pod]) -> Chosen<'p> {
-        let (whole, settled) = self.packed(self.input(pods, &self.types));
+        let (whole, settled) = self.packed(self.input(pods, None));
         let is_settled_enough = settled.as_ref().is_none_or(|one| self.is_enough(one));
         if self.is_enough(&whole) && is_settled_enough {
             return Chosen { seconds, pods, cold: whole, settled };
         }
         let caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
         let tried = caps.into_iter().filter_map(|most| {
-            let smaller: Vec<&'static InstanceType> =
-                self.types.iter().copied().filter(|one| one.vcpus <= most).collect();
-            let (cold, settled) = self.packed(self.input(pods, &smaller));
+            let (cold, settled) = self.packed(self.input(pods, Some(most)));
             let last = settled.as_ref().unwrap_or(&cold);
             let fits = self.is_enough(&cold)
                 && self.is_enough(last)
@@ -215,20 +216,33 @@ impl Fleet<'_> {
         side.complete()
     }
 
-    fn input(&self, pods: &[Pod], types: &[&'static InstanceType]) -> PackInput {
-        let open: Vec<String> = zones(self.region).iter().map(|zone| (*zone).to_owned()).collect();
+    fn input(&self, pods: &[Pod], most_vcpus: Option<u32>) -> PackInput {
         PackInput {
             pods: pods.to_vec(),
             node_pools: self.node_pools(),
             daemonsets: self.daemons.clone(),
-            instance_types: types
-                .iter()
-                .filter_map(|one| offered_type(one, self.region, &open, &self.settings, self.book))
-                .collect(),
+            instance_types: self.offered(most_vcpus),
             existing: self.standing.clone(),
             namespaces: self.namespaces.clone(),
             ..PackInput::default()
         }
+    }
+
+    /// What the types offer, up to a size.
+    fn offered(&self, most_vcpus: Option<u32>) -> Vec<InstanceOption> {
+        let all = self.offered.get_or_init(|| {
+            let open: Vec<String> =
+                zones(self.region).iter().map(|zone| (*zone).to_owned()).collect();
+            let of = |one: &&InstanceType| {
+                offered_type(one, self.region, &open, &self.settings, self.book)
+            };
+            self.types.iter().filter_map(of).collect()
+        });
+        let most = most_vcpus.map(|most| i64::from(most) * 1000);
+        let is_small = |one: &&InstanceOption| {
+            most.is_none_or(|most| one.capacity.cpu.unwrap_or_default().0 <= most)
+        };
+        all.iter().filter(is_small).cloned().collect()
     }
 
     /// The user's pools, or one that allows everything; of either, on-demand only or spot too.

@@ -1,5 +1,6 @@
 //! Each way to run the workloads, with its whole system layer.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::allocatable::{ImageFamily, NodeSettings, allocatable};
@@ -289,6 +290,7 @@ fn fleet<'a>(
         spot: false,
         auto_mode: false,
         namespaces: workloads.namespaces.clone(),
+        offered: OnceCell::new(),
     }
 }
 
