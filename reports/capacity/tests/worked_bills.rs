@@ -20,11 +20,8 @@ use runbook_capacity::region::Region;
 fn billed(id: SideId, name: &str, text: &str) -> Side {
     let workloads = Workloads::of(read_pods(name, text).expect("pods"));
     let book = PriceBook::embedded();
-    let side = side(
-        id,
-        &workloads,
-        &Setting::new(Region::ApNortheast2, book, NodeShape::REALISTIC),
-    );
+    let side =
+        side(id, &workloads, &Setting::new(Region::ApNortheast2, book, NodeShape::REALISTIC));
     assert!(side.not_held.is_empty(), "{:?}", side.not_held);
     side
 }

@@ -7,7 +7,8 @@ use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::{InstanceType, instance_type};
 use crate::consolidation::{Arrivals, ConsolidationInput, settled};
 use crate::karpenter::{
-    ExistingNode, InstanceOption, PackInput, PackOutcome, PackedNode, default_pool, offered_type, pack,
+    ExistingNode, InstanceOption, PackInput, PackOutcome, PackedNode, default_pool, offered_type,
+    pack,
 };
 use crate::launch::{CAPACITY_TYPE, CapacityType};
 use crate::manifest::NodePool;
@@ -160,16 +161,24 @@ impl Fleet<'_> {
     /// leaving larger types out: of all sizes to stop at, the one that comes out cheapest.
     fn chosen<'p>(&self, seconds: i64, pods: &'p [Pod]) -> Chosen<'p> {
         let (whole, settled) = self.packed(self.input(pods, None));
-        let is_settled_enough = settled.as_ref().is_none_or(|one| self.is_enough(one));
-        if self.is_enough(&whole) && is_settled_enough {
+        let is_enough = if self.settles { settled.is_some() } else { self.is_enough(&whole) };
+        if is_enough {
             return Chosen { seconds, pods, cold: whole, settled };
         }
-        let caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
+        let mut caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
+        if let [one] = whole.nodes.as_slice() {
+            // Wherever its type is left, that one node is enough for Karpenter.
+            let vcpus = instance_type(&one.instance_type).map_or(u32::MAX, |one| one.vcpus);
+            caps.retain(|most| *most < vcpus);
+        }
         let tried = caps.into_iter().filter_map(|most| {
             let (cold, settled) = self.packed(self.input(pods, Some(most)));
-            let last = settled.as_ref().unwrap_or(&cold);
-            let fits = self.is_enough(&cold)
-                && self.is_enough(last)
+            let last = match &settled {
+                Some(settled) => settled,
+                None if self.settles => return None,
+                None => &cold,
+            };
+            let fits = self.is_enough(last)
                 && !last.nodes.is_empty()
                 && last.unschedulable.len() <= whole.unschedulable.len();
             let price = self.hourly(last)?;
@@ -178,20 +187,43 @@ impl Fleet<'_> {
         if let Some((_, cold, settled)) = tried.min_by_key(|(price, _, _)| *price) {
             return Chosen { seconds, pods, cold, settled };
         }
-        let settled = settled.map(|settled| self.with_least_nodes(settled));
+        // The one node and as many more of the same.
+        let settled = self.settles.then(|| self.with_least_nodes(whole.clone()));
         Chosen { seconds, pods, cold: self.with_least_nodes(whole), settled }
     }
 
-    /// The nodes of one cold batch, and those that are left when pods arrive in portions.
+    /// The nodes of one cold batch; and where these are enough, those that are left when pods arrive in
+    /// portions, if these still are.
     fn packed(&self, input: PackInput) -> (PackOutcome, Option<PackOutcome>) {
         if !self.settles {
             return (pack(&input), None);
         }
+        if !self.are_many(&input) {
+            let cold = pack(&input);
+            if !self.is_enough(&cold) {
+                return (cold, None);
+            }
+        }
         let arrivals = Arrivals::default_for(input.pods.len());
         let question = ConsolidationInput { pack: input, ..ConsolidationInput::default() };
         let settled = settled(&question, arrivals);
-        let outcome = settled.outcome();
-        (settled.cold, Some(outcome))
+        let outcome = Some(settled.outcome()).filter(|outcome| self.is_enough(outcome));
+        (settled.cold, outcome)
+    }
+
+    /// Whether the pods are more than fewer nodes than enough could hold, whatever their type.
+    fn are_many(&self, input: &PackInput) -> bool {
+        let asked: i128 = input
+            .pods
+            .iter()
+            .map(|pod| pod.template.resources.kubernetes_requests())
+            .map(|requests| i128::from(requests.cpu.unwrap_or_default().0))
+            .sum();
+        let offered =
+            input.instance_types.iter().map(|one| one.allocatable.cpu.unwrap_or_default().0);
+        let largest = i128::from(offered.max().unwrap_or(0));
+        let few = i128::try_from(self.least_nodes.saturating_sub(1)).unwrap_or(i128::MAX);
+        asked > largest.saturating_mul(few)
     }
 
     fn is_enough(&self, outcome: &PackOutcome) -> bool {
