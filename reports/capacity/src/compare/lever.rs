@@ -362,24 +362,18 @@ impl Plans<'_> {
     }
 
     fn of_fargate(self, term: PlanTerm) -> Result<i64, Unpriced> {
-        match self.own.get(&term) {
-            Some(own) => Ok(own.fargate_ten_thousandths),
-            None => {
-                let known = self.book.plan_for_fargate(self.region.name(), term)?;
-                Ok(known.ten_thousandths)
-            }
+        if let Some(own) = self.own.get(&term) {
+            return Ok(own.fargate_ten_thousandths);
         }
+        Ok(self.book.plan_for_fargate(self.region.name(), term)?.ten_thousandths)
     }
 
     /// What it takes off an instance of a type, in 1/10 000.
     pub fn of_type(self, name: &str, term: PlanTerm) -> Result<i64, Unpriced> {
-        match self.own.get(&term) {
-            Some(own) => Ok(own.ec2_ten_thousandths),
-            None => {
-                let known = self.book.plan_for_type(self.region.name(), name, term)?;
-                Ok(known.ten_thousandths)
-            }
+        if let Some(own) = self.own.get(&term) {
+            return Ok(own.ec2_ten_thousandths);
         }
+        Ok(self.book.plan_for_type(self.region.name(), name, term)?.ten_thousandths)
     }
 }
 

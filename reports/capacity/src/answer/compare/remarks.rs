@@ -172,8 +172,7 @@ fn savings_plans(options: &CompareOptions, book: &PriceBook, comparison: &Compar
         .filter(|line| line.kind == "node" || line.kind == "standing_node")
         .find_map(|line| {
             let name = line.what.split(',').next()?;
-            let rate = PlanTerm::ALL.into_iter().map(|term| plans.of_type(name, term));
-            rate.filter_map(Result::err).next()
+            PlanTerm::ALL.into_iter().find_map(|term| plans.of_type(name, term).err())
         });
     let fargate = book.plan_for_fargate(options.region.name(), PlanTerm::OneYear).ok();
     let day = fargate.map(|one| one.provenance.as_of.to_string()).unwrap_or_default();
