@@ -26,6 +26,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/samber/lo"
@@ -70,6 +71,7 @@ type Answer struct {
 	Unschedulable []string `json:"unschedulable"`
 	USDPerHour    float64  `json:"usd_per_hour"`
 	Seconds       float64  `json:"seconds"`
+	CPUSeconds    float64  `json:"cpu_seconds"`
 }
 
 // Case names the files of one question.
@@ -79,6 +81,10 @@ type Case struct {
 	DaemonSets    string   `json:"daemonsets"`
 	InstanceTypes string   `json:"instance_types"`
 	Preferences   string   `json:"preferences"`
+	// Benchmark, where it is given, stands for the files: Karpenter's own benchmark is run.
+	Benchmark *Benchmark `json:"benchmark"`
+	// Runs, where it is given, stands for the flag.
+	Runs int `json:"runs"`
 }
 
 func main() {
@@ -93,9 +99,13 @@ func main() {
 		}
 		var one Case
 		must(json.Unmarshal(input.Bytes(), &one))
+		ask := func() Answer { return solve(one) }
+		if one.Benchmark != nil {
+			ask = prepareBenchmark(one)
+		}
 		answers := []Answer{}
-		for range *runs {
-			answers = append(answers, solve(one))
+		for range lo.CoalesceOrEmpty(one.Runs, *runs) {
+			answers = append(answers, ask())
 		}
 		must(output.Encode(answers))
 	}
@@ -109,9 +119,13 @@ func must(err error) {
 	}
 }
 
-func solve(one Case) Answer {
+func background() context.Context {
 	ctx := options.ToContext(injection.WithControllerName(context.Background(), "provisioner"), test.Options())
-	ctx = log.IntoContext(ctx, logr.Discard())
+	return log.IntoContext(ctx, logr.Discard())
+}
+
+func solve(one Case) Answer {
+	ctx := background()
 	pods := readPods(one.Pods)
 	pools := readPools(one.NodePools)
 	kinds := readInstanceTypes(one.InstanceTypes)
@@ -136,12 +150,26 @@ func solve(one Case) Answer {
 	must(err)
 	solver := scheduling.NewScheduler(ctx, client, pools, cluster, nil, topology, byPool, daemons,
 		events.NewRecorder(&record.FakeRecorder{}), now, nil, nil, policy...)
-	began := time.Now()
+	return timed(ctx, solver, pods)
+}
+
+// timed solves, and says how long that took.
+func timed(ctx context.Context, solver *scheduling.Scheduler, pods []*corev1.Pod) Answer {
+	began, spent := time.Now(), cpuSeconds()
 	results, err := solver.Solve(ctx, pods)
 	must(err)
-	seconds := time.Since(began).Seconds()
+	seconds, spent := time.Since(began).Seconds(), cpuSeconds()-spent
 	results = results.TruncateInstanceTypes(ctx, scheduling.MaxInstanceTypes)
-	return answer(results, seconds)
+	found := answer(results, seconds)
+	found.CPUSeconds = spent
+	return found
+}
+
+// cpuSeconds is what this process has used of all processors.
+func cpuSeconds() float64 {
+	var usage syscall.Rusage
+	must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 func answer(results scheduling.Results, seconds float64) Answer {

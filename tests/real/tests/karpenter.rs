@@ -21,6 +21,7 @@ use runbook_capacity::karpenter::{PackInput, pack, read_instance_types};
 use runbook_capacity::manifest;
 use runbook_real::cases::{self, COUNT, Case};
 use runbook_real::feasible;
+use runbook_real::judge::Judge;
 use runbook_real::records::{Answer, Distinct, Outcome, Range, Record};
 
 /// Cases in which ours lies outside the range of the recorded runs, each with its reason; at most
@@ -215,6 +216,77 @@ fn summary(tallies: &BTreeMap<String, Tally>, ranges: &[String]) {
     for range in ranges {
         println!("  {range}");
     }
+}
+
+/// How many cases of each kind are judged live: those of up to thirty pods.
+const LIVE_ROUNDS: [usize; 2] = [0, 8];
+
+/// Karpenter is asked again, three times each, where its judge is at hand: `.ci/run` builds it and names
+/// it in `RUNBOOK_KARPENTER_JUDGE`. What it answers must still be what is recorded, ours must be the
+/// same, and the checker must find Karpenter's own answers possible
+/// where chance has no part in them.
+#[test]
+fn thirty_cases_come_out_as_karpenter_says_now() {
+    #[expect(clippy::disallowed_methods, reason = "CI says where the judge is")]
+    let Ok(program) = std::env::var("RUNBOOK_KARPENTER_JUDGE") else {
+        return not_run("RUNBOOK_KARPENTER_JUDGE names no judge; .ci/run builds one where Go is");
+    };
+    let records = records(RECORDS);
+    let mut judge = Judge::start(&program, 3).expect("the judge");
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for number in
+        LIVE_ROUNDS.into_iter().flat_map(|round| (0..15).map(move |kind| round * 15 + kind))
+    {
+        let case = cases::case(number);
+        let answers = judge.answers(&case).expect("answers");
+        assert_eq!(answers.len(), 3, "{}", case.name);
+        asked += 1;
+        let ours = Distinct::of(&ours(&case));
+        for live in &answers {
+            // Where it chooses zones by chance, Karpenter lets pods that want to be together begin in
+            // two zones now and then, which the checker rightly refuses.
+            let is_agreed = matches!(records[number].outcome, Outcome::Agreed(_));
+            let infeasible = feasible::problems(&case, live);
+            if is_agreed && !infeasible.is_empty() {
+                wrong.push(format!("{}: the checker refuses Karpenter: {infeasible:?}", case.name));
+            }
+            let live = Distinct::of(live);
+            let found = match &records[number].outcome {
+                Outcome::Agreed(recorded) => {
+                    let mut found = agreed(&live, &ours);
+                    let moved = agreed(recorded, &live);
+                    found.extend(
+                        moved.into_iter().map(|what| format!("recorded otherwise: {what}")),
+                    );
+                    found
+                }
+                // By chance it may answer what it did not in twenty runs; ours is within what it did
+                // then, and both place the same pods or fewer.
+                Outcome::Ranged(range) => ranged(&widened(range, &live), &ours),
+            };
+            wrong.extend(found.into_iter().map(|what| format!("{}: {what}", case.name)));
+        }
+    }
+    assert_eq!(asked, 30);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    println!("{asked} cases judged live, three times each");
+}
+
+fn widened(range: &Range, live: &Distinct) -> Range {
+    let with = |(least, most): (usize, usize), one: usize| (least.min(one), most.max(one));
+    Range {
+        distinct: range.distinct,
+        nodes: with(range.nodes, live.nodes.len()),
+        total: (range.total.0.min(live.total()), range.total.1.max(live.total())),
+        unschedulable: with(range.unschedulable, live.unschedulable.len()),
+    }
+}
+
+/// Says past the harness that something did not run: it must not look as if it had.
+#[expect(clippy::explicit_write, reason = "the harness captures what `eprintln!` says")]
+fn not_run(why: &str) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "NOT RUN: {why}").unwrap();
 }
 
 /// A checker that finds nothing wrong with anything is none.

@@ -85,6 +85,15 @@ impl World {
         let is_guarded = pods.into_iter().any(|pod| self.pod_guard[*pod].is_some());
         self.facts[host].disruption_cost = cost;
         self.facts[host].is_guarded = is_guarded;
+        let after = self.pool_of(host).and_then(|pool| pool.disruption.consolidate_after);
+        if after.is_some_and(|seconds| self.is_too_early(seconds)) {
+            self.cluster.let_rest(host);
+        }
+    }
+
+    /// Whether nodes have been left alone for less than that.
+    fn is_too_early(&self, seconds: i64) -> bool {
+        self.options.quiet_seconds.is_some_and(|quiet| quiet < seconds)
     }
 
     /// What its pods count, with the node itself.
@@ -134,11 +143,10 @@ impl World {
             return Some(WhyNot::StaticPool);
         }
         let after = pool.disruption.consolidate_after;
-        let too_early = |seconds: i64| self.options.quiet_seconds.is_some_and(|one| one < seconds);
         if self.is_empty(host) {
             return match after {
                 None => Some(WhyNot::Disabled),
-                Some(seconds) if too_early(seconds) => Some(WhyNot::TooEarly { seconds }),
+                Some(seconds) if self.is_too_early(seconds) => Some(WhyNot::TooEarly { seconds }),
                 Some(_) => None,
             };
         }
@@ -150,7 +158,7 @@ impl World {
             Some(_) if pool.disruption.policy == ConsolidationPolicy::WhenEmpty => {
                 Some(WhyNot::OnlyWhenEmpty)
             }
-            Some(seconds) if too_early(seconds) => Some(WhyNot::TooEarly { seconds }),
+            Some(seconds) if self.is_too_early(seconds) => Some(WhyNot::TooEarly { seconds }),
             Some(_) => None,
         }
     }

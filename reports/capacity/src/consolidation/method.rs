@@ -275,7 +275,7 @@ impl World {
         self.cluster.only_spot(launch);
         self.keep_below(launch, price)?;
         if hosts == 1 {
-            let cheaper = self.cluster.types_left(launch);
+            let cheaper = Cluster::types_left(launch);
             if cheaper < LEAST_SPOT_TYPES {
                 return Err(WhyNot::TooFewSpotTypes { cheaper });
             }
@@ -287,7 +287,7 @@ impl World {
 
     fn keep_below(&mut self, launch: &mut Launch, price: i64) -> Result<(), WhyNot> {
         self.cluster.keep_below(launch, price);
-        if self.cluster.types_left(launch) == 0 {
+        if Cluster::types_left(launch) == 0 {
             return Err(WhyNot::NoneCheaper);
         }
         if self.cluster.lacks_values(launch) {

@@ -409,8 +409,7 @@ fn told(input: &ConsolidationInput) -> (Vec<String>, Vec<String>) {
 fn nodes_merge_shrink_and_go_as_karpenter_has_it() {
     let two =
         vec![node("big", "m7g.2xlarge", "a", &[500, 500]), node("half", "m7g.large", "b", &[900])];
-    // Their pods fill one c7g.large, so both go for it at once: the budget of a tenth of two is one
-    // node, and several need two.
+    // A tenth of two nodes is one, so the two do not go together.
     let (steps, _) = told(&standing(two.clone()));
     assert_eq!(
         steps,
@@ -475,6 +474,32 @@ fn what_forbids_disruption_is_named() {
             "starting: it is not ready for pods yet",
             "strange: its instance type `m1.old` is not known",
         ]
+    );
+}
+
+/// A node that was changed a moment ago neither goes nor takes pods of another.
+#[test]
+fn a_node_that_rests_is_left_alone() {
+    let mut other = default_pool();
+    other.name = "resting".to_owned();
+    other.disruption.consolidate_after = Some(600);
+    let mut nodes = vec![
+        node("leaving", "m7g.large", "a", &[200]),
+        node("resting", "m7g.2xlarge", "a", &[200]),
+    ];
+    nodes[1].node_pool = Some("resting".to_owned());
+    nodes[1].labels.insert("karpenter.sh/nodepool".to_owned(), "resting".to_owned());
+    let mut input = standing(nodes);
+    input.pack.node_pools.push(other);
+    input.options.quiet_seconds = Some(60);
+    let (steps, nodes) = told(&input);
+    assert_eq!(steps, ["single_node: leaving → new-00001 c7g.large in b, 0.0187 $/h, 1 pods"]);
+    assert_eq!(nodes[1], "resting: its NodePool lets it rest for 600 s after a change");
+    input.options.quiet_seconds = Some(600);
+    let (steps, _) = told(&input);
+    assert_eq!(
+        steps,
+        ["multi_node: resting leaving → new-00001 c7g.large in b, 0.4199 $/h, 2 pods"]
     );
 }
 

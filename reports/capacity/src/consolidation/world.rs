@@ -137,18 +137,14 @@ impl World {
         }
         self.cluster.end(&trial);
         // A claim that nothing may be launched for leaves its pods waiting.
-        moves.retain_mut(|(pod, target)| match *target {
-            Target::Host(_) => true,
-            Target::Claim(claim) => match number[claim] {
-                Some(known) => {
-                    *target = Target::Claim(known);
-                    true
-                }
-                None => {
-                    unplaced.push(*pod);
-                    false
-                }
-            },
+        moves.retain_mut(|(pod, target)| {
+            let Target::Claim(claim) = *target else { return true };
+            let Some(known) = number[claim] else {
+                unplaced.push(*pod);
+                return false;
+            };
+            *target = Target::Claim(known);
+            true
         });
         unplaced.sort_unstable();
         self.carry_out(hosts, &launched, &moves);
@@ -286,8 +282,8 @@ fn all_pools(input: &ConsolidationInput) -> Vec<NodePool> {
 fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts {
     let label = |key: &str| node.labels.get(key).cloned().unwrap_or_default();
     let (instance_type, zone, how) = (label(INSTANCE_TYPE), label(ZONE), label(CAPACITY_TYPE));
-    let known = cluster.offering_price(&instance_type, &zone, &how);
-    let unknown = if known.is_none() {
+    let type_number = cluster.type_number(&instance_type);
+    let unknown = if type_number.is_none() {
         Some(WhyNot::UnknownType { instance_type: instance_type.clone() })
     } else if how.is_empty() {
         Some(WhyNot::MissingLabel { label: CAPACITY_TYPE })
@@ -296,7 +292,7 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
     } else {
         None
     };
-    let price = known.flatten();
+    let price = type_number.and_then(|number| cluster.offering_price(number, &zone, &how));
     Facts {
         instance_type,
         zone,
@@ -309,6 +305,6 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
         stuck: (Vec::new(), None),
         disruption_cost: 0,
         is_guarded: false,
-        type_number: cluster.type_number(&label(INSTANCE_TYPE)),
+        type_number,
     }
 }

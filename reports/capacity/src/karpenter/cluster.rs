@@ -202,6 +202,7 @@ impl Cluster {
         moving.sort_unstable_by_key(|pod| self.rank[*pod]);
         let order: Vec<(usize, ShapeId)> =
             moving.into_iter().map(|pod| (pod, self.shape(pod))).collect();
+        self.scheduler.pending = waiting.to_vec();
         self.scheduler.begin_trial(order.iter().map(|(_, shape)| *shape));
         for host in hosts {
             self.take_out(*host);
@@ -210,6 +211,11 @@ impl Cluster {
         }
         let unplaced = self.scheduler.place_in_order(&order, most_claims);
         Trial { out: hosts.to_vec(), unplaced, claims: self.scheduler.claims.len() }
+    }
+
+    /// Says that a node is to be left alone for a while.
+    pub(crate) fn let_rest(&mut self, host: usize) {
+        self.scheduler.nodes[self.position[host]].rests = true;
     }
 
     /// Where the pods of the trial go.

@@ -6,6 +6,9 @@
 //! [`requirement_sets`]), types are bits ([`type_set`], [`type_table`]), pods that are alike are one
 //! [`shape`], rules between pods are [`topology`]. The answer is in [`outcome`].
 //!
+//! [`cluster`] keeps a scheduler for many questions about the same nodes ([`trial`]), and
+//! [`replacement`] says what a claim may be launched as; [`crate::consolidation`] asks them.
+//!
 //! Two things are taken from Karpenter although they look like accidents, for they decide nodes and
 //! prices: the order in which Go's sort leaves claims with equally many pods ([`go_sort`]), and which
 //! spreads it takes for one ([`topology`]). Where Karpenter takes a zone by chance, this takes the
@@ -29,6 +32,7 @@ mod scheduler;
 mod shape;
 mod standing;
 mod topology;
+mod trial;
 mod type_set;
 mod type_table;
 

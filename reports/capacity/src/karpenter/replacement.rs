@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     /// How many types are left.
-    pub(crate) fn types_left(&self, launch: &Launch) -> usize {
+    pub(crate) fn types_left(launch: &Launch) -> usize {
         launch.types.count()
     }
 
@@ -134,7 +134,7 @@ impl Cluster {
 
     /// How many of the cheapest types, at least so many, it takes to keep every `minValues`.
     pub(crate) fn least_types(&mut self, launch: &Launch, least: usize) -> usize {
-        let all = self.types_left(launch);
+        let all = Self::types_left(launch);
         let mut enough = |count: &usize| {
             let mut fewer = launch.clone();
             self.keep_cheapest(&mut fewer, *count);
@@ -145,7 +145,7 @@ impl Cluster {
 
     /// The node it becomes; none when no type is left.
     pub(crate) fn launched(&mut self, launch: &Launch, name: String) -> Option<Launched> {
-        let candidates = self.types_left(launch);
+        let candidates = Self::types_left(launch);
         let list = self.price_list(launch);
         let (price, index) = list.cheapest_first(&launch.types).next()?;
         let deep = list.cheapest_first(&launch.types).take(SPOT_DEPTH).last();
@@ -226,19 +226,16 @@ impl Cluster {
         })
     }
 
-    /// What a node of this type costs there, bought that way. The outer answer is whether the type is
-    /// known at all.
+    /// What a node of a type costs there, bought that way, if that is known.
     pub(crate) fn offering_price(
         &self,
-        instance_type: &str,
+        instance_type: usize,
         zone: &str,
         how: &str,
-    ) -> Option<Option<i64>> {
-        let option = &self.options[*self.option_of.get(instance_type)?];
-        let offering = option
-            .offerings
-            .iter()
-            .find(|one| one.zone == zone && one.capacity_type.label() == how);
-        Some(offering.and_then(|one| one.price).map(crate::money::Price::ten_billionths))
+    ) -> Option<i64> {
+        let mut offerings = self.options[instance_type].offerings.iter();
+        let offering =
+            offerings.find(|one| one.zone == zone && one.capacity_type.label() == how)?;
+        offering.price.map(crate::money::Price::ten_billionths)
     }
 }

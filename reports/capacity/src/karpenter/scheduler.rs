@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Batch;
-use super::amounts::{self, Amounts, CPU, MEMORY};
+use super::amounts::{Amounts, CPU, MEMORY};
 use super::claim::{Claim, Fit, Refusal, Template};
 use super::daemons::{self, Daemon};
 use super::go_sort;
@@ -18,15 +18,16 @@ use super::limits::Remaining;
 use super::requirement::Requirement;
 use super::requirement_sets::{RequirementSet, SetId, Undefined};
 use super::shape::{ShapeId, Shapes};
-use super::standing::{self, NodeBefore, NodeState};
+use super::standing::{self, NodeState};
 use super::topology::{Place, Resident, Topology};
+use super::trial::Before;
 use super::type_set::TypeSet;
 use crate::manifest::NodePool;
 use crate::pod::{Effect, Pod};
 
 /// An open claim in the order in which claims are tried.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+pub(super) struct Open {
     pods: u32,
     claim: u32,
 }
@@ -39,34 +40,28 @@ pub(crate) struct Scheduler {
     /// without a price.
     pub(crate) templates: Vec<Template>,
     /// How many of them have prices.
-    priced_templates: usize,
+    pub(super) priced_templates: usize,
     /// How many of them may be opened: those without prices only for what fits nowhere else.
-    open_templates: usize,
+    pub(super) open_templates: usize,
     /// Pools none of whose types remain, with the reason.
     pub(crate) closed_pools: Vec<(String, String)>,
-    remaining: Vec<Remaining>,
+    pub(super) remaining: Vec<Remaining>,
     pub(crate) topology: Topology,
     pub(crate) shapes: Shapes,
     pub(crate) nodes: Vec<NodeState>,
     pub(crate) claims: Vec<Claim>,
-    order: Vec<Open>,
+    pub(super) order: Vec<Open>,
     strict_min_values: bool,
     /// What is still to be asked of daemonsets when a node comes to stand.
     pub(crate) daemons: Vec<Daemon>,
     /// What nodes had before a trial; nothing is kept without one.
-    before: Option<Before>,
+    pub(super) before: Option<Before>,
+    /// Pods of the trial that run nowhere yet, ascending.
+    pub(super) pending: Vec<usize>,
     /// Counts the states of the cluster between trials.
-    version: u32,
+    pub(super) version: u32,
     /// What is left on nodes, without what another has more of in every respect.
-    frontier: Vec<Amounts>,
-}
-
-/// What a trial changes and puts back.
-#[derive(Debug)]
-struct Before {
-    nodes: Vec<NodeBefore>,
-    remaining: Vec<Remaining>,
-    hosts: usize,
+    pub(super) frontier: Vec<Amounts>,
 }
 
 /// Where pods found no place: pod, and the shape in which it was tried last.
@@ -98,6 +93,7 @@ impl Scheduler {
             strict_min_values,
             daemons: Vec::new(),
             before: None,
+            pending: Vec::new(),
             version: 1,
             frontier: Vec::new(),
             batch,
@@ -180,10 +176,8 @@ impl Scheduler {
     ) {
         let batch = &mut self.batch;
         self.topology.hosts = input.existing.len();
-        let moving: BTreeSet<&String> = match input.existing.is_empty() {
-            true => BTreeSet::new(),
-            false => input.pods.iter().filter_map(|pod| pod.uid.as_ref()).collect(),
-        };
+        let comes = input.pods.iter().filter(|_| !input.existing.is_empty());
+        let moving: BTreeSet<&String> = comes.filter_map(|pod| pod.uid.as_ref()).collect();
         let moves = |pod: &Pod| pod.uid.as_ref().is_some_and(|uid| moving.contains(uid));
         for (host, node) in input.existing.iter().enumerate() {
             let standing = standing::standing(node, batch);
@@ -268,91 +262,6 @@ impl Scheduler {
         }
     }
 
-    /// Begins a trial with pods of these shapes: everything it does can be taken back.
-    pub(crate) fn begin_trial(&mut self, shapes: impl Iterator<Item = ShapeId>) {
-        self.topology.begin_trial();
-        let (mut last, hosts) = (ShapeId::MAX, self.topology.hosts);
-        for shape in shapes {
-            if shape != last {
-                self.topology.wake(&self.shapes.all[shape].groups);
-                self.standing_room(shape);
-            }
-            last = shape;
-        }
-        let remaining = self.remaining.clone();
-        self.before = Some(Before { nodes: Vec::new(), remaining, hosts });
-    }
-
-    /// Puts everything back as it was before the trial.
-    pub(crate) fn end_trial(&mut self) {
-        let Some(before) = self.before.take() else { return };
-        for node in before.nodes {
-            NodeState::put_back(&mut self.nodes, node);
-        }
-        self.remaining = before.remaining;
-        self.topology.hosts = before.hosts;
-        self.topology.end_trial(&self.batch);
-        self.claims.clear();
-        self.order.clear();
-        self.open_templates = self.priced_templates;
-        self.shapes.forget_claims();
-    }
-
-    /// Says that the nodes are others than before, or have other pods.
-    pub(crate) fn nodes_changed(&mut self) {
-        self.version += 1;
-        self.frontier.clear();
-        for node in &self.nodes {
-            let left = node.remaining();
-            if self.frontier.iter().any(|known| dominates(known, left)) {
-                continue;
-            }
-            self.frontier.retain(|known| !dominates(left, known));
-            self.frontier.push(left.to_vec());
-        }
-    }
-
-    /// The state of the cluster between trials.
-    pub(crate) fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// Whether any node has room for so much between trials.
-    pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
-        self.frontier.iter().any(|left| amounts::fits(requests, left))
-    }
-
-    /// The first node with room for a shape between trials, whatever its rules.
-    pub(crate) fn standing_room(&mut self, id: ShapeId) -> usize {
-        let shape = &self.shapes.all[id];
-        if let Some(known) = shape.standing_room(self.version) {
-            return known;
-        }
-        let first = if self.has_room(&shape.requests) {
-            self.nodes.iter().position(|node| node.has_room(&shape.requests))
-        } else {
-            None
-        };
-        let first = first.unwrap_or(self.nodes.len());
-        self.shapes.all[id].note_standing_room(self.version, first);
-        first
-    }
-
-    /// The nodes that pods of the trial go to.
-    pub(crate) fn filled(&self) -> impl Iterator<Item = &NodeState> {
-        let before = self.before.iter().flat_map(|before| &before.nodes);
-        before.map(|node| &self.nodes[node.index])
-    }
-
-    /// What a node has, charged to its pool or given back.
-    pub(crate) fn charge_standing(&mut self, pool: &str, row: &[i64], is_there: bool) {
-        for (template, remaining) in self.templates.iter().zip(&mut self.remaining) {
-            if template.pool.name == pool {
-                remaining.charge_row(row, is_there);
-            }
-        }
-    }
-
     fn in_order(&self, pods: &[Pod], shapes: &[ShapeId]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..pods.len()).collect();
         order.sort_by_cached_key(|pod| {
@@ -406,6 +315,9 @@ impl Scheduler {
                 continue;
             }
             with_room = with_room.or(Some(index));
+            if node.rests && self.pending.binary_search(&pod).is_err() {
+                continue;
+            }
             fit = node.try_shape(shape, &self.topology, &mut self.batch).map(|set| (index, set));
             if fit.is_some() {
                 break;
@@ -565,9 +477,4 @@ fn add_domains(topology: &mut Topology, pool: &NodePool, batch: &mut Batch) {
         topology.domains.add(&set, &pool.taints, false);
     }
     topology.domains.add(&written, &pool.taints, true);
-}
-
-/// Whether what one node has left is at least as much, in every respect, as another.
-fn dominates(left: &[i64], right: &[i64]) -> bool {
-    left.iter().zip(right).all(|(left, right)| left >= right)
 }

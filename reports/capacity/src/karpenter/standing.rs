@@ -26,6 +26,8 @@ pub(crate) struct NodeState {
     pub(crate) pods: Vec<usize>,
     /// It is left out of this trial.
     pub(crate) is_out: bool,
+    /// It is to be left alone for a while: it takes pods that wait, but none that runs elsewhere.
+    pub(crate) rests: bool,
 }
 
 /// What a node had before a trial put pods on it.
@@ -102,6 +104,7 @@ impl NodeState {
             host_ports,
             pods: Vec::new(),
             is_out: false,
+            rests: false,
         }
     }
 

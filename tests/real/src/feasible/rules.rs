@@ -44,7 +44,11 @@ pub(super) fn problems(world: &CaseWorld, nodes: &[AnsweredNode]) -> Vec<String>
         for term in list(&one.pod.spec["topologySpreadConstraints"]) {
             if term["whenUnsatisfiable"] == "DoNotSchedule" {
                 let skew = term["maxSkew"].as_u64().and_then(|skew| usize::try_from(skew).ok());
-                spread.entry(rule(term)).or_default().push((one, skew.unwrap_or(1)));
+                let rule = rule(term);
+                // A pod that its own rule does not count may have come before all that it counts.
+                if matches(&rule, one.pod) {
+                    spread.entry(rule).or_default().push((one, skew.unwrap_or(1)));
+                }
             }
         }
     }

@@ -233,9 +233,10 @@ fn pool(object: &Value) -> Result<Pool, String> {
             .flatten()
             .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
             .collect(),
-        capacity_types: of_key("karpenter.sh/capacity-type")
-            .map(|one| texts(&one["values"]))
-            .unwrap_or_default(),
+        capacity_types: of_key("karpenter.sh/capacity-type").map_or_else(
+            || vec!["on-demand".to_owned(), "spot".to_owned()],
+            |one| texts(&one["values"]),
+        ),
         least_types: of_key("node.kubernetes.io/instance-type")
             .and_then(|one| one["minValues"].as_u64())
             .and_then(|least| usize::try_from(least).ok()),
@@ -254,7 +255,8 @@ fn machines(text: &str) -> Result<BTreeMap<String, Machine>, String> {
             return Err(format!("a row of another width: {line}"));
         };
         let number = |text: &str| text.parse::<i64>().map_err(|_| format!("no number: {line}"));
-        let price: u64 = price.replace('.', "").parse().map_err(|_| format!("no price: {line}"))?;
+        let price: f64 = price.parse().map_err(|_| format!("no price: {line}"))?;
+        let price = crate::records::in_hundred_thousandths(price);
         let (cpu, memory, pods) = (number(cpu)?, number(memory)? << 20, number(pods)?);
         let machine = machines.entry(name.to_owned()).or_insert_with(|| Machine {
             arch: arch.to_owned(),
