@@ -248,14 +248,17 @@ fn cliffs_headroom_and_moves_are_priced_on_the_steps() {
     // 250m/1792Mi is exactly 0.25 vCPU and 2 GB; one MiB more is 0.5 and 3: 77 % dearer.
     let edge = cliff("edge", "memory");
     assert_eq!((edge.above.as_str(), edge.to.as_str()), ("1792Mi", "0.5vCPU 3GB"));
-    assert_eq!(edge.adds_percent.round() as i64, 77);
+    assert_eq!(format!("{:.0}", edge.adds_percent), "77");
     assert_eq!(
         (row(&found, "edge").free_cpu_m, row(&found, "edge").free_memory_mib),
         (Some(0), Some(0))
     );
     // 4 vCPU and 30 GB is the largest of its kind; a quarter of a GiB more is 8 and 32: 58 % dearer.
     let big = cliff("big", "memory");
-    assert_eq!((big.to.as_str(), big.adds_percent.round() as i64), ("8vCPU 32GB", 58));
+    assert_eq!(
+        (big.to.as_str(), format!("{:.0}", big.adds_percent).as_str()),
+        ("8vCPU 32GB", "58")
+    );
     // 1 vCPU, and 4 GiB with 15 % more and 256 MiB are 5 GB.
     let found_move = found.moves.iter().find(|one| one.workload == "big").expect("a move");
     assert_eq!((found_move.by, found_move.to.as_str()), ("usage", "1vCPU 5GB"));

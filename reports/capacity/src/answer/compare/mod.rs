@@ -1,8 +1,8 @@
 //! What the same workloads cost on each side, in the forms that others read.
 //!
 //! Every figure is a line of a bill; the lines of a side add up to its total. What is not simulated
-//! and what is not priced is part of the answer. [`bills`] makes the sides for every setting that a
-//! verdict needs, [`verdicts`] judges, [`rows`] and [`curve`] look at each workload by itself.
+//! and what is not priced is part of the answer. `bills` makes the sides for every setting that a
+//! verdict needs, `verdicts` judges, `rows` and `curve` look at each workload by itself.
 
 mod bills;
 mod curve;
