@@ -35,7 +35,8 @@ struct Draw(u64);
 
 impl Draw {
     fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let index = usize::try_from(self.0 >> 33).unwrap() % of.len();
         of[index]
     }
@@ -159,8 +160,7 @@ fn workloads(count: usize) -> Vec<Pod> {
 fn real_types(most_vcpus: i64) -> Vec<InstanceOption> {
     let region = REGIONS.into_iter().find(|one| one.name() == "us-east-1").unwrap();
     let open: Vec<String> = zones(region).iter().map(|zone| (*zone).to_owned()).collect();
-    let mut types =
-        offered_types(region, &open, &NodeSettings::default(), PriceBook::embedded());
+    let mut types = offered_types(region, &open, &NodeSettings::default(), PriceBook::embedded());
     types.retain(|one| {
         let cpu = one.capacity.cpu.unwrap_or_default().0;
         cpu <= most_vcpus * 1000
@@ -179,7 +179,12 @@ fn main() {
             ("preferences respected", wishing(count), Preferences::Respect),
             ("preferences ignored", wishing(count), Preferences::Ignore),
         ] {
-            let input = PackInput { pods, instance_types: fake.clone(), preferences, ..PackInput::default() };
+            let input = PackInput {
+                pods,
+                instance_types: fake.clone(),
+                preferences,
+                ..PackInput::default()
+            };
             let (mut best, mut answer) = (u64::MAX, pack(&input));
             for _ in 0..3 {
                 let before = cpu();
@@ -199,7 +204,8 @@ fn main() {
     }
     for (count, most_vcpus) in [(1_000, 16), (10_000, 4), (10_000, 16), (10_000, 192)] {
         let pods = workloads(count);
-        let pack = PackInput { pods, instance_types: real_types(most_vcpus), ..PackInput::default() };
+        let pack =
+            PackInput { pods, instance_types: real_types(most_vcpus), ..PackInput::default() };
         let input = ConsolidationInput { pack, ..ConsolidationInput::default() };
         let arrivals = Arrivals::default_for(count);
         let before = cpu();

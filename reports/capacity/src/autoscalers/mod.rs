@@ -18,6 +18,8 @@ pub mod node_group;
 mod random;
 pub mod run;
 pub mod standard;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 mod world;
 

@@ -134,7 +134,8 @@ impl Group {
 
     fn index_of(&mut self, domain: Value, labels: &Labels) -> usize {
         self.position(domain, labels).unwrap_or_else(|index| {
-            self.domains.insert(index, Domain { value: domain, pods: 0, is_lasting: false, nodes: 0 });
+            self.domains
+                .insert(index, Domain { value: domain, pods: 0, is_lasting: false, nodes: 0 });
             index
         })
     }
