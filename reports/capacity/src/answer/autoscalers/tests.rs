@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::{AUTOSCALERS, AutoscalersAnswer, AutoscalersOptions, TITLE};
 use crate::answer::{Completeness, PriceAge, schema, written};
+use crate::autoscalers::Question;
 use crate::autoscalers::launch_time::LaunchTime;
 use crate::autoscalers::made::TraceShape;
 use crate::autoscalers::node_group::NodeGroupSpec;
 use crate::autoscalers::standard::Setting;
 use crate::autoscalers::trace::{Trace, read_trace};
-use crate::autoscalers::Question;
 use crate::karpenter::read_instance_types;
 use crate::prices::PriceBook;
 use crate::region::Region;
@@ -126,7 +126,10 @@ fn a_run_is_written_whole() {
         })
     );
     assert_eq!(value["title"], json!(TITLE));
-    assert_eq!((&value["last_event_seconds"], &value["until_seconds"]), (&json!(1000), &json!(2800)));
+    assert_eq!(
+        (&value["last_event_seconds"], &value["until_seconds"]),
+        (&json!(1000), &json!(2800))
+    );
     assert_eq!(answer.completeness(), Completeness::Complete);
 }
 
@@ -196,8 +199,8 @@ list prices in USD before tax, discounts and credits; nodes only
   pods lost                                       0          0
 
 nodes over time
-  Cluster Autoscaler  ███████████████████████████████████                          peak 1
-  Karpenter           ██████████████████████                                       peak 1
+  Cluster Autoscaler  ███████████████████████████████████                           peak 1
+  Karpenter           ██████████████████████                                        peak 1
                       0 to 2800 s, a column is 47 s, a full one is 1 nodes
 
 the first pod that waited
@@ -299,13 +302,18 @@ fn a_missing_price_leaves_no_figure_and_says_why() {
     let answer = answered(ONE, &TYPES.replace(",0.1,", ",,"));
     let value = as_json(&answer);
     let run = &value["runs"][0];
-    assert_eq!((&run["usd"], &run["reason"]), (&Value::Null, &json!("no price of `a.small` in `z`")));
+    assert_eq!(
+        (&run["usd"], &run["reason"]),
+        (&Value::Null, &json!("no price of `a.small` in `z`"))
+    );
     // Karpenter takes the machine that has a price.
     assert_eq!(value["runs"][1]["instance_types"][0]["instance_type"], json!("b.big"));
     assert_eq!(answer.completeness(), Completeness::Unpriced);
-    assert!(answer.csv().contains(
-        "cluster_autoscaler,cost,a.small on-demand,,USD,no price of `a.small` in `z`\n"
-    ));
+    assert!(
+        answer.csv().contains(
+            "cluster_autoscaler,cost,a.small on-demand,,USD,no price of `a.small` in `z`\n"
+        )
+    );
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Karpenter<'_> {
             .disruption
             .nothing
             .is_some_and(|(version, until)| version == world.cluster.version && world.now < until);
-        let command = if known { None } else { self.command(world, None) };
+        let command = if known { None } else { self.command(world) };
         if let Some(command) = command {
             self.disruption.command = Some((command, world.now));
             world.wake_in(self.settings.validation, Wake::Validate);
@@ -87,10 +87,11 @@ impl Karpenter<'_> {
         if nodes.len() != command.nodes.len() {
             return None;
         }
-        match &self.planner.plain {
-            Some(pool) => plain::still_holds(pool, world, &command).then_some(command),
-            None => self.command(world, Some(&command.nodes)).filter(|again| *again == command),
-        }
+        let holds = match &self.planner.plain {
+            Some(pool) => plain::still_holds(pool, world, &command),
+            None => thorough::still_holds(&mut self.planner, world, &command),
+        };
+        holds.then_some(command)
     }
 
     fn carry_out(&mut self, world: &mut World<'_>, command: Command, decided: i64) {
@@ -137,11 +138,10 @@ impl Karpenter<'_> {
         }
     }
 
-    /// What to do now; with `only` these nodes, if anything with all of them.
-    fn command(&mut self, world: &World<'_>, only: Option<&[NodeId]>) -> Option<Command> {
-        let open = |node: &NodeId| only.is_none_or(|only| only.contains(node));
+    /// What to do now.
+    fn command(&mut self, world: &World<'_>) -> Option<Command> {
         let candidates = |reason| -> Vec<NodeId> {
-            let ready = world.cluster.in_state(NodeState::Ready).filter(open);
+            let ready = world.cluster.in_state(NodeState::Ready);
             ready.filter(|node| self.is_candidate(world, *node, reason)).collect()
         };
         let (empty, others) =

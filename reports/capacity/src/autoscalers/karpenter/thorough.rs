@@ -15,7 +15,7 @@ use crate::autoscalers::world::World;
 use crate::consolidation::{
     ConsolidationInput, ConsolidationOptions, Guards, Method, Step, consolidate,
 };
-use crate::karpenter::{ExistingNode, NodePod, PackInput};
+use crate::karpenter::{ExistingNode, NodePod, PackInput, pack};
 use crate::launch::{CAPACITY_TYPE, ZONE};
 use crate::manifest::{Budget, BudgetReason, BudgetSize, NodePool};
 use crate::pod::{Pod, PodTemplate};
@@ -30,32 +30,13 @@ pub(super) fn command(
     budgets: impl Fn(&NodePool, BudgetReason) -> usize,
 ) -> Option<Command> {
     let view = View::of(world);
-    let mut existing = Vec::new();
-    let mut protected = BTreeSet::new();
-    for (node, _) in &view.ready {
-        let one = &world.cluster.nodes[*node];
-        let room = one.machine.allocatable;
-        let mut written = existing_node(planner, *node, one, room, true);
-        for pod in &one.pods {
-            let template = planner.template(world.cluster.asked[*pod]);
-            let pod = Pod { template, ..Pod::new(&format!("pod-{pod}"), PodTemplate::default()) };
-            written.pods.push(NodePod { pod, is_daemon: false });
-        }
-        if !may_go.contains(node) {
-            protected.insert(written.name.clone());
-        }
-        existing.push(written);
-    }
-    for (node, free) in &view.coming {
-        let one = &world.cluster.nodes[*node];
-        let room = free.and(one.machine.overhead);
-        existing.push(existing_node(planner, *node, one, room, false));
-    }
-    let waiting = view.waiting.iter().enumerate().map(|(index, size)| {
-        let template = planner.template(*size);
-        Pod { template, ..Pod::new(&format!("waiting-{index}"), PodTemplate::default()) }
-    });
-    let pods = waiting.collect();
+    let existing = existing(planner, world, &view, &[]);
+    let ready = existing.iter().zip(&view.ready);
+    let protected_nodes: BTreeSet<String> = ready
+        .filter(|(_, (node, _))| !may_go.contains(node))
+        .map(|(written, _)| written.name.clone())
+        .collect();
+    let pods = view.waiting.iter().map(|size| pod(planner, *size)).collect();
     let node_pools = planner.input.node_pools.iter().map(|pool| {
         let mut pool = pool.clone();
         let left = |reason| budget(reason, budgets(&pool, reason));
@@ -70,10 +51,76 @@ pub(super) fn command(
             existing,
             ..planner.input.clone()
         },
-        guards: Guards { protected_nodes: protected, ..Guards::default() },
+        guards: Guards { protected_nodes, ..Guards::default() },
         options: ConsolidationOptions { most_steps: 1, ..ConsolidationOptions::default() },
     };
     consolidate(&input).steps.first().and_then(|step| read(planner, step))
+}
+
+/// Whether a decision about nodes that are not empty holds: packed without them, their pods take no
+/// new node again, or one that the replacement can stand for, and none that is not ready.
+pub(super) fn still_holds(planner: &mut Planner, world: &World<'_>, command: &Command) -> bool {
+    let view = View::of(world);
+    let existing = existing(planner, world, &view, &command.nodes);
+    let on_nodes = command.nodes.iter().flat_map(|node| &world.cluster.nodes[*node].pods);
+    let mut sizes: Vec<Room> = on_nodes.map(|pod| world.cluster.asked[*pod]).collect();
+    let moving = sizes.len();
+    sizes.extend(&view.waiting);
+    let pods = sizes.iter().map(|size| pod(planner, *size)).collect();
+    let outcome = pack(&PackInput { pods, existing, ..planner.input.clone() });
+    let moves = |position: &usize| *position < moving;
+    let coming: BTreeSet<String> = view.coming.iter().map(|(node, _)| name(*node)).collect();
+    let on_unready = outcome
+        .existing
+        .iter()
+        .any(|node| coming.contains(&node.name) && node.positions.iter().any(moves));
+    if on_unready || outcome.unschedulable.iter().any(|one| moves(&one.position)) {
+        return false;
+    }
+    match (&command.replacement, outcome.nodes.as_slice()) {
+        (None, []) => true,
+        (Some(claim), [node]) => {
+            let asked = node.positions.iter().map(|position| sizes[*position]);
+            claim.machine.free().holds(asked.fold(Room::default(), Room::and))
+        }
+        _ => false,
+    }
+}
+
+fn name(node: NodeId) -> String {
+    format!("node-{node:06}")
+}
+
+fn pod(planner: &mut Planner, size: Room) -> Pod {
+    Pod { template: planner.template(size), ..Pod::new("pod", PodTemplate::default()) }
+}
+
+/// The nodes, ready ones with their pods first, then those on their way; some left out.
+fn existing(
+    planner: &mut Planner,
+    world: &World<'_>,
+    view: &View,
+    without: &[NodeId],
+) -> Vec<ExistingNode> {
+    let mut existing = Vec::new();
+    for (node, free) in view.ready.iter().filter(|(node, _)| !without.contains(node)) {
+        let one = &world.cluster.nodes[*node];
+        // Pods of nodes that are being replaced may count on some of it.
+        let room = one.machine.allocatable.less(one.free.less(*free));
+        let mut written = existing_node(planner, *node, one, room, true);
+        written.pods = one
+            .pods
+            .iter()
+            .map(|id| NodePod { pod: pod(planner, world.cluster.asked[*id]), is_daemon: false })
+            .collect();
+        existing.push(written);
+    }
+    for (node, free) in &view.coming {
+        let one = &world.cluster.nodes[*node];
+        let room = free.and(one.machine.overhead);
+        existing.push(existing_node(planner, *node, one, room, false));
+    }
+    existing
 }
 
 fn read(planner: &Planner, step: &Step) -> Option<Command> {
@@ -118,7 +165,7 @@ fn existing_node(
     labels.insert(ZONE.to_owned(), machine.zone.clone());
     labels.insert(CAPACITY_TYPE.to_owned(), machine.capacity_type.clone());
     ExistingNode {
-        name: format!("node-{id:06}"),
+        name: name(id),
         node_pool: Some(node.group.clone()),
         labels,
         taints: Vec::new(),

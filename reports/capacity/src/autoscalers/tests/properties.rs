@@ -7,6 +7,8 @@ use crate::autoscalers::made::TraceShape;
 use crate::autoscalers::run::{PodEnd, Run};
 use crate::autoscalers::trace::{Action, Trace, TraceEvent, TracePod};
 use crate::autoscalers::{LaunchTime, Question, simulate};
+use crate::karpenter::default_pool;
+use crate::manifest::{BudgetSize, ConsolidationPolicy};
 use crate::money::Total;
 use crate::quantity::{Bytes, Millicores};
 
@@ -133,9 +135,19 @@ proptest! {
 
     /// Sizes and prices alone decide as the general consolidation does.
     #[test]
-    fn the_short_way_of_consolidation_decides_as_the_long_one(trace in traces(30, true), seed in 0..100_u64) {
+    fn the_short_way_of_consolidation_decides_as_the_long_one(
+        trace in traces(30, true), seed in 0..100_u64,
+        percent in 10_u32..100, after in 0..3_usize, only_empty in prop::bool::weighted(0.2),
+    ) {
         let run = |is_thorough| {
             let mut asked = asked(trace.clone(), seed);
+            let mut pool = default_pool();
+            pool.disruption.budgets[0].size = BudgetSize::Percent(percent);
+            pool.disruption.consolidate_after = Some([0, 30, 300][after]);
+            if only_empty {
+                pool.disruption.policy = ConsolidationPolicy::WhenEmpty;
+            }
+            asked.karpenter.node_pools = vec![pool];
             asked.karpenter.is_thorough = is_thorough;
             // What is decided is carried out in the same second: the two only look again differently.
             asked.karpenter.validation = 0;
