@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
+use crate::commands::collect::CollectArguments;
 use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
 
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     /// Reports: what the same pods cost in each way of running them
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Look at a cluster once, and keep what was seen for reports
+    Collect(CollectArguments),
     /// Prices, with their source and date
     #[command(subcommand)]
     Prices(PricesCommand),

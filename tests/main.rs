@@ -18,5 +18,6 @@ mod kills;
 mod mistakes;
 mod nodeless;
 mod outputs;
+mod plans;
 mod stopped;
 mod support;

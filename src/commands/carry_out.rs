@@ -11,7 +11,10 @@ use runbook_core::execute::resume::Resumed;
 use runbook_core::execute::{Cancel, RunInput, RunReport, run};
 use runbook_core::graph::Graph;
 use runbook_core::journal::{Journal, Store};
+use runbook_core::lease::Leases as _;
 use runbook_core::plan::{Plan, SecretKey};
+
+use runbook_modules::ClusterLeases;
 
 use super::Session;
 use super::planned::{knowledge, looker};
@@ -65,6 +68,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
         cancel.clone(),
         asked.clone(),
     ));
+    let leases = Arc::new(ClusterLeases::new(&work.run));
     let observer = progress.clone();
     let ticking = tokio::spawn(tick(progress.clone(), work.target.clock.clone()));
     let input = RunInput {
@@ -80,6 +84,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
         plan: work.plan.clone(),
         journal,
         observer: Arc::new(move |event: &Event| observer.on_event(event)),
+        leases: leases.clone(),
         cancel,
         run: work.run.clone(),
         secret_key: work.secret_key.clone(),
@@ -98,6 +103,9 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
+    if outcome.is_ok() {
+        leases.give_back().await;
+    }
     ticking.abort();
     progress.finish();
     signals.abort();

@@ -4,6 +4,7 @@ mod apply;
 pub(crate) mod capacity;
 mod carry_out;
 mod check;
+pub(crate) mod collect;
 mod compiled;
 mod completions;
 mod eks_token;
@@ -111,9 +112,8 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
         Command::Capacity(command) => {
             Ok(capacity::run(command, &session.environment, &session.printer))
         }
-        Command::Report(command) => {
-            Ok(report::run(command, &session.environment, &session.printer))
-        }
+        Command::Report(command) => report::run(session, command),
+        Command::Collect(arguments) => block_on(collect::run(session, &arguments)),
         Command::Prices(command) => {
             Ok(capacity::run_prices(command, &session.environment, &session.printer))
         }
@@ -124,9 +124,9 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
 }
 
 /// Runs what needs a runtime; only these commands pay for one.
-fn block_on<F>(work: F) -> Result<Exit, Trouble>
+fn block_on<T, F>(work: F) -> Result<T, Trouble>
 where
-    F: Future<Output = Result<Exit, Trouble>>,
+    F: Future<Output = Result<T, Trouble>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -4,6 +4,8 @@
 //! projection. Server-managed fields and connection details are never facts. Secrets are kept as a
 //! keyed hash.
 
+use std::collections::BTreeMap;
+
 /// The name of a fact.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -28,4 +30,70 @@ pub struct Fact {
     pub value: serde_json::Value,
     /// Addresses of the tasks that read it, sorted.
     pub read_by: Vec<String>,
+}
+
+/// An object that facts are about, by the order in which it was seen first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ObjectIndex(usize);
+
+/// What is noted of a field: its value and who read it.
+type Noted = (serde_json::Value, Vec<String>);
+
+/// Facts while they are gathered: by object, so that its long name is looked up and kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// By kind, then identity, then connection: most differ by identity.
+    objects: BTreeMap<(&'static str, String, String), ObjectIndex>,
+    fields: Vec<BTreeMap<String, Noted>>,
+}
+
+impl Facts {
+    /// The object of that name.
+    pub(crate) fn object(
+        &mut self,
+        connection: String,
+        kind: &'static str,
+        identity: String,
+    ) -> ObjectIndex {
+        let next = ObjectIndex(self.fields.len());
+        let index = *self.objects.entry((kind, identity, connection)).or_insert(next);
+        if index == next {
+            self.fields.push(BTreeMap::new());
+        }
+        index
+    }
+
+    /// Notes who read a field; the value as it was read first.
+    pub(crate) fn note(
+        &mut self,
+        object: ObjectIndex,
+        field: &str,
+        value: impl FnOnce() -> serde_json::Value,
+        address: &str,
+    ) {
+        let Some(fields) = self.fields.get_mut(object.0) else { return };
+        if let Some((_, read_by)) = fields.get_mut(field) {
+            if !read_by.iter().any(|one| one == address) {
+                read_by.push(address.to_owned());
+            }
+        } else {
+            fields.insert(field.to_owned(), (value(), vec![address.to_owned()]));
+        }
+    }
+
+    /// All of them, by name.
+    pub(crate) fn into_sorted(mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        for ((kind, identity, connection), index) in self.objects {
+            let fields = self.fields.get_mut(index.0).map(std::mem::take).unwrap_or_default();
+            for (field, (value, mut read_by)) in fields {
+                read_by.sort();
+                let (connection, identity) = (connection.clone(), identity.clone());
+                let key = FactKey { connection, kind: kind.to_owned(), identity, field };
+                facts.push(Fact { key, value, read_by });
+            }
+        }
+        facts.sort_by(|left, right| left.key.cmp(&right.key));
+        facts
+    }
 }

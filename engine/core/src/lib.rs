@@ -25,6 +25,7 @@ pub mod fact;
 pub mod failure;
 pub mod graph;
 pub mod journal;
+pub mod lease;
 pub mod module;
 pub mod owner;
 pub mod plan;

@@ -14,6 +14,7 @@ mod aws;
 mod connections;
 mod failures;
 mod kubernetes;
+mod lease;
 mod local;
 mod marks;
 mod schema;
@@ -21,6 +22,7 @@ mod schema;
 use runbook_core::registry::Registry;
 
 pub use connections::Cluster;
+pub use lease::ClusterLeases;
 pub use local::Machine;
 
 /// All modules, on a machine of which nothing is known.

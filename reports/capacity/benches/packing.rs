@@ -173,7 +173,8 @@ fn real_types(most_vcpus: i64) -> Vec<InstanceOption> {
 fn main() {
     let mut out = std::io::stdout();
     let fake = fake_types();
-    for count in [1_000, 5_000] {
+    let only = std::env::args().nth(1).unwrap_or_default();
+    for count in [1_000, 5_000].into_iter().filter(|_| only != "settle") {
         for (name, pods, preferences) in [
             ("Karpenter's mix", mixed(count), Preferences::Respect),
             ("preferences respected", wishing(count), Preferences::Respect),

@@ -114,6 +114,15 @@ impl Price {
         Self { ten_billionths: self.ten_billionths.saturating_mul(count), unit: self.unit }
     }
 
+    /// What it is more than another one for the same unit.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            ten_billionths: self.ten_billionths.saturating_sub(other.ten_billionths),
+            unit: self.unit,
+        }
+    }
+
     /// What `count` of it cost over so many seconds; a piece costs the same however long it lasts.
     pub fn amount(self, count: i64, seconds: i64) -> Amount {
         let value = i128::from(self.ten_billionths) * i128::from(count);

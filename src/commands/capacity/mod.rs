@@ -14,6 +14,7 @@ pub(super) mod table;
 
 use jiff::civil::Date;
 use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
+use runbook_capacity::manifest::{NodePool, read_node_pools};
 use serde::Serialize;
 
 use crate::environment::Environment;
@@ -82,6 +83,9 @@ pub(crate) struct PriceArguments {
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) max_price_age: i32,
 }
+
+/// The region of this program's examples, when nothing says which.
+pub(super) const DEFAULT_REGION: &str = "ap-northeast-2";
 
 /// What is wrong with what was given.
 pub(crate) type Problems = Vec<String>;
@@ -181,6 +185,33 @@ pub(super) fn region(
         Some(name) => Err(format!("`{name}` is not the name of a region, such as ap-northeast-2")),
         None => Ok(None),
     }
+}
+
+/// The pools of all files; two of one name are refused.
+pub(super) fn node_pools(
+    names: &[String],
+    environment: &Environment,
+) -> Result<Vec<NodePool>, Problems> {
+    let mut pools: Vec<NodePool> = Vec::new();
+    let mut problems = Vec::new();
+    for source in files::read_all(names, environment)? {
+        match read_node_pools(&source.name, &source.text) {
+            Ok(read) => {
+                for pool in read {
+                    if pools.iter().any(|known| known.name == pool.name) {
+                        problems.push(format!(
+                            "{}: NodePool `{}` is given twice",
+                            source.name, pool.name
+                        ));
+                    } else {
+                        pools.push(pool);
+                    }
+                }
+            }
+            Err(found) => problems.extend(files::said(found)),
+        }
+    }
+    if problems.is_empty() { Ok(pools) } else { Err(problems) }
 }
 
 /// `ap-northeast-2`, `us-gov-west-1`: words and a number with dashes between.

@@ -2,50 +2,69 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
 
+use std::path::PathBuf;
+
 use runbook_capacity::answer::compare::{COMPARE, CompareOptions, Comparison};
-use runbook_capacity::answer::schema as shapes;
+use runbook_capacity::answer::{schema as shapes, written};
+use runbook_capacity::compare::options::{Options, read_options};
 use runbook_capacity::compare::workload::Workloads;
 use runbook_capacity::manifest::{Manifests, read_inventory};
 use runbook_capacity::prices::PriceBook;
-use runbook_capacity::region::{Region, UnknownRegion};
+use runbook_showback::render;
 
-use super::{Answer, text};
+use super::{deliver, priced_region, text};
 use crate::commands::capacity::{
-    PriceArguments, Problems, exit, files, json, pods, refuse, region, remark,
+    PriceArguments, Problems, exit, files, node_pools, pods, refuse, remark,
 };
+use crate::commands::collect::{ClusterArguments, inventory};
+use crate::commands::{Session, block_on};
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::printer::Printer;
+use crate::trouble::{Trouble, failure_text};
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CompareArguments {
-    /// Manifests, CSV tables (name, cpu, memory, replicas, hours), folders of them, or - for stdin.
-    #[arg(value_name = "PODS", required_unless_present_any = ["manifests", "inventory"])]
+    /// Manifests, CSV tables (name, cpu, memory, replicas, hours), folders of them, or - for stdin;
+    /// without any, what runs in the cluster
+    #[arg(value_name = "PODS")]
     pods: Vec<String>,
-    /// A folder of manifests.
+    /// A folder of manifests
     #[arg(long, value_name = "DIR")]
     manifests: Vec<String>,
-    /// What runs in a cluster: an inventory, or what kubectl get prints as JSON.
+    /// What runs in a cluster: an inventory, or what kubectl get prints as JSON
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pods", "manifests"])]
     inventory: Option<String>,
-    /// The region of the prices; else AWS_REGION.
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The region of the prices; else the inventory's, else AWS_REGION
     #[arg(long)]
     region: Option<String>,
-    /// The largest node in vCPUs, or any.
+    /// The largest node in vCPUs, or any
     #[arg(long, value_name = "VCPUS", default_value = "16", value_parser = largest)]
     largest_node: Largest,
-    /// A DaemonSet that runs as a sidecar in each pod on Fargate.
+    /// NodePools that Karpenter may use; may be given several times. Without it there is one,
+    /// on-demand, of types up to the largest node and without burstable ones
+    #[arg(long = "node-pool", value_name = "FILE")]
+    node_pools: Vec<String>,
+    /// A DaemonSet that runs as a sidecar in each pod on Fargate
     #[arg(long, value_name = "DAEMONSET")]
     sidecar_for: Vec<String>,
+    /// What neither manifests nor a cluster say: durations, real usage, sidecars, node shape,
+    /// discounts
+    #[arg(long, value_name = "FILE")]
+    options: Option<String>,
     #[command(flatten)]
     prices: PriceArguments,
-    /// Exit 7 when a type without a price could change the answer.
+    /// Exit 7 when a type without a price could change the answer
     #[arg(long)]
     strict_prices: bool,
-    /// The form of the answer.
+    /// The form of the answer
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Where the answer goes [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// The form of the answer.
@@ -59,6 +78,8 @@ enum Output {
     Json,
     /// For a pull request.
     Markdown,
+    /// One page to look at, for a mail or a wiki.
+    Html,
 }
 
 /// The largest node; none means any.
@@ -75,22 +96,23 @@ fn largest(text: &str) -> Result<Largest, String> {
     }
 }
 
-pub(super) fn run(
-    arguments: &CompareArguments,
-    environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    let comparison = match comparison(arguments, environment) {
+pub(super) fn run(session: &Session, arguments: &CompareArguments) -> Result<Exit, Trouble> {
+    let printer = &session.printer;
+    let given = match given(session, arguments)? {
+        Ok(given) => given,
+        Err(problems) => return Ok(refuse(printer, &problems, "nothing was compared")),
+    };
+    let comparison = match comparison(arguments, given, &session.environment) {
         Ok(comparison) => comparison,
-        Err(problems) => return refuse(printer, &problems, "nothing was compared"),
+        Err(problems) => return Ok(refuse(printer, &problems, "nothing was compared")),
     };
     let exit = exit(comparison.completeness());
-    match arguments.output {
-        Output::Text => printer.out(&text::text(&comparison, &source(arguments), printer.out)),
-        Output::Markdown => printer.out(&comparison.markdown()),
-        Output::Json => return json(printer, &comparison, exit),
+    let written = match arguments.output {
+        Output::Text => text::text(&comparison, printer.out),
+        Output::Markdown => comparison.markdown(),
+        Output::Html => page(&comparison)?,
+        Output::Json => written::json(&comparison).map_err(|error| Trouble::of(&error))?,
         Output::Csv => {
-            printer.raw(comparison.csv().as_bytes());
             let labelled =
                 [("not simulated", &comparison.not_simulated), ("note", &comparison.notes)];
             for (label, lines) in labelled {
@@ -98,74 +120,114 @@ pub(super) fn run(
                     printer.note(remark(printer.err, label, line).trim_end());
                 }
             }
+            comparison.csv()
         }
-    }
-    exit
-}
-
-pub(super) fn schema(answer: Answer, printer: &Printer) -> Exit {
-    let (title, shape) = match answer {
-        Answer::Compare => ("runbook report compare", COMPARE),
     };
-    json(printer, &shapes::schema(title, shape), Exit::Done)
+    deliver(session, &written, arguments.out.as_deref(), &comparison.headline)?;
+    Ok(exit)
 }
 
-/// Where the pods are from, for the headline.
-fn source(arguments: &CompareArguments) -> String {
-    match &arguments.inventory {
-        Some(inventory) => inventory.clone(),
-        None => arguments
-            .manifests
-            .iter()
-            .chain(&arguments.pods)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
+fn page(comparison: &Comparison) -> Result<String, Trouble> {
+    let answer = serde_json::to_value(comparison).map_err(|error| Trouble::of(&error))?;
+    let page = render::compare(&answer).map_err(|error| Trouble::failed(failure_text(&error)))?;
+    Ok(page.html())
 }
 
-fn comparison(
+pub(super) fn schema() -> (&'static str, shapes::Shape) {
+    ("runbook report compare", COMPARE)
+}
+
+/// What is compared, and where it is from.
+struct Given {
+    manifests: Manifests,
+    notes: Vec<String>,
+    /// For the headline: a file, or the target.
+    source: String,
+    /// The region that the inventory names.
+    region: Option<String>,
+}
+
+fn given(
+    session: &Session,
     arguments: &CompareArguments,
-    environment: &Environment,
-) -> Result<Comparison, Problems> {
-    let named = region(arguments.region.as_deref(), environment)
-        .map_err(|why| vec![why])?
-        .ok_or_else(|| {
-            vec!["which region's prices? give --region, such as --region ap-northeast-2".to_owned()]
-        })?;
-    let region: Region = named.parse().map_err(|error: UnknownRegion| vec![error.to_string()])?;
-    let (manifests, notes) = read(arguments, environment)?;
-    let workloads = Workloads::of(manifests);
-    for named in &arguments.sidecar_for {
-        if workloads.daemonsets.iter().all(|one| &one.name != named) {
-            return Err(vec![format!("--sidecar-for {named}: there is no DaemonSet `{named}`")]);
-        }
+) -> Result<Result<Given, Problems>, Trouble> {
+    let names: Vec<String> = arguments.manifests.iter().chain(&arguments.pods).cloned().collect();
+    if !names.is_empty() {
+        let source = names.join(", ");
+        return Ok(pods(&names, &session.environment).map(|(manifests, notes)| Given {
+            manifests,
+            notes,
+            source,
+            region: None,
+        }));
     }
-    let options = CompareOptions {
-        region,
-        vcpus_at_most: arguments.largest_node.0,
-        sidecars: arguments.sidecar_for.clone(),
-        is_strict: arguments.strict_prices,
+    if let Some(name) = &arguments.inventory {
+        return Ok(files::read(name, &session.environment)
+            .map_err(|why| vec![why])
+            .and_then(|file| of_inventory(&file.name, &file.text)));
+    }
+    let region = arguments.region.as_deref();
+    let inventory = block_on(inventory(session, &arguments.cluster, region))?;
+    let source = match inventory.origin.source.as_str() {
+        "sandbox" => "sandbox".to_owned(),
+        other => format!("{other}, cluster {}", inventory.origin.cluster),
     };
-    Ok(Comparison::new(&workloads, &options, PriceBook::embedded(), arguments.prices.age(), notes))
+    let missing: Vec<String> =
+        inventory.missing.iter().map(|what| format!("not seen: {what}")).collect();
+    Ok(of_inventory(&inventory.origin.cluster, &inventory.text()).map(|given| {
+        let notes = missing.into_iter().chain(given.notes).collect();
+        Given { source, notes, ..given }
+    }))
 }
 
-fn read(
-    arguments: &CompareArguments,
-    environment: &Environment,
-) -> Result<(Manifests, Vec<String>), Problems> {
-    let Some(inventory) = &arguments.inventory else {
-        let names: Vec<String> =
-            arguments.manifests.iter().chain(&arguments.pods).cloned().collect();
-        return pods(&names, environment);
-    };
-    let source = files::read(inventory, environment).map_err(|why| vec![why])?;
-    let manifests = read_inventory(&source.name, &source.text).map_err(files::said)?;
+/// An inventory says where it is from; what kubectl prints does not.
+fn of_inventory(name: &str, text: &str) -> Result<Given, Problems> {
+    let manifests = read_inventory(name, text).map_err(files::said)?;
     let mut notes = Vec::new();
     if manifests.workloads.is_empty() {
         notes.push("there are no pods".to_owned());
     }
-    Ok((manifests, notes))
+    let head: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let said = |field: &str| head[field].as_str().map(str::to_owned);
+    let source = match said("source").as_deref() {
+        Some("sandbox") => format!("sandbox, by {name}"),
+        _ => name.to_owned(),
+    };
+    Ok(Given { manifests, notes, source, region: said("region") })
+}
+
+fn comparison(
+    arguments: &CompareArguments,
+    given: Given,
+    environment: &Environment,
+) -> Result<Comparison, Problems> {
+    let mut problems = Vec::new();
+    let mut keep = |found: Problems| problems.extend(found);
+    let named = arguments.region.as_deref().or(given.region.as_deref());
+    let region = priced_region(named, environment, None).map_err(&mut keep).ok();
+    let file = options(arguments, environment).map_err(&mut keep).ok();
+    let pools = node_pools(&arguments.node_pools, environment).map_err(&mut keep).ok();
+    let (Some(region), Some(mut file), Some(pools)) = (region, file, pools) else {
+        return Err(problems);
+    };
+    for name in &arguments.sidecar_for {
+        file.sidecars.entry(name.clone()).or_insert(None);
+    }
+    let workloads = Workloads::with(given.manifests, &file)?;
+    let mut options = CompareOptions::new(region);
+    options.shape.vcpus_at_most = arguments.largest_node.0;
+    options.source = given.source;
+    options.node_pools = pools;
+    options.is_strict = arguments.strict_prices;
+    let options = options.with(file);
+    let book = PriceBook::embedded();
+    Ok(Comparison::new(&workloads, &options, book, arguments.prices.age(), given.notes))
+}
+
+fn options(arguments: &CompareArguments, environment: &Environment) -> Result<Options, Problems> {
+    let Some(name) = &arguments.options else { return Ok(Options::default()) };
+    let file = files::read(name, environment).map_err(|why| vec![why])?;
+    read_options(&file.name, &file.text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A comparison for people: the bills, the verdicts, what would decide them.
 
+use runbook_capacity::answer::compare::tornado::COLUMNS;
 use runbook_capacity::answer::compare::{Comparison, SideAnswer, VerdictAnswer, in_words};
 use runbook_capacity::answer::written::harmless;
 
@@ -12,14 +13,15 @@ const MOST_WORKLOADS: usize = 20;
 /// Levers that are shown for a verdict.
 const MOST_LEVERS: usize = 4;
 
-pub(super) fn text(comparison: &Comparison, source: &str, style: Style) -> String {
-    let mut text = headline(comparison, source, style);
+pub(super) fn text(comparison: &Comparison, style: Style) -> String {
+    let mut text = headline(comparison, style);
     text.push_str(&bills(comparison));
     text.push('\n');
     for verdict in &comparison.verdicts {
         text.push_str(&judged(verdict, comparison, style));
     }
     text.push('\n');
+    text.push_str(&tornado(comparison, style));
     text.push_str(&workloads(comparison, style));
     text.push_str(&moves(comparison));
     text.push_str(&missing(comparison, style));
@@ -38,14 +40,14 @@ pub(super) fn text(comparison: &Comparison, source: &str, style: Style) -> Strin
     text
 }
 
-fn headline(comparison: &Comparison, source: &str, style: Style) -> String {
+fn headline(comparison: &Comparison, style: Style) -> String {
     let question = style.paint(Meaning::Strong, "nodeless or nodes?");
     format!(
         "{question}   workloads: {}, pods: {} · {} · from {}\n{} · a month of {} h · nodes {}\n\n",
         comparison.workload_count,
         comparison.pod_count,
         comparison.region,
-        harmless(source),
+        harmless(&comparison.source),
         comparison.money,
         comparison.hours_per_month,
         comparison.node_shape
@@ -116,11 +118,14 @@ fn judged(verdict: &VerdictAnswer, comparison: &Comparison, style: Style) -> Str
         ),
     };
     let turning: Vec<String> = verdict
-        .levers
+        .tornado
         .iter()
-        .filter(|lever| lever.turns)
+        .filter(|bar| bar.turns)
         .take(MOST_LEVERS)
-        .map(|lever| format!("{} ({:+.2} $)", lever.what, lever.difference_usd))
+        .map(|bar| match &bar.break_even {
+            Some(at) => format!("{} (even at {at})", bar.lever),
+            None => bar.lever.clone(),
+        })
         .collect();
     if !turning.is_empty() {
         text.push_str(&format!("      what would decide it   {}\n", turning.join("  │  ")));
@@ -135,6 +140,34 @@ fn judged(verdict: &VerdictAnswer, comparison: &Comparison, style: Style) -> Str
         text.push_str(&format!("      with nodes of          {}\n", others.join("  │  ")));
     }
     text
+}
+
+/// The levers of the nearest alternative, with their bars: the verdict that least would turn.
+fn tornado(comparison: &Comparison, style: Style) -> String {
+    let nearest = comparison
+        .verdicts
+        .iter()
+        .filter(|one| !one.tornado.is_empty())
+        .min_by_key(|one| one.difference_percent.map_or(i64::MAX, thousandths));
+    let Some(verdict) = nearest else { return String::new() };
+    let title = comparison
+        .sides
+        .iter()
+        .find(|side| side.side == verdict.side)
+        .map_or(verdict.side, |side| side.title);
+    let columns: Vec<(&str, Align)> = COLUMNS.iter().map(|name| (*name, Align::Left)).collect();
+    let words = format!("{title} less NodeLess, $/month: ● as billed, │ where both cost the same");
+    format!(
+        "{}  {}\n\n",
+        table(&columns, &comparison.tornado(verdict.side)),
+        style.paint(Meaning::Quiet, &words)
+    )
+}
+
+/// Whole thousandths of a per cent without their sign, to compare by.
+#[expect(clippy::cast_possible_truncation, reason = "a percentage far below the bounds")]
+fn thousandths(percent: f64) -> i64 {
+    (percent.abs() * 1000.0) as i64
 }
 
 fn workloads(comparison: &Comparison, style: Style) -> String {

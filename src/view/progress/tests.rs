@@ -85,8 +85,8 @@ async fn a_line_has_the_first_line_of_a_reason() {
     assert_eq!(
         lines[lines.len() - 2..],
         [
-            "00:45 ◔ waiting: cluster 0 of 2 pods for 45s; and 1 other task",
-            "00:45 ◔ cluster is tried again: not yet",
+            "00:40 ◔ waiting: cluster 0 of 2 pods for 40s; and 1 other task",
+            "00:40 ◔ cluster is tried again: not yet",
         ]
     );
 }
@@ -110,8 +110,8 @@ async fn time_that_passes_has_a_heartbeat() {
     assert_eq!(
         *lines.lock().unwrap(),
         [
-            "00:34 ◔ waiting: cluster MAKING for 34s; and 1 other task",
-            "01:07 ◔ waiting: cluster MAKING for 1m 07s; and 1 other task",
+            "00:31 ◔ waiting: cluster MAKING for 31s; and 1 other task",
+            "01:02 ◔ waiting: cluster MAKING for 1m 02s; and 1 other task",
         ]
     );
 }
@@ -137,18 +137,18 @@ async fn a_terminal_shows_what_is_under_way_and_the_whole() {
     assert_eq!(
         lines::rows(&mut board, &Style::plain(), true),
         [
-            "▶ cluster  MAKING                           45s of ~2m",
-            "◔ broken   waits for plane held by cluster         45s",
-            "▶ 1  ◔ 1  · 1    45s simulated, ETA 2m 55s    ━━━━━━────────────────────────  20 %",
+            "▶ cluster  MAKING                           40s of ~2m",
+            "◔ broken   waits for plane held by cluster         40s",
+            "▶ 1  ◔ 1  · 1    40s simulated, ETA 3m 00s    ━━━━━─────────────────────────  18 %",
         ]
     );
     let narrow = lines::rows(&mut board, &Style { colour: false, terminal: true, width: 40 }, true);
     assert_eq!(
         narrow,
         [
-            "▶ cluster  MAKING            45s of ~2m",
-            "◔ broken   waits for plane…         45s",
-            "▶ 1  ◔ 1  · 1    45s simulated, ETA 2m…",
+            "▶ cluster  MAKING            40s of ~2m",
+            "◔ broken   waits for plane…         40s",
+            "▶ 1  ◔ 1  · 1    40s simulated, ETA 3m…",
         ]
     );
 }

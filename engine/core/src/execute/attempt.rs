@@ -17,10 +17,12 @@ use super::resume::Last;
 use super::run::{Cancel, Message};
 use super::state::{Happened, Looked, Verified, Written};
 use crate::change::{Action, Change};
+use crate::clock::Clock;
 use crate::event::Body;
 use crate::failure::{Class, Failure};
 use crate::graph::TaskOutputs;
 use crate::journal::Blob;
+use crate::lease::Leases;
 use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
 use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
@@ -61,6 +63,7 @@ pub(super) struct Worker {
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
     pub(super) cancel: Cancel,
+    pub(super) leases: Arc<dyn Leases>,
     pub(super) messages: UnboundedSender<Message>,
     pub(super) instances: RwLock<BTreeMap<InstanceKey, Instance>>,
     /// What was seen last, by instance: what its write and its verify work with.
@@ -98,9 +101,9 @@ impl Worker {
         graph.vertex(key.vertex).address(graph, &key.keys, key.own.as_deref()).to_string()
     }
 
-    /// What is known, as that instance sees it: a copy, so that no lock is held while waiting.
-    fn snapshot(&self) -> Knowledge {
-        read(&self.knowledge).clone()
+    /// What is known by now. Nothing is awaited while this is held.
+    fn known(&self) -> std::sync::RwLockReadGuard<'_, Knowledge> {
+        read(&self.knowledge)
     }
 
     /// Looks at an instance and says what is to be done.
@@ -113,10 +116,14 @@ impl Worker {
         };
         let address = self.address(&key);
         let earlier = self.earlier.get(&address).cloned().unwrap_or_default();
-        let knowledge = self.snapshot();
-        let tries = Arc::new(InstanceTries { key: key.clone(), messages: self.messages.clone() });
+        let tries = Arc::new(InstanceTries {
+            key: key.clone(),
+            messages: self.messages.clone(),
+            clock: self.looker.clock.clone(),
+        });
         let looker = Looker { tries, ..self.looker.clone() };
-        let look = looker.look(&instance, knowledge.view(&self.looker.graph, key.vertex)).await;
+        let given = looker.given(&instance, &self.known().view(&self.looker.graph, key.vertex));
+        let look = looker.look(&instance, given).await;
         match look {
             Err(error) => (Happened::Looked(key, Looked::Failed(failure_of(error))), Vec::new()),
             Ok(Look::Skipped(why)) => {
@@ -161,18 +168,8 @@ impl Worker {
             return (Happened::Looked(key, Looked::Asks(why.to_owned())), Vec::new());
         }
         let graph = self.looker.graph.clone();
-        let knowledge = self.snapshot();
-        if let Some(instance) = self.instance(&key) {
-            for check in &graph.vertex(key.vertex).preconditions {
-                let view = knowledge.view(&graph, key.vertex);
-                if let Err(problem) = check_one(&graph, *check, &instance.place(&graph), &view) {
-                    let failure = Failure::new(
-                        Class::Invalid,
-                        format!("a precondition does not hold: {}", problem.message),
-                    );
-                    return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
-                }
-            }
+        if let Err(failure) = self.check_preconditions(&key) {
+            return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
         }
         let action = seen.change.action;
         if let Err(why) = covers(self.planned(address, &key).as_ref(), action, &seen) {
@@ -217,6 +214,26 @@ impl Worker {
         }
     }
 
+    fn check_preconditions(&self, key: &InstanceKey) -> Result<(), Failure> {
+        let graph = &self.looker.graph;
+        let checks = &graph.vertex(key.vertex).preconditions;
+        if checks.is_empty() {
+            return Ok(());
+        }
+        let Some(instance) = self.instance(key) else { return Ok(()) };
+        let known = self.known();
+        for check in checks {
+            let view = known.view(graph, key.vertex);
+            check_one(graph, *check, &instance.place(graph), &view).map_err(|problem| {
+                Failure::new(
+                    Class::Invalid,
+                    format!("a precondition does not hold: {}", problem.message),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
     /// The plan's word about an address; for instances that the plan could not name, of the static
     /// path.
     fn planned(&self, address: &str, key: &InstanceKey) -> Option<PlannedTask> {
@@ -230,8 +247,8 @@ impl Worker {
         else {
             return Vec::new();
         };
-        let knowledge = self.snapshot();
-        let view = knowledge.view(graph, key.vertex);
+        let known = self.known();
+        let view = known.view(graph, key.vertex);
         let names = graph
             .evaluate_template(template, &instance.place(graph), &view)
             .map(|evaluated| evaluated.value);
@@ -304,6 +321,9 @@ impl Worker {
     }
 
     async fn apply(&self, key: &InstanceKey, seen: &Seen, change: &Change, token: &str) -> Applied {
+        if let Err(failure) = self.leases.before_write(&seen.context).await {
+            return Applied::Rejected(failure);
+        }
         let module = &self.looker.graph.vertex(key.vertex).module;
         let mark = Mark { owner: self.looker.owner.clone(), address: seen.context.address.clone() };
         let intent = Intent {
@@ -381,8 +401,8 @@ impl Worker {
             return None;
         }
         if let (Some(when), Some(instance)) = (retry.when, self.instance(key)) {
-            let knowledge = self.snapshot();
-            let view = knowledge.view(graph, key.vertex).with_error(failure);
+            let known = self.known();
+            let view = known.view(graph, key.vertex).with_error(failure);
             let wanted = graph
                 .evaluate(when, &instance.place(graph), &view)
                 .map(|one| one.value == Value::Boolean(true));
@@ -399,7 +419,8 @@ impl Worker {
 
     fn not_yet(&self, key: &InstanceKey, reason: String) {
         // The loop outlives its workers; when it does not, there is nobody to tell.
-        let _ = self.messages.send(Message::Side(key.clone(), Body::NotYet { reason }));
+        let hold = self.looker.clock.hold();
+        let _ = self.messages.send(Message::Side(key.clone(), Body::NotYet { reason }, hold));
     }
 
     /// Waits until an instance has converged.
@@ -476,8 +497,8 @@ impl Worker {
         let place = instance.place(&graph);
         if let Some(until) = vertex.until {
             self.refresh(until, &instance).await?;
-            let knowledge = self.snapshot();
-            let view = knowledge.view(&graph, key.vertex).with_own_outputs(outputs);
+            let known = self.known();
+            let view = known.view(&graph, key.vertex).with_own_outputs(outputs);
             let evaluated = graph
                 .evaluate(until, &place, &view)
                 .map_err(|problem| Failure::new(Class::Invalid, problem.message))?;
@@ -488,9 +509,9 @@ impl Worker {
                 )));
             }
         }
-        let knowledge = self.snapshot();
+        let known = self.known();
         for check in &vertex.postconditions {
-            let view = knowledge.view(&graph, key.vertex).with_own_outputs(outputs);
+            let view = known.view(&graph, key.vertex).with_own_outputs(outputs);
             check_one(&graph, *check, &place, &view).map_err(|problem| {
                 Failure::new(
                     Class::Invalid,
@@ -509,8 +530,8 @@ impl Worker {
     ) -> Result<(), Failure> {
         let graph = self.looker.graph.clone();
         let reads = {
-            let knowledge = self.snapshot();
-            let view = knowledge.view(&graph, instance.vertex);
+            let known = self.known();
+            let view = known.view(&graph, instance.vertex);
             graph
                 .evaluate(until, &instance.place(&graph), &view)
                 .map(|evaluated| evaluated.reads)
@@ -522,12 +543,8 @@ impl Worker {
             .collect();
         for key in keys {
             let Some(other) = self.instance(&key) else { continue };
-            let knowledge = self.snapshot();
-            let look = self
-                .looker
-                .look(&other, knowledge.view(&graph, key.vertex))
-                .await
-                .map_err(failure_of)?;
+            let given = self.looker.given(&other, &self.known().view(&graph, key.vertex));
+            let look = self.looker.look(&other, given).await.map_err(failure_of)?;
             if let Look::Seen(seen) = look {
                 write(&self.knowledge).learn(key, TaskOutputs::Known(Arc::new(seen.outputs)));
             }
@@ -540,12 +557,14 @@ impl Worker {
 struct InstanceTries {
     key: InstanceKey,
     messages: UnboundedSender<Message>,
+    clock: Arc<dyn Clock>,
 }
 
 impl TryObserver for InstanceTries {
     fn tried(&self, r#try: Try) {
         // The loop outlives its workers; when it does not, there is nobody to tell.
-        let _ = self.messages.send(Message::Side(self.key.clone(), Body::Tried(r#try)));
+        let hold = self.clock.hold();
+        let _ = self.messages.send(Message::Side(self.key.clone(), Body::Tried(r#try), hold));
     }
 }
 

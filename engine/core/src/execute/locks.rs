@@ -50,6 +50,7 @@ impl State {
                     task.told = None;
                     task.phase = Phase::Looking;
                 }
+                self.looking.insert(key.clone());
                 out.1.push(Effect::Look(key));
             } else {
                 self.write(&key, &intended, out);
@@ -61,9 +62,8 @@ impl State {
     /// and has precedence. Which look ends first is chance, who gets a lock must not be.
     pub(super) fn comes_before(&self, urgency: &Reverse<Duration>, key: &InstanceKey) -> bool {
         let module = |key: &InstanceKey| self.graph.vertex(key.vertex).module.schema().name;
-        self.tasks.iter().any(|(other, task)| {
-            matches!(task.phase, Phase::Looking)
-                && other != key
+        self.looking.iter().any(|other| {
+            other != key
                 && module(other) == module(key)
                 && (self.urgency(other), other) < (*urgency, key)
         })

@@ -12,6 +12,7 @@ use crate::task::InstanceKey;
 impl State {
     pub(super) fn looked(&mut self, key: &InstanceKey, looked: Looked, out: &mut Stepped) {
         self.busy -= 1;
+        self.looking.remove(key);
         match looked {
             Looked::Skipped(why) => self.end(key, TaskState::Skipped, Some(why), out),
             Looked::Converged { outputs } => self.converge(key, outputs, out),
@@ -137,6 +138,7 @@ impl State {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.phase = Phase::Ended(state);
         self.open -= 1;
+        self.unended[key.vertex.0 as usize] -= 1;
         if state == TaskState::Blocked {
             self.counts.blocked += 1;
         }
@@ -147,6 +149,10 @@ impl State {
 
     /// What follows a vertex may start now.
     pub(super) fn after_end(&mut self, id: VertexId, out: &mut Stepped) {
+        // Outside of repeated calls whatever follows one instance follows all of them.
+        if self.graph.depth(self.graph.vertex(id).scope) == 0 && !self.vertex_is_done(id) {
+            return;
+        }
         for follower in self.followers[id.0 as usize].clone() {
             if self.wants(follower) {
                 self.try_expand(follower, out);

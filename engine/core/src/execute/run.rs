@@ -18,10 +18,14 @@ use crate::event::{Body, Event, Outcome, Step, TaskState};
 use crate::failure::{Class, Failure};
 use crate::graph::{Graph, VertexId};
 use crate::journal::{self, Batch, Blob, Store};
+use crate::lease::Leases;
 use crate::plan::look::Looker;
 use crate::plan::{Expanded, Plan, SecretKey, estimate, expand_vertex};
 use crate::task::{InstanceKey, Knowledge, Writes};
 use crate::value::Value;
+
+/// How often other tasks of this process get their turn before a commit.
+const TURNS: usize = 4;
 
 /// Version of the events' form.
 const EVENT_FORM: u32 = 1;
@@ -75,6 +79,8 @@ pub struct RunInput {
     pub journal: Arc<dyn Store>,
     /// Sees each event after its commit.
     pub observer: Arc<dyn Fn(&Event) + Send + Sync>,
+    /// Takes leases where it writes; the caller gives them back.
+    pub leases: Arc<dyn Leases>,
     /// Told when the person asks to stop.
     pub cancel: Cancel,
     /// The run's id.
@@ -134,10 +140,11 @@ pub struct RunReport {
     pub outputs: BTreeMap<String, Value>,
 }
 
-/// What effects tell the loop.
+/// What effects tell the loop. World time stands until it has taken note: an event bears the time
+/// at which it happened.
 pub(super) enum Message {
     Ended(Ended, Hold),
-    Side(InstanceKey, Body),
+    Side(InstanceKey, Body, Hold),
 }
 
 /// Applies a plan.
@@ -166,6 +173,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         run: input.run.clone(),
         earlier: resumed.earlier,
         cancel: input.cancel.clone(),
+        leases: input.leases,
         messages: sender.clone(),
         instances: RwLock::default(),
         seen: Mutex::default(),
@@ -191,6 +199,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         run: input.run.clone(),
         seq: resumed.seq,
         pending: Batch::default(),
+        gathers: input.parallelism.max(1),
         sender,
         finished: BTreeMap::new(),
         tokens: BTreeMap::new(),
@@ -253,6 +262,8 @@ struct Driver {
     seq: u64,
     /// Recorded and not yet durable.
     pending: Batch,
+    /// Writes that one commit may hold back for others to join it.
+    gathers: usize,
     sender: UnboundedSender<Message>,
     finished: BTreeMap<InstanceKey, (TaskState, Action, Option<String>)>,
     tokens: BTreeMap<InstanceKey, String>,
@@ -287,22 +298,35 @@ impl Driver {
     ) -> Result<(), journal::Error> {
         let mut holds = vec![hold];
         let mut effects = self.step(Happened::Begun, Vec::new());
+        let mut writes = Vec::new();
         loop {
             // Everything that has been told by now goes into one commit.
             while let Ok(message) = receiver.try_recv() {
                 effects.extend(self.take(message, &cancel, &mut holds));
             }
-            effects = self.expand(effects);
-            if Self::must_commit(&effects) || self.state.is_over() {
+            // A write may start only when its `intended` is durable; nothing else waits for that.
+            for effect in self.expand(std::mem::take(&mut effects)) {
+                match effect {
+                    Effect::Write(_) => writes.push(effect),
+                    other => self.spawn(other),
+                }
+            }
+            if !writes.is_empty() && writes.len() < self.gathers {
+                if let Some(message) = next_soon(&mut receiver).await {
+                    effects.extend(self.take(message, &cancel, &mut holds));
+                    continue;
+                }
+            }
+            if !writes.is_empty() || self.state.is_over() {
                 self.commit().await?;
             }
-            for effect in effects.drain(..) {
+            for effect in writes.drain(..) {
                 self.spawn(effect);
             }
             if self.state.is_over() {
                 break;
             }
-            if let Ok(message) = receiver.try_recv() {
+            if let Some(message) = next_soon(&mut receiver).await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
@@ -348,7 +372,8 @@ impl Driver {
                 effects.extend(self.step(happened, blobs));
                 effects
             }
-            Message::Side(key, body) => {
+            Message::Side(key, body, hold) => {
+                holds.push(hold);
                 let attempt = Some(self.state.attempt(&key).max(1));
                 self.record(Record { key: Some(key), attempt, body });
                 effects
@@ -422,11 +447,6 @@ impl Driver {
         }
         rest.reverse();
         rest
-    }
-
-    /// A write may start only when its `intended` is durable.
-    fn must_commit(effects: &[Effect]) -> bool {
-        effects.iter().any(|effect| matches!(effect, Effect::Write(_)))
     }
 
     fn record(&mut self, record: Record) {
@@ -525,6 +545,20 @@ impl Driver {
             outputs,
         }
     }
+}
+
+/// The next message, when it comes while whatever can run without waiting for the world runs.
+///
+/// Looks and writes that need no I/O end within a few turns; one commit for all of them costs as
+/// much as one for each.
+async fn next_soon(receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
+    for _ in 0..TURNS {
+        if let Ok(message) = receiver.try_recv() {
+            return Some(message);
+        }
+        tokio::task::yield_now().await;
+    }
+    receiver.try_recv().ok()
 }
 
 async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {

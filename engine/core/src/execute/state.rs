@@ -188,7 +188,11 @@ pub struct State {
     pub(super) instances: Vec<Option<Vec<InstanceKey>>>,
     pub(super) expanding: BTreeSet<VertexId>,
     pub(super) tasks: BTreeMap<InstanceKey, Task>,
+    /// Instances that have not ended, by vertex.
+    pub(super) unended: Vec<usize>,
     pub(super) ready: BTreeSet<(Reverse<Duration>, InstanceKey)>,
+    /// Instances that are being looked at.
+    pub(super) looking: BTreeSet<InstanceKey>,
     pub(super) locking: BTreeSet<(Reverse<Duration>, InstanceKey)>,
     pub(super) locks: BTreeMap<String, InstanceKey>,
     /// Locks that end with the acknowledgement.
@@ -230,6 +234,7 @@ impl State {
             }
         }
         let instances = vec![None; graph.vertices.len()];
+        let unended = vec![0; graph.vertices.len()];
         Self {
             graph,
             settings,
@@ -237,7 +242,9 @@ impl State {
             instances,
             expanding: BTreeSet::new(),
             tasks: BTreeMap::new(),
+            unended,
             ready: BTreeSet::new(),
+            looking: BTreeSet::new(),
             locking: BTreeSet::new(),
             locks: BTreeMap::new(),
             early: BTreeMap::new(),
@@ -351,16 +358,10 @@ impl State {
         vertex.for_each.is_some() || self.graph.depth(vertex.scope) > 0
     }
 
+    /// Whether all instances of a vertex are known and have ended. What the run did not come to
+    /// has not: nothing can be said of what follows it.
     pub(super) fn vertex_is_done(&self, id: VertexId) -> bool {
-        self.instances[id.0 as usize].as_ref().is_some_and(|instances| {
-            instances.iter().all(|key| {
-                // What the run did not come to is not done: nothing can be said of what follows it.
-                matches!(
-                    self.tasks.get(key).map(|task| &task.phase),
-                    Some(Phase::Ended(state)) if *state != TaskState::Pending
-                )
-            })
-        })
+        self.instances[id.0 as usize].is_some() && self.unended[id.0 as usize] == 0
     }
 
     fn expanded(
@@ -386,6 +387,7 @@ impl State {
             };
             self.tasks.insert(key.clone(), task);
             self.open += 1;
+            self.unended[id.0 as usize] += 1;
         }
         self.instances[id.0 as usize] = Some(instances.clone());
         for key in instances {
@@ -485,6 +487,7 @@ impl State {
                     body: Body::TaskStarted,
                 });
             }
+            self.looking.insert(key.clone());
             out.1.push(Effect::Look(key));
         }
         self.ready.extend(held_back);

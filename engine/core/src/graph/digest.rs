@@ -3,128 +3,229 @@
 //! Comments, the order of keys, quoting and file names do not show; tasks, expressions, inputs and
 //! module names do. The scheme has a version, so that a change of it never looks like an edit.
 
-use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
+
+use serde::{Serialize, Serializer};
 
 use super::template::{Part, TextPart};
-use super::{BoundTo, Edge, EdgeKind, Graph, Scope, TemplateId, Vertex};
+use super::{BoundTo, Check, Edge, EdgeKind, ExpressionId, Graph, Scope, TemplateId, Vertex};
+use crate::value::Value;
 
 /// Version of the scheme. 1: canonical JSON of all vertices, blake3. 2: with what calls are given
-/// and give, and with the kind of each edge.
-const SCHEME: u32 = 2;
+/// and give, and with the kind of each edge. 3: written into the hash as it is read off the graph.
+const SCHEME: u32 = 3;
 
 /// The digest of the whole graph.
 pub(super) fn digest(graph: &Graph) -> String {
-    let tasks: Vec<Json> = graph.vertices.iter().map(|vertex| meaning(graph, vertex)).collect();
-    let connections: Vec<Json> = graph
-        .connections
-        .iter()
-        .map(|one| json!([one.name, one.kind, template(graph, one.settings)]))
-        .collect();
-    let inputs: serde_json::Map<String, Json> = graph
-        .inputs
-        .iter()
-        .map(|(name, value)| (name.clone(), value.to_json_with(&|_| "(secret)".into())))
-        .collect();
-    let outputs: Vec<Json> = graph.scopes.iter().map(|scope| outputs_of(graph, scope)).collect();
-    hash(&json!({
-        "name": graph.name,
-        "inputs": inputs,
-        "connections": connections,
-        "tasks": tasks,
-        "outputs": outputs,
-    }))
-}
-
-fn outputs_of(graph: &Graph, scope: &Scope) -> Json {
-    let outputs = scope.outputs.iter().map(|(name, id)| (name.clone(), template(graph, *id)));
-    outputs.collect::<serde_json::Map<_, _>>().into()
-}
-
-/// The calls around a task, innermost first: what they are repeated over, what they are given.
-fn calls(graph: &Graph, vertex: &Vertex) -> Vec<Json> {
-    let mut calls = Vec::new();
-    let mut scope = graph.scope(vertex.scope);
-    while let Some(parent) = scope.parent {
-        let given: serde_json::Map<String, Json> = scope
-            .inputs
-            .iter()
-            .map(|(name, bound)| {
-                let meaning = match &bound.to {
-                    BoundTo::Value(_) if bound.declaration.sensitive => "(secret)".into(),
-                    BoundTo::Value(value) => value.to_json_with(&|_| "(secret)".into()),
-                    BoundTo::Argument(id) => template(graph, *id),
-                };
-                (name.clone(), meaning)
-            })
-            .collect();
-        let for_each = scope.for_each.map(|id| graph.program(id).text.trim());
-        calls.push(json!({"id": scope.id, "for_each": for_each, "with": given}));
-        scope = graph.scope(parent);
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        name: &'a str,
+        inputs: BTreeMap<&'a str, Masked<'a>>,
+        connections: Vec<(&'a str, crate::connection::Kind, Tree<'a>)>,
+        tasks: Vec<Meaning<'a>>,
+        outputs: Vec<BTreeMap<&'a str, Tree<'a>>>,
     }
-    calls
+    hash(&Whole {
+        name: &graph.name,
+        inputs: graph.inputs.iter().map(|(name, value)| (name.as_str(), Masked(value))).collect(),
+        connections: graph
+            .connections
+            .iter()
+            .map(|one| (one.name.as_str(), one.kind, tree(graph, one.settings)))
+            .collect(),
+        tasks: graph.vertices.iter().map(|vertex| Meaning { graph, vertex }).collect(),
+        outputs: graph.scopes.iter().map(|scope| outputs_of(graph, scope)).collect(),
+    })
 }
 
-fn hash(meaning: &Json) -> String {
-    let hex = blake3::hash(meaning.to_string().as_bytes()).to_hex();
+fn outputs_of<'a>(graph: &'a Graph, scope: &'a Scope) -> BTreeMap<&'a str, Tree<'a>> {
+    scope.outputs.iter().map(|(name, id)| (name.as_str(), tree(graph, *id))).collect()
+}
+
+fn hash(meaning: &impl Serialize) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut writer = BufWriter::new(&mut hasher);
+    // Text keys and numbers only, into memory: neither the form nor the writing can fail.
+    let written = serde_json::to_writer(&mut writer, meaning).map_err(std::io::Error::from);
+    debug_assert!(written.and_then(|()| writer.flush()).is_ok());
+    drop(writer);
+    let hex = hasher.finalize().to_hex();
     format!("{SCHEME}:{}", hex.as_str().get(..32).unwrap_or_default())
 }
 
 impl Graph {
     /// The versioned digest of one task's declared meaning.
     pub fn fingerprint(&self, vertex: &Vertex) -> String {
-        hash(&meaning(self, vertex))
+        hash(&Meaning { graph: self, vertex })
     }
 }
 
-fn meaning(graph: &Graph, vertex: &Vertex) -> Json {
-    let text = |id: super::ExpressionId| graph.program(id).text.trim().to_owned();
-    let checks = |checks: &[super::Check]| -> Vec<Json> {
-        checks
+/// What a task means.
+struct Meaning<'a> {
+    graph: &'a Graph,
+    vertex: &'a Vertex,
+}
+
+impl<'a> Serialize for Meaning<'a> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            path: &'a [String],
+            module: &'a str,
+            with: Tree<'a>,
+            when: Vec<&'a str>,
+            for_each: Option<&'a str>,
+            until: Option<&'a str>,
+            locks: Option<Tree<'a>>,
+            preconditions: Vec<(&'a str, Tree<'a>)>,
+            postconditions: Vec<(&'a str, Tree<'a>)>,
+            adopt: bool,
+            calls: Vec<Call<'a>>,
+            edges: Vec<(String, &'static str)>,
+        }
+        let Self { graph, vertex } = *self;
+        let checks = |checks: &'a [Check]| -> Vec<(&'a str, Tree<'a>)> {
+            checks.iter().map(|one| (text(graph, one.that), tree(graph, one.message))).collect()
+        };
+        let fields = Fields {
+            path: &vertex.path,
+            module: vertex.module.schema().name,
+            with: tree(graph, vertex.with),
+            when: vertex.when.iter().map(|(_, id)| text(graph, *id)).collect(),
+            for_each: vertex.for_each.map(|id| text(graph, id)),
+            until: vertex.until.map(|id| text(graph, id)),
+            locks: vertex.locks.map(|id| tree(graph, id)),
+            preconditions: checks(&vertex.preconditions),
+            postconditions: checks(&vertex.postconditions),
+            adopt: vertex.adopt,
+            calls: calls(graph, vertex),
+            edges: vertex.edges.iter().map(|edge| edge_meaning(graph, edge)).collect(),
+        };
+        fields.serialize(serializer)
+    }
+}
+
+/// A call around a task: what it is repeated over, what it is given.
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    for_each: Option<&'a str>,
+    with: BTreeMap<&'a str, Given<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Given<'a> {
+    Hidden(&'static str),
+    Value(Masked<'a>),
+    Argument(Tree<'a>),
+}
+
+/// The calls around a task, innermost first.
+fn calls<'a>(graph: &'a Graph, vertex: &Vertex) -> Vec<Call<'a>> {
+    let mut calls = Vec::new();
+    let mut scope = graph.scope(vertex.scope);
+    while let Some(parent) = scope.parent {
+        let with = scope
+            .inputs
             .iter()
-            .map(|check| json!([text(check.that), template(graph, check.message)]))
-            .collect()
-    };
-    json!({
-        "path": vertex.path,
-        "module": vertex.module.schema().name,
-        "with": template(graph, vertex.with),
-        "when": vertex.when.iter().map(|(_, id)| text(*id)).collect::<Vec<_>>(),
-        "for_each": vertex.for_each.map(text),
-        "until": vertex.until.map(text),
-        "locks": vertex.locks.map(|id| template(graph, id)),
-        "preconditions": checks(&vertex.preconditions),
-        "postconditions": checks(&vertex.postconditions),
-        "adopt": vertex.adopt,
-        "calls": calls(graph, vertex),
-        "edges": vertex.edges.iter().map(|edge| edge_meaning(graph, edge)).collect::<Vec<_>>(),
-    })
-}
-
-fn edge_meaning(graph: &Graph, edge: &Edge) -> Json {
-    let ended = edge.kind == EdgeKind::Ended;
-    json!([graph.vertex(edge.on).path.join("/"), if ended { "ended" } else { "succeeded" }])
-}
-
-fn template(graph: &Graph, id: TemplateId) -> Json {
-    part(graph, &graph.templates[id.0 as usize].root)
-}
-
-fn part(graph: &Graph, tree: &Part) -> Json {
-    match tree {
-        Part::Literal(value) => value.to_json_with(&|_| "(secret)".into()),
-        Part::Expression(id) => json!({"${{}}": graph.program(*id).text.trim()}),
-        Part::Text(parts) => parts
-            .iter()
-            .map(|one| match one {
-                TextPart::Text(text) => json!(text),
-                TextPart::Expression(id) => json!({"${{}}": graph.program(*id).text.trim()}),
+            .map(|(name, bound)| {
+                let given = match &bound.to {
+                    BoundTo::Value(_) if bound.declaration.sensitive => Given::Hidden(HIDDEN),
+                    BoundTo::Value(value) => Given::Value(Masked(value)),
+                    BoundTo::Argument(id) => Given::Argument(tree(graph, *id)),
+                };
+                (name.as_str(), given)
             })
-            .collect(),
-        Part::List(items) => items.iter().map(|item| part(graph, item)).collect(),
-        Part::Map(entries) => entries
-            .iter()
-            .map(|(name, inner, _)| (name.clone(), part(graph, inner)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
+            .collect();
+        let for_each = scope.for_each.map(|id| text(graph, id));
+        calls.push(Call { id: &scope.id, for_each, with });
+        scope = graph.scope(parent);
+    }
+    calls
+}
+
+fn edge_meaning(graph: &Graph, edge: &Edge) -> (String, &'static str) {
+    let kind = if edge.kind == EdgeKind::Ended { "ended" } else { "succeeded" };
+    (graph.vertex(edge.on).path.join("/"), kind)
+}
+
+fn text(graph: &Graph, id: ExpressionId) -> &str {
+    graph.program(id).text.trim()
+}
+
+fn tree(graph: &Graph, id: TemplateId) -> Tree<'_> {
+    Tree { graph, part: &graph.templates[id.0 as usize].root }
+}
+
+/// A template: literals as they are, expressions as `{"${{}}": text}`.
+struct Tree<'a> {
+    graph: &'a Graph,
+    part: &'a Part,
+}
+
+/// The text of an expression.
+#[derive(Serialize)]
+struct Expression<'a> {
+    #[serde(rename = "${{}}")]
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Piece<'a> {
+    Text(&'a str),
+    Expression(Expression<'a>),
+}
+
+impl Serialize for Tree<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { graph, part } = *self;
+        match part {
+            Part::Literal(value) => Masked(value).serialize(serializer),
+            Part::Expression(id) => Expression { text: text(graph, *id) }.serialize(serializer),
+            Part::Text(parts) => serializer.collect_seq(parts.iter().map(|piece| match piece {
+                TextPart::Text(plain) => Piece::Text(plain),
+                TextPart::Expression(id) => {
+                    Piece::Expression(Expression { text: text(graph, *id) })
+                }
+            })),
+            Part::List(items) => {
+                serializer.collect_seq(items.iter().map(|part| Tree { graph, part }))
+            }
+            Part::Map(entries) => {
+                // The order of keys in the file means nothing.
+                let sorted: BTreeMap<&str, Tree<'_>> = entries
+                    .iter()
+                    .map(|(name, part, _)| (name.as_str(), Tree { graph, part }))
+                    .collect();
+                sorted.serialize(serializer)
+            }
+        }
+    }
+}
+
+/// In place of a secret.
+const HIDDEN: &str = "(secret)";
+
+/// A value as JSON, secrets masked.
+struct Masked<'a>(&'a Value);
+
+impl Serialize for Masked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Boolean(value) => serializer.serialize_bool(*value),
+            Value::Integer(value) => serializer.serialize_i64(*value),
+            Value::Number(value) => serializer.serialize_f64(*value),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::List(items) => serializer.collect_seq(items.iter().map(Masked)),
+            Value::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (key, Masked(value))))
+            }
+            Value::Unknown(kind) => serializer.collect_map([("unknown", kind.to_string())]),
+            Value::Secret(_) => serializer.serialize_str(HIDDEN),
+        }
     }
 }

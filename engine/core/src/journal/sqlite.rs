@@ -96,6 +96,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(database("write"))?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(database("write"))?;
+    // Digests come in no order: with the default of 2 MB a long run reads its own pages again.
+    connection.pragma_update(None, "cache_size", CACHE).map_err(database("write"))?;
     if version == FORMAT {
         return Ok(());
     }
@@ -207,6 +209,9 @@ fn shorten(json: &mut serde_json::Value, most: usize) {
         _ => {}
     }
 }
+
+/// Pages that the writer keeps, in the unit of `SQLite`: KiB when negative.
+const CACHE: i64 = -8_000;
 
 /// Bytes below which compressing costs more than it saves.
 const SMALL: usize = 512;

@@ -133,20 +133,25 @@ impl From<Failure> for LookError {
     }
 }
 
-/// The part of a look that needs no I/O.
-enum Given {
+/// The part of a look that needs no I/O: what is known decides it, or says what to observe. It
+/// borrows nothing, so that whatever guards the knowledge is free again before anything is awaited.
+pub struct Given(GivenKind);
+
+enum GivenKind {
     Ended(Look),
     Observe(Arguments, Vec<(ConnectionId, crate::connection::Kind, BTreeMap<String, Value>)>),
 }
 
 impl Looker {
-    /// Looks at an instance.
-    pub async fn look(&self, instance: &Instance, view: View<'_>) -> Result<Look, LookError> {
-        let given = self.given(instance, &view)?;
-        drop(view);
-        let (arguments, chain) = match given {
-            Given::Ended(look) => return Ok(look),
-            Given::Observe(arguments, chain) => (arguments, chain),
+    /// Looks at an instance, from what it is [`given`](Self::given).
+    pub async fn look(
+        &self,
+        instance: &Instance,
+        given: Result<Given, LookError>,
+    ) -> Result<Look, LookError> {
+        let (arguments, chain) = match given?.0 {
+            GivenKind::Ended(look) => return Ok(look),
+            GivenKind::Observe(arguments, chain) => (arguments, chain),
         };
         let connection = self.connections.open(&chain).await?;
         let context = self.context(instance, connection);
@@ -156,9 +161,9 @@ impl Looker {
     /// What would be asked of an instance, without looking: for a task that follows others which
     /// still have something to do.
     pub fn defer(&self, instance: &Instance, view: &View<'_>) -> Result<Look, LookError> {
-        Ok(match self.given(instance, view)? {
-            Given::Ended(look) => look,
-            Given::Observe(arguments, _) => Look::Deferred(arguments.unknown, arguments.values),
+        Ok(match self.given(instance, view)?.0 {
+            GivenKind::Ended(look) => look,
+            GivenKind::Observe(arguments, _) => Look::Deferred(arguments.unknown, arguments.values),
         })
     }
 
@@ -175,20 +180,25 @@ impl Looker {
         }
     }
 
-    fn given(&self, instance: &Instance, view: &View<'_>) -> Result<Given, LookError> {
+    /// What an instance is given, from what is known.
+    pub fn given(&self, instance: &Instance, view: &View<'_>) -> Result<Given, LookError> {
+        self.given_kind(instance, view).map(Given)
+    }
+
+    fn given_kind(&self, instance: &Instance, view: &View<'_>) -> Result<GivenKind, LookError> {
         let graph = &self.graph;
         let vertex = graph.vertex(instance.vertex);
         let condition = match evaluate::runs(graph, instance, view)? {
-            Runs::No(why) => return Ok(Given::Ended(Look::Skipped(why))),
+            Runs::No(why) => return Ok(GivenKind::Ended(Look::Skipped(why))),
             Runs::Yes => None,
             Runs::Unknown(reads) => Some(reads),
         };
         let arguments = evaluate::arguments(graph, instance, view).map_err(LookError::Problems)?;
         if let Some(skipped) = arguments.skipped {
-            return Ok(Given::Ended(Look::Skipped(skipped)));
+            return Ok(GivenKind::Ended(Look::Skipped(skipped)));
         }
         if let Some(reads) = condition {
-            return Ok(Given::Ended(Look::Conditional(reads, arguments.values)));
+            return Ok(GivenKind::Ended(Look::Conditional(reads, arguments.values)));
         }
         let schema = vertex.module.schema();
         let pure = schema.nature == crate::module::Nature::Pure;
@@ -196,13 +206,15 @@ impl Looker {
             (one.identity || pure) && arguments.values.get(one.name).is_some_and(Value::has_unknown)
         });
         if blocked || vertex.module.is_unnamed(&arguments.values) {
-            return Ok(Given::Ended(Look::Deferred(arguments.unknown, arguments.values)));
+            return Ok(GivenKind::Ended(Look::Deferred(arguments.unknown, arguments.values)));
         }
         match evaluate::settings(graph, instance, view)? {
-            Settings::None => Ok(Given::Observe(arguments, Vec::new())),
-            Settings::Known(chain) => Ok(Given::Observe(arguments, chain)),
-            Settings::Unknown(reads) => Ok(Given::Ended(Look::Deferred(reads, arguments.values))),
-            Settings::Skipped(why) => Ok(Given::Ended(Look::Skipped(why))),
+            Settings::None => Ok(GivenKind::Observe(arguments, Vec::new())),
+            Settings::Known(chain) => Ok(GivenKind::Observe(arguments, chain)),
+            Settings::Unknown(reads) => {
+                Ok(GivenKind::Ended(Look::Deferred(reads, arguments.values)))
+            }
+            Settings::Skipped(why) => Ok(GivenKind::Ended(Look::Skipped(why))),
         }
     }
 

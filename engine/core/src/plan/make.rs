@@ -11,7 +11,7 @@ use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
 use crate::change::Action;
 use crate::diagnostic::Diagnostic;
-use crate::fact::{Fact, FactKey};
+use crate::fact::{Facts, ObjectIndex};
 use crate::failure::Failure;
 use crate::graph::{Graph, Problem, Read, TaskOutputs, VertexId};
 use crate::module::{Context, Module, Observed, Values};
@@ -64,7 +64,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
         secret_key: input.secret_key,
         tasks: BTreeMap::new(),
         seen: BTreeMap::new(),
-        facts: BTreeMap::new(),
+        facts: Facts::default(),
         error: PlanError { problems: Vec::new(), failures: Vec::new() },
         broken: BTreeSet::new(),
         unsettled: BTreeMap::new(),
@@ -81,7 +81,8 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
                     let ahead = maker.ahead_of(instance.vertex);
                     async move {
                         let look = if ahead.is_empty() {
-                            looker.look(&instance, view).await
+                            let given = looker.given(&instance, &view);
+                            looker.look(&instance, given).await
                         } else {
                             looker.defer(&instance, &view)
                         };
@@ -110,7 +111,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let mut planned = maker.finish(target, made_at, owner, input.inputs, input.files);
     planned.plan.orphans = orphans;
     planned.plan.unlisted = unlisted;
-    planned.plan.digest = planned.plan.content_digest();
+    planned.plan.seal();
     Ok(planned)
 }
 
@@ -123,9 +124,9 @@ pub(super) struct Maker {
     secret_key: SecretKey,
     /// By vertex, in the order of instances.
     pub(super) tasks: BTreeMap<VertexId, Vec<(InstanceKey, PlannedTask)>>,
-    /// Who each observed instance is, for facts about its outputs.
-    seen: BTreeMap<InstanceKey, (String, String, String)>,
-    facts: BTreeMap<FactKey, Fact>,
+    /// Which object each observed instance is, for facts about its outputs.
+    seen: BTreeMap<InstanceKey, ObjectIndex>,
+    facts: Facts,
     error: PlanError,
     /// Vertices of which an instance could not be looked at; what follows is not planned.
     broken: BTreeSet<VertexId>,
@@ -399,27 +400,20 @@ impl Maker {
             .map(crate::connection::Connection::identity_text)
             .unwrap_or_default();
         let identity = module.identity(&seen.arguments.values);
-        let kind = module.schema().name.to_owned();
         self.listing
             .entry((module.schema().name, connection.clone()))
             .or_insert_with(|| (module.clone(), seen.context.clone()));
-        self.seen.insert(key.clone(), (connection.clone(), kind.clone(), identity.clone()));
-        let named = |field: &str| FactKey {
-            connection: connection.clone(),
-            kind: kind.clone(),
-            identity: identity.clone(),
-            field: field.to_owned(),
-        };
+        let object = self.facts.object(connection, module.schema().name, identity);
+        self.seen.insert(key.clone(), object);
         let pure = module.schema().nature == crate::module::Nature::Pure;
         if !pure {
             let present = matches!(seen.observed, Observed::Present(_));
-            self.note(named(""), present.into(), address);
+            self.facts.note(object, "", || present.into(), address);
         }
         if let Observed::Present(observation) = &seen.observed {
             for field in module.desired(&seen.arguments.values).keys() {
                 let value = observation.projection.get(field).unwrap_or(&Value::Null);
-                let masked = self.secret_key.mask(value);
-                self.note(named(field), masked, address);
+                self.facts.note(object, field, || self.secret_key.mask(value), address);
             }
         }
         for read in &seen.arguments.reads {
@@ -430,26 +424,14 @@ impl Maker {
     fn note_read(&mut self, read: &Read, address: &str) {
         let key =
             InstanceKey { vertex: read.vertex, keys: read.keys.clone(), own: read.own.clone() };
-        let Some((connection, kind, identity)) = self.seen.get(&key).cloned() else { return };
+        let Some(object) = self.seen.get(&key).copied() else { return };
         let Some(TaskOutputs::Known(outputs)) = self.knowledge.outputs_of(&key) else { return };
         let value = follow(&Value::Map(outputs.clone()), &read.path);
         if value.has_unknown() {
             return;
         }
-        let masked = self.secret_key.mask(&value);
         let field = format!("outputs.{}", read.path);
-        self.note(FactKey { connection, kind, identity, field }, masked, address);
-    }
-
-    fn note(&mut self, key: FactKey, value: serde_json::Value, address: &str) {
-        let fact = self.facts.entry(key.clone()).or_insert_with(|| Fact {
-            key,
-            value,
-            read_by: Vec::new(),
-        });
-        if !fact.read_by.iter().any(|one| one == address) {
-            fact.read_by.push(address.to_owned());
-        }
+        self.facts.note(object, &field, || self.secret_key.mask(&value), address);
     }
 
     fn task(&self, key: &InstanceKey, kind: Kind, arguments: &Values) -> PlannedTask {
@@ -517,10 +499,6 @@ impl Maker {
                 all.push(task);
             }
         }
-        let mut facts: Vec<Fact> = self.facts.into_values().collect();
-        for fact in &mut facts {
-            fact.read_by.sort();
-        }
         let mut plan = Plan {
             format: super::store::FORMAT,
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -535,7 +513,7 @@ impl Maker {
             files,
             estimate: Estimate::default(),
             tasks: all,
-            facts,
+            facts: self.facts.into_sorted(),
             orphans: Vec::new(),
             unlisted: Vec::new(),
         };

@@ -42,11 +42,10 @@ impl Plan {
         if head.format > FORMAT {
             return Err(LoadError::Newer { found: head.format, made_by: head.made_by });
         }
-        let plan: Self = serde_json::from_str(text).map_err(LoadError::NotAPlan)?;
-        if plan.content_digest() != plan.digest {
-            return Err(LoadError::Altered { digest: plan.digest });
-        }
-        Ok(plan)
+        let mut plan: Self = serde_json::from_str(text).map_err(LoadError::NotAPlan)?;
+        let claimed = plan.digest.clone();
+        plan.seal();
+        if plan.digest == claimed { Ok(plan) } else { Err(LoadError::Altered { digest: claimed }) }
     }
 
     /// The same with the files that were read while it was made: which ones is known only then.
@@ -58,7 +57,7 @@ impl Plan {
     ) -> Self {
         self.root_file = root_file;
         self.files = files;
-        self.digest = self.content_digest();
+        self.seal();
         self
     }
 
@@ -68,11 +67,11 @@ impl Plan {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The digest over everything but itself.
-    pub(crate) fn content_digest(&self) -> String {
-        let bare = Self { digest: String::new(), ..self.clone() };
-        let hex = blake3::hash(bare.store().as_bytes()).to_hex();
-        hex.as_str().get(..32).unwrap_or_default().to_owned()
+    /// Sets the digest: over everything but itself.
+    pub(super) fn seal(&mut self) {
+        self.digest.clear();
+        let hex = blake3::hash(self.store().as_bytes()).to_hex();
+        hex.as_str().get(..32).unwrap_or_default().clone_into(&mut self.digest);
     }
 
     /// How a person names it: the first characters of the digest.

@@ -622,6 +622,7 @@ impl Workshop {
         let graph =
             Arc::new(self.compile().unwrap_or_else(|refused| panic!("{:#?}", refused.problems)));
         run(RunInput {
+            leases: Arc::new(runbook_core::lease::NoLeases),
             looker: self.looker(graph),
             knowledge: Knowledge::default(),
             plan,

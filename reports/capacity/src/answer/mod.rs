@@ -7,6 +7,7 @@
 pub mod allocatable;
 pub mod autoscalers;
 pub mod compare;
+pub mod consolidation;
 mod coverage;
 pub mod fargate;
 pub mod pack;

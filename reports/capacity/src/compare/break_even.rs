@@ -4,6 +4,7 @@
 //! utilisation of the node the node is cheaper, below it Fargate is. Above 100 % Fargate is cheaper
 //! than even a full node. One shape of pod on one type of node; real mixes are packed elsewhere.
 
+use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
 use crate::allocatable::allocatable;
 use crate::catalogue::Architecture;
@@ -55,50 +56,114 @@ pub struct Ground<'a> {
     pub overhead: NodeOverhead,
 }
 
-/// The break-even of a pod.
-pub fn break_even(pod: &PodResources, ground: &Ground<'_>) -> Result<BreakEven, Unpriced> {
-    let region = ground.region.name();
-    let sized = fargate::size(pod).map_err(|why| Unpriced::because(why.to_string()))?;
-    let on_fargate = fargate::price(&sized, region, ground.book)?.monthly();
-    let volume = match ground.shape.root_volume_gib {
-        Some(gib) => ground.book.service(region, Service::EbsGp3)?.price.amount(gib, MONTH_SECONDS),
-        None => Amount::ZERO,
-    };
-    let requests = pod.kubernetes_requests();
-    let settings = ground.shape.settings();
-    let mut best: Option<(Amount, i64, &'static str)> = None;
-    for one in ground.shape.types(ground.region, ground.architectures) {
-        let Ok(quote) = ground.book.on_demand(region, &one.name) else { continue };
-        let offered = allocatable(one, &settings);
+/// A full node: its type, how many of a pod it holds, and what it costs for a month with its volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullNode {
+    /// The type.
+    pub instance_type: &'static str,
+    /// How many of the pods.
+    pub pods: i64,
+    /// What it costs.
+    pub cost: Amount,
+}
+
+/// What a node of each type leaves to workloads, and what it costs.
+#[derive(Debug, Clone)]
+pub struct Nodes<'a> {
+    ground: Ground<'a>,
+    types: Vec<NodeType>,
+    volume: Result<Amount, Unpriced>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct NodeType {
+    name: &'static str,
+    cpu: i64,
+    memory: i64,
+    pods: i64,
+    cost: Amount,
+}
+
+impl<'a> Nodes<'a> {
+    /// The types of a ground that have a price.
+    pub fn of(ground: Ground<'a>) -> Self {
+        let region = ground.region.name();
+        let volume = match ground.shape.root_volume_gib {
+            Some(gib) => ground
+                .book
+                .service(region, Service::EbsGp3)
+                .map(|quote| quote.price.amount(gib, MONTH_SECONDS)),
+            None => Ok(Amount::ZERO),
+        };
+        let settings = ground.shape.settings();
+        let types = ground
+            .shape
+            .types(ground.region, ground.architectures)
+            .filter_map(|one| {
+                let quote = ground.book.on_demand(region, &one.name).ok()?;
+                let offered = allocatable(one, &settings);
+                Some(NodeType {
+                    name: &one.name,
+                    cpu: offered.cpu.0 - ground.overhead.cpu.0,
+                    memory: offered.memory.0 - ground.overhead.memory.0,
+                    pods: i64::from(offered.pods.saturating_sub(ground.overhead.pods)),
+                    cost: quote.price.monthly() + volume.clone().unwrap_or_default(),
+                })
+            })
+            .collect();
+        Self { ground, types, volume }
+    }
+
+    /// The node that is cheapest per pod when it is full of this one.
+    pub fn cheapest(&self, pod: &PodResources) -> Result<FullNode, Unpriced> {
+        self.volume.clone()?;
+        let requests = pod.kubernetes_requests();
+        let (cpu, memory) = (requests.cpu.map(|one| one.0), requests.memory.map(|one| one.0));
         let by = |offered: i64, asked: Option<i64>| match asked {
             Some(asked) if asked > 0 => offered.max(0) / asked,
             _ => i64::MAX,
         };
-        let pods = by(offered.cpu.0 - ground.overhead.cpu.0, requests.cpu.map(|cpu| cpu.0))
-            .min(by(offered.memory.0 - ground.overhead.memory.0, requests.memory.map(|one| one.0)))
-            .min(i64::from(offered.pods.saturating_sub(ground.overhead.pods)));
-        if pods == 0 {
-            continue;
+        let mut best: Option<FullNode> = None;
+        for one in &self.types {
+            let pods = by(one.cpu, cpu).min(by(one.memory, memory)).min(one.pods);
+            if pods == 0 {
+                continue;
+            }
+            // Price per pod by cross multiplication: nothing is rounded before the end.
+            let is_better =
+                best.is_none_or(|known| one.cost.times(known.pods) < known.cost.times(pods));
+            if is_better {
+                best = Some(FullNode { instance_type: one.name, pods, cost: one.cost });
+            }
         }
-        let node = quote.price.monthly() + volume;
-        // Price per pod by cross multiplication: nothing is rounded before the end.
-        let is_better = best.is_none_or(|(known, holds, _)| node.times(holds) < known.times(pods));
-        if is_better {
-            best = Some((node, pods, &one.name));
-        }
+        best.ok_or_else(|| {
+            Unpriced::because(format!(
+                "no node {} with a price in `{}` holds it",
+                self.ground.shape.title(),
+                self.ground.region.name()
+            ))
+        })
     }
-    let (node, pods, instance_type) = best.ok_or_else(|| {
-        Unpriced::because(format!(
-            "no node {} with a price in `{region}` holds it",
-            ground.shape.title()
-        ))
-    })?;
-    let ten_thousandths = node.ratio(on_fargate.times(pods)).unwrap_or(i64::MAX);
-    Ok(BreakEven { ten_thousandths, instance_type, pods, node, fargate: on_fargate })
+
+    /// The break-even of a pod, which on Fargate may ask for more: its sidecars.
+    pub fn break_even(
+        &self,
+        pod: &PodResources,
+        there: &PodResources,
+    ) -> Result<BreakEven, Unpriced> {
+        let sized = fargate::size(there).map_err(|why| Unpriced::because(why.to_string()))?;
+        let region = self.ground.region.name();
+        let on_fargate = fargate::price(&sized, region, self.ground.book)?.monthly();
+        let FullNode { instance_type, pods, cost } = self.cheapest(pod)?;
+        let ten_thousandths = cost.ratio(on_fargate.times(pods)).unwrap_or(i64::MAX);
+        Ok(BreakEven { ten_thousandths, instance_type, pods, node: cost, fargate: on_fargate })
+    }
 }
 
-/// Seconds of a billing month.
-pub(super) const MONTH_SECONDS: i64 = crate::money::MONTH_HOURS * 3600;
+/// The break-even of one pod.
+pub fn break_even(pod: &PodResources, ground: &Ground<'_>) -> Result<BreakEven, Unpriced> {
+    Nodes::of(*ground).break_even(pod, pod)
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,11 @@
 
 pub mod break_even;
 pub mod fleet;
+pub mod lever;
+pub(crate) mod on_fargate;
+pub mod options;
+pub mod runs;
+pub mod schedule;
 pub mod shape;
 pub mod side;
 pub mod sides;

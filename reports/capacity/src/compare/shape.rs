@@ -14,6 +14,10 @@ use crate::region::Region;
 pub struct NodeShape {
     /// At most so many vCPUs; none means any size.
     pub vcpus_at_most: Option<u32>,
+    /// Fewer nodes than this nobody runs.
+    pub nodes_at_least: u32,
+    /// A type must be offered in so many zones of the region.
+    pub zones_at_least: u32,
     /// At most so many pods, whatever its interfaces allow.
     pub pods_at_most: Option<u32>,
     /// The root volume in GiB; none leaves it out of the bill.
@@ -23,13 +27,25 @@ pub struct NodeShape {
 impl NodeShape {
     /// Every size, as many pods as the interfaces allow, no root volume: a bound, not an operator's
     /// node.
-    pub const BOUND: Self = Self { vcpus_at_most: None, pods_at_most: None, root_volume_gib: None };
+    pub const BOUND: Self = Self {
+        vcpus_at_most: None,
+        nodes_at_least: 1,
+        zones_at_least: 1,
+        pods_at_most: None,
+        root_volume_gib: None,
+    };
     /// What operators run: at most 16 vCPUs.
     pub const REALISTIC: Self = Self::up_to(Some(16));
 
-    /// At most 110 pods, a root volume of 20 GiB, and so many vCPUs.
+    /// So many vCPUs, at most 110 pods, a root volume of 20 GiB; two nodes in two zones at least.
     pub const fn up_to(vcpus_at_most: Option<u32>) -> Self {
-        Self { vcpus_at_most, pods_at_most: Some(110), root_volume_gib: Some(20) }
+        Self {
+            vcpus_at_most,
+            nodes_at_least: 2,
+            zones_at_least: 2,
+            pods_at_most: Some(110),
+            root_volume_gib: Some(20),
+        }
     }
 
     /// `≤ 16 vCPU`, `any size`.
@@ -48,7 +64,14 @@ impl NodeShape {
         }
     }
 
-    /// The types of such nodes: families c, m and r from generation 5 on, neither burstable nor with
+    /// Whether a type is not too large for it, and offered in enough zones.
+    pub fn allows(self, one: &InstanceType, region: Region) -> bool {
+        let zones = u32::try_from(one.zone_count(region)).unwrap_or(u32::MAX);
+        self.vcpus_at_most.is_none_or(|most| one.vcpus <= most)
+            && zones >= self.zones_at_least.max(1)
+    }
+
+    /// The types of such nodes where no `NodePool` says which: families c, m and r from generation 5 on, neither burstable nor with
     /// accelerators nor bare metal.
     pub fn types(
         self,
@@ -61,8 +84,7 @@ impl NodeShape {
                 && !one.burstable
                 && !one.is_exotic()
                 && architectures.contains(&one.architecture)
-                && self.vcpus_at_most.is_none_or(|most| one.vcpus <= most)
-                && one.zone_count(region) > 0
+                && self.allows(one, region)
         })
     }
 }

@@ -65,6 +65,10 @@ impl SideId {
 pub enum LineKind {
     /// A pod on Fargate.
     FargatePod,
+    /// Its disk above what is included.
+    FargateStorage,
+    /// What a daemonset that became a sidecar adds to it.
+    Sidecar,
     /// A node that is always there.
     StandingNode,
     /// A node that comes and goes with the pods.
@@ -82,6 +86,8 @@ impl LineKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::FargatePod => "fargate_pod",
+            Self::FargateStorage => "fargate_storage",
+            Self::Sidecar => "sidecar",
             Self::StandingNode => "standing_node",
             Self::Node => "node",
             Self::AutoModeFee => "auto_mode_fee",
@@ -98,10 +104,12 @@ pub struct Line {
     pub kind: LineKind,
     /// What is billed.
     pub what: String,
+    /// The type of an instance that is bought on demand, for which Savings Plans have rates.
+    pub instance_type: Option<String>,
     /// How many units at a time: pods, nodes, GiB.
     pub count: i64,
-    /// For how many hours of the month.
-    pub hours: i64,
+    /// For how many seconds of the month.
+    pub seconds: i64,
     /// The price of one; absent with a reason.
     pub price: Result<Price, Unpriced>,
 }
@@ -109,7 +117,7 @@ pub struct Line {
 impl Line {
     /// What it comes to.
     pub fn amount(&self) -> Result<Amount, Unpriced> {
-        self.price.clone().map(|price| price.amount(self.count, self.hours * 3600))
+        self.price.clone().map(|price| price.amount(self.count, self.seconds))
     }
 }
 
@@ -120,6 +128,17 @@ pub struct NotHeld {
     pub pod: String,
     /// Why.
     pub reason: String,
+}
+
+/// What a way of packing comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// The side's total, if nothing is missing from it.
+    pub total: Option<Amount>,
+    /// How many nodes at most at a time.
+    pub nodes: usize,
+    /// How much of them pods ask for, in thousandths.
+    pub utilisation: Option<i64>,
 }
 
 /// A side with its bill.
@@ -137,6 +156,10 @@ pub struct Side {
     pub utilisation: Option<i64>,
     /// How many nodes it has at most at a time.
     pub peak_nodes: usize,
+    /// Where Karpenter makes its nodes: those of one cold batch.
+    pub cold: Option<Packed>,
+    /// And those that are left when pods arrived in batches and consolidation came to its end.
+    pub settled: Option<Packed>,
     /// How many types its nodes were chosen from, and how many had a price.
     pub coverage: crate::prices::Coverage,
     /// What else is to be known.
@@ -153,6 +176,8 @@ impl Side {
             not_held: Vec::new(),
             utilisation: None,
             peak_nodes: 0,
+            cold: None,
+            settled: None,
             coverage: crate::prices::Coverage::default(),
             notes: Vec::new(),
         }
@@ -172,6 +197,11 @@ impl Side {
         if self.not_held.is_empty() { self.total().complete() } else { None }
     }
 
+    /// It as a way of packing comes to.
+    pub fn packed(&self) -> Packed {
+        Packed { total: self.complete(), nodes: self.peak_nodes, utilisation: self.utilisation }
+    }
+
     /// The sum of some kinds of lines.
     pub fn of(&self, kinds: &[LineKind]) -> Amount {
         self.lines
@@ -184,8 +214,8 @@ impl Side {
     /// Adds a line, or to the line that says the same.
     pub fn add(&mut self, line: Line) {
         let same = |one: &&mut Line| {
-            (one.kind, &one.what, one.hours, &one.price)
-                == (line.kind, &line.what, line.hours, &line.price)
+            (one.kind, &one.what, one.seconds, &one.price)
+                == (line.kind, &line.what, line.seconds, &line.price)
         };
         match self.lines.iter_mut().find(same) {
             Some(known) => known.count += line.count,

@@ -1,21 +1,25 @@
 //! Each way to run the workloads, with its whole system layer.
 
+use std::collections::BTreeMap;
+
 use crate::allocatable::{ImageFamily, NodeSettings, allocatable};
-use crate::catalogue::{Architecture, InstanceType};
-use crate::fargate;
+use crate::catalogue::{Architecture, InstanceType, catalogue};
 use crate::karpenter::{ExistingNode, NodePod, offered_type};
-use crate::manifest::Workload;
-use crate::money::{MONTH_HOURS, Unpriced};
-use crate::pod::{Pod, PodTemplate};
+use crate::manifest::{NodePool, Workload};
+use crate::money::Unpriced;
+use crate::pod::Pod;
+use crate::pod_resources::Resources;
 use crate::prices::PriceBook;
 use crate::quantity::{Bytes, Millicores};
 use crate::region::{Region, zones};
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Packer};
+use super::on_fargate;
+use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
 use super::side::{Line, LineKind, NotHeld, Side, SideId};
 use super::system::{self, Component};
-use super::workload::{Images, Timed, Workloads};
+use super::workload::{ARCH, Images, Workloads};
 
 /// Where and with which nodes.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +30,50 @@ pub struct Setting<'a> {
     pub book: &'a PriceBook,
     /// Which nodes.
     pub shape: NodeShape,
-    /// Daemonsets that run as a sidecar in each pod on Fargate, by name.
-    pub sidecars: &'a [String],
+    /// Daemonsets that run as a sidecar in each pod on Fargate, by name, and what the sidecar asks for
+    /// where that is not what the daemonset does.
+    pub sidecars: &'a BTreeMap<String, Option<Resources>>,
+    /// Pools of the user; without any, one that allows every type of the shape.
+    pub pools: &'a [NodePool],
+    /// For which processors images are, where that is known.
+    pub images: Option<Images>,
+    /// The family of the managed node group, or its type.
+    pub node_group: &'a str,
+    /// How pods that arrive one after the other are packed, if that is asked for too.
+    pub settled: Option<Packer>,
+}
+
+static NO_SIDECARS: BTreeMap<String, Option<Resources>> = BTreeMap::new();
+
+impl<'a> Setting<'a> {
+    /// With no sidecars, no pools, unknown images, and a node group of m6i.
+    pub fn new(region: Region, book: &'a PriceBook, shape: NodeShape) -> Self {
+        Self {
+            region,
+            book,
+            shape,
+            sidecars: &NO_SIDECARS,
+            pools: &[],
+            images: None,
+            node_group: NODE_GROUP_FAMILY,
+            settled: None,
+        }
+    }
+
+    /// Images of all sides but the one that asks what arm64 would save. A pool that names
+    /// architectures is believed to know.
+    fn images(&self) -> Images {
+        let names_architecture =
+            |pool: &NodePool| pool.requirements.iter().any(|one| one.key == ARCH);
+        let known = self.pools.iter().any(names_architecture).then_some(Images::Both);
+        self.images.or(known).unwrap_or(Images::Amd64)
+    }
 }
 
 /// Auto Mode's default for the disk of a node.
 const AUTO_MODE_VOLUME_GIB: i64 = 80;
 /// The family of the managed node group.
-const NODE_GROUP_FAMILY: &str = "m6i";
+pub const NODE_GROUP_FAMILY: &str = "m6i";
 const AMD64: &[Architecture] = &[Architecture::Amd64];
 const BOTH: &[Architecture] = &[Architecture::Amd64, Architecture::Arm64];
 
@@ -42,9 +82,12 @@ pub fn side(id: SideId, workloads: &Workloads, setting: &Setting<'_>) -> Side {
     match id {
         SideId::Fargate => all_fargate(workloads, setting),
         SideId::Nodeless => nodeless(workloads, setting),
-        SideId::Karpenter => karpenter(id, workloads, setting, Images::Amd64),
-        SideId::KarpenterSpot => karpenter(id, workloads, setting, Images::Amd64),
-        SideId::KarpenterGraviton => karpenter(id, workloads, setting, Images::Both),
+        SideId::Karpenter | SideId::KarpenterSpot => {
+            karpenter(id, workloads, setting, setting.images())
+        }
+        SideId::KarpenterGraviton => {
+            karpenter(id, workloads, setting, setting.images.unwrap_or(Images::Both))
+        }
         SideId::NodeGroup => node_group(workloads, setting),
         SideId::AutoMode => auto_mode(workloads, setting),
     }
@@ -54,25 +97,22 @@ pub fn side(id: SideId, workloads: &Workloads, setting: &Setting<'_>) -> Side {
 pub fn system_on_fargate(system: &[Workload], setting: &Setting<'_>) -> Side {
     let mut side = Side::new(SideId::Nodeless);
     for workload in system {
-        let storage = crate::manifest::Storage::default();
-        on_fargate(workload, MONTH_HOURS, &storage, &[], setting, &mut side);
+        on_fargate::bill_component(workload, setting, &mut side);
     }
     side
 }
 
 fn all_fargate(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     let mut side = Side::new(SideId::Fargate);
-    let storage = &workloads.storage;
-    let sidecars: Vec<&Workload> =
-        workloads.daemonsets.iter().filter(|one| setting.sidecars.contains(&one.name)).collect();
+    let sidecars = on_fargate::sidecars(&workloads.daemonsets, setting);
     for workload in workloads.system.workloads(&system::FARGATE) {
-        on_fargate(&workload, MONTH_HOURS, storage, &[], setting, &mut side);
+        on_fargate::bill_component(&workload, setting, &mut side);
     }
-    for Timed { workload, hours } in &workloads.timed {
-        on_fargate(workload, *hours, storage, &sidecars, setting, &mut side);
+    for timed in &workloads.timed {
+        on_fargate::bill_workload(timed, &workloads.storage, &sidecars, setting, &mut side);
     }
     for daemonset in &workloads.daemonsets {
-        side.notes.push(if setting.sidecars.contains(&daemonset.name) {
+        side.notes.push(if setting.sidecars.contains_key(&daemonset.name) {
             format!("`{}` runs as a sidecar in each workload pod", daemonset.name)
         } else {
             format!(
@@ -84,68 +124,39 @@ fn all_fargate(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     side
 }
 
-/// Puts the pods of a workload on the bill, or says why they cannot run there.
-fn on_fargate(
-    workload: &Workload,
-    hours: i64,
-    storage: &crate::manifest::Storage,
-    sidecars: &[&Workload],
-    setting: &Setting<'_>,
-    side: &mut Side,
-) {
-    let pods = workload.pods();
-    let Some(first) = pods.first() else { return };
-    let mut template = PodTemplate::clone(&first.template);
-    for sidecar in sidecars {
-        template.resources.containers.extend(sidecar.template.resources.containers.clone());
-    }
-    let fitness = fargate::fitness(first, workload.kind, storage);
-    let sized = fargate::size(&template.resources);
-    let refused = match (fitness.obstacles.first(), &sized) {
-        (Some(obstacle), _) => Some(obstacle.reason.clone()),
-        (None, Err(too_big)) => Some(too_big.to_string()),
-        (None, Ok(_)) => None,
-    };
-    if let Some(reason) = refused {
-        let not_held = |pod: &Pod| NotHeld { pod: pod.to_string(), reason: reason.clone() };
-        side.not_held.extend(pods.iter().map(not_held));
-        return;
-    }
-    let Ok(sized) = sized else { return };
-    side.add(Line {
-        kind: LineKind::FargatePod,
-        what: format!("{} at {}", super::workload::full_name(workload), sized.size),
-        count: i64::from(workload.replicas),
-        hours,
-        price: fargate::price(&sized, setting.region.name(), setting.book),
-    });
-}
-
 fn nodeless(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     let mut side = system_on_fargate(&workloads.system.workloads(&system::NODELESS), setting);
-    let parts = workloads.parts(&[], Images::Amd64);
-    fleet(workloads, setting, AMD64).bill(&parts, &mut side);
+    let images = setting.images();
+    let parts = workloads.parts(&[], images);
+    fleet(workloads, setting, architectures(images)).bill(&parts, &mut side);
     side
+}
+
+fn architectures(images: Images) -> &'static [Architecture] {
+    if images == Images::Both { BOTH } else { AMD64 }
 }
 
 fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: Images) -> Side {
     let mut side = Side::new(id);
-    let architectures = if images == Images::Both { BOTH } else { AMD64 };
-    let mut fleet = fleet(workloads, setting, architectures);
+    let mut fleet = fleet(workloads, setting, architectures(images));
     fleet.spot = id == SideId::KarpenterSpot;
     let system = workloads.system.workloads(&system::NODELESS);
-    match standing_nodes(&system, &fleet) {
+    // The pair is a managed group of its own: pools say nothing about it.
+    let types: Vec<&InstanceType> =
+        setting.shape.types(setting.region, architectures(images)).collect();
+    match standing_nodes(&system, &types, &fleet) {
         Ok((one, nodes)) => {
             let quote = setting.book.on_demand(setting.region.name(), &one.name);
             side.add(Line {
                 kind: LineKind::StandingNode,
                 what: format!("{}, managed, for the system", one.name),
+                instance_type: Some(one.name.clone()),
                 count: i64::try_from(nodes.len()).unwrap_or(i64::MAX),
-                hours: MONTH_HOURS,
+                seconds: MONTH_SECONDS,
                 price: quote.map(|quote| quote.price),
             });
             for _ in &nodes {
-                side.add(fleet.volume(LineKind::StandingVolume, MONTH_HOURS));
+                side.add(fleet.volume(LineKind::StandingVolume, MONTH_SECONDS));
             }
             fleet.standing = nodes;
         }
@@ -153,43 +164,71 @@ fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: I
     }
     let parts = workloads.parts(&[], images);
     // Nothing runs but the system: its nodes are there all the same.
-    let parts = if parts.is_empty() { vec![(MONTH_HOURS, Vec::new())] } else { parts };
+    let parts = if parts.is_empty() { vec![(MONTH_SECONDS, Vec::new())] } else { parts };
     fleet.bill(&parts, &mut side);
     side
 }
 
-fn node_group(workloads: &Workloads, setting: &Setting<'_>) -> Side {
+/// The types that the managed node group may have.
+pub fn node_group_types(setting: &Setting<'_>) -> Vec<&'static InstanceType> {
+    catalogue()
+        .iter()
+        .filter(|one| {
+            (one.family() == setting.node_group || one.name == setting.node_group)
+                && !one.name.contains(".metal")
+                && setting.shape.allows(one, setting.region)
+        })
+        .collect()
+}
+
+/// The bill of a managed node group of one type.
+pub fn node_group_of(
+    one: &'static InstanceType,
+    workloads: &Workloads,
+    setting: &Setting<'_>,
+) -> Side {
+    let mut side = Side::new(SideId::NodeGroup);
+    let images = match one.architecture {
+        Architecture::Arm64 => Images::Both,
+        _ => Images::Amd64,
+    };
     let system = workloads.system.workloads(&system::NODE_GROUP);
-    let parts = workloads.parts(&system, Images::Amd64);
-    let sizes =
-        setting.shape.types(setting.region, AMD64).filter(|one| one.family() == NODE_GROUP_FAMILY);
-    let mut best: Option<Side> = None;
-    for one in sizes {
-        let mut side = Side::new(SideId::NodeGroup);
-        let mut fleet = fleet(workloads, setting, AMD64);
-        fleet.types = vec![one];
-        fleet.bill(&parts, &mut side);
-        side.notes.push(format!(
-            "nodes of {}: of the sizes of {NODE_GROUP_FAMILY} that is the cheapest in a steady state",
-            one.name
-        ));
-        let is_better = best.as_ref().is_none_or(|known| {
-            let rank =
-                |side: &Side| (side.not_held.len(), side.total().holes.len(), side.total().amount);
-            rank(&side) < rank(known)
-        });
-        if is_better {
-            best = Some(side);
-        }
-    }
-    best.unwrap_or_else(|| {
+    let mut fleet = fleet(workloads, setting, AMD64);
+    fleet.types = vec![one];
+    fleet.pools = Vec::new();
+    fleet.bill_cold(&workloads.parts(&system, images), &mut side);
+    side.notes.push(if one.name == setting.node_group {
+        format!("nodes of {}, as asked for", one.name)
+    } else {
+        format!(
+            "nodes of {}: of the sizes of {} that is the cheapest in a steady state",
+            one.name, setting.node_group
+        )
+    });
+    side
+}
+
+/// The best of some bills of node groups; of equal ones the first.
+pub fn best_node_group<'s>(bills: impl Iterator<Item = &'s Side>, setting: &Setting<'_>) -> Side {
+    let rank = |side: &&Side| {
+        let total = side.total();
+        (side.not_held.len(), total.holes.len(), total.amount)
+    };
+    bills.min_by_key(rank).cloned().unwrap_or_else(|| {
         let mut side = Side::new(SideId::NodeGroup);
         side.not_held.push(NotHeld {
             pod: "cluster-autoscaler".to_owned(),
-            reason: format!("no {NODE_GROUP_FAMILY} is {}", setting.shape.title()),
+            reason: format!("no {} is {} here", setting.node_group, setting.shape.title()),
         });
         side
     })
+}
+
+fn node_group(workloads: &Workloads, setting: &Setting<'_>) -> Side {
+    let types = node_group_types(setting);
+    let bills: Vec<Side> =
+        types.into_iter().map(|one| node_group_of(one, workloads, setting)).collect();
+    best_node_group(bills.iter(), setting)
 }
 
 fn auto_mode(workloads: &Workloads, setting: &Setting<'_>) -> Side {
@@ -200,12 +239,19 @@ fn auto_mode(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     fleet.volume_gib = AUTO_MODE_VOLUME_GIB;
     fleet.daemons = daemons(&workloads.daemonsets);
     fleet.auto_mode = true;
+    fleet.pools = Vec::new();
+    fleet.types = setting.shape.types(setting.region, AMD64).collect();
     let system = workloads.system.workloads(&system::AUTO_MODE);
     fleet.bill(&workloads.parts(&system, Images::Amd64), &mut side);
     side.notes.push(
         "Auto Mode runs Karpenter, load balancers, volumes, names, proxy and network itself"
             .to_owned(),
     );
+    if !setting.pools.is_empty() {
+        side.notes.push(
+            "the given NodePools are for Karpenter's own nodes and are not used here".to_owned(),
+        );
+    }
     side
 }
 
@@ -220,10 +266,20 @@ fn fleet<'a>(
 ) -> Fleet<'a> {
     let mut on_each = workloads.system.workloads(&system::DAEMONS);
     on_each.extend(workloads.daemonsets.clone());
+    let types = if setting.pools.is_empty() {
+        setting.shape.types(setting.region, architectures).collect()
+    } else {
+        // What the pools allow is theirs to say.
+        let all = catalogue().iter();
+        all.filter(|one| setting.shape.allows(one, setting.region)).collect()
+    };
     Fleet {
         region: setting.region,
         book: setting.book,
-        types: setting.shape.types(setting.region, architectures).collect(),
+        types,
+        pools: setting.pools.to_vec(),
+        least_nodes: usize::try_from(setting.shape.nodes_at_least).unwrap_or(usize::MAX),
+        settled: setting.settled,
         settings: setting.shape.settings(),
         volume_gib: setting.shape.root_volume_gib.unwrap_or(0),
         daemons: daemons(&on_each),
@@ -238,6 +294,7 @@ fn fleet<'a>(
 /// is left of them.
 fn standing_nodes(
     system: &[Workload],
+    types: &[&'static InstanceType],
     fleet: &Fleet<'_>,
 ) -> Result<(&'static InstanceType, Vec<ExistingNode>), Unpriced> {
     let mut halves: [Vec<Pod>; 2] = [Vec::new(), Vec::new()];
@@ -245,8 +302,7 @@ fn standing_nodes(
         halves[pod.0 % 2].push(pod.1);
     }
     let region = fleet.region.name();
-    let mut fitting: Vec<(i64, &'static InstanceType)> = fleet
-        .types
+    let mut fitting: Vec<(i64, &'static InstanceType)> = types
         .iter()
         .filter(|one| halves.iter().all(|half| holds(one, &fleet.settings, half, &fleet.daemons)))
         .filter_map(|one| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::manifest::{Workload, WorkloadKind};
+use crate::manifest::{JobFacts, Workload, WorkloadKind};
 use crate::pod::{Pod, PodTemplate};
 use crate::pod_resources::PodResources;
 use crate::quantity::{Bytes, Millicores};
@@ -104,7 +104,7 @@ impl Component {
             name: name.to_owned(),
             replicas,
             hours: None,
-            schedule: None,
+            job: JobFacts::default(),
             pod: None,
             template: Arc::new(PodTemplate {
                 resources: PodResources::one(Millicores(cpu), Bytes::mebibytes(memory)),

@@ -1,5 +1,7 @@
 //! The system layer and three bills by hand, every line of them; Seoul, list prices.
 
+use std::collections::BTreeMap;
+
 use super::shape::NodeShape;
 use super::side::{Line, Side, SideId};
 use super::sides::{Setting, side, system_on_fargate};
@@ -7,16 +9,13 @@ use super::system::{NODELESS, System};
 use super::workload::Workloads;
 use crate::manifest::read_pods;
 use crate::money::Amount;
+use crate::pod_resources::Resources;
 use crate::prices::{PriceBook, Service};
+use crate::quantity::{Bytes, Millicores};
 use crate::region::Region;
 
 fn seoul() -> Setting<'static> {
-    Setting {
-        region: Region::ApNortheast2,
-        book: PriceBook::embedded(),
-        shape: NodeShape::REALISTIC,
-        sidecars: &[],
-    }
+    Setting::new(Region::ApNortheast2, PriceBook::embedded(), NodeShape::REALISTIC)
 }
 
 fn of(name: &str, text: &str) -> Workloads {
@@ -33,7 +32,7 @@ fn written(side: &Side) -> Vec<String> {
         .iter()
         .map(|line: &Line| {
             let amount = line.amount().map_or_else(|why| why.reason, |amount| amount.dollars(5));
-            format!("{} {} h {}: {amount}", line.count, line.hours, line.what)
+            format!("{} {} h {}: {amount}", line.count, line.seconds / 3600, line.what)
         })
         .collect()
 }
@@ -147,7 +146,7 @@ fn every_total_is_the_sum_of_its_lines_and_doubles_with_prices() {
         assert_eq!(once.complete(), Some(lines), "{id:?}");
         let twice = side(id, &small(), &Setting { book: &doubled, ..seoul() });
         let nodes = |side: &Side| -> Vec<(String, i64, i64)> {
-            side.lines.iter().map(|line| (line.what.clone(), line.count, line.hours)).collect()
+            side.lines.iter().map(|line| (line.what.clone(), line.count, line.seconds)).collect()
         };
         assert_eq!(nodes(&once), nodes(&twice), "{id:?}");
         if id != SideId::KarpenterSpot {
@@ -207,12 +206,27 @@ spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 50m,
 ",
     );
     let without = side(SideId::Fargate, &workloads, &seoul());
-    let sidecars = ["logs".to_owned()];
-    let with = side(SideId::Fargate, &workloads, &Setting { sidecars: &sidecars, ..seoul() });
-    let last = |side: &Side| written(side).pop();
-    assert_eq!(last(&without).as_deref(), Some("2 730 h web at 0.25vCPU 0.5GB: 20.72470"));
-    assert_eq!(last(&with).as_deref(), Some("2 730 h web at 0.5vCPU 1GB: 41.44940"));
     assert!(without.notes[0].contains("`logs` does not run here"));
+    let last = |side: &Side, lines: usize| {
+        let mut all = written(side);
+        all.split_off(all.len() - lines)
+    };
+    let plain = "2 730 h web at 0.25vCPU 0.5GB: 20.72470";
+    assert_eq!(last(&without, 1), [plain]);
+    // With the daemonset's own requests it is 300m: 0.5 vCPU, 1 GB at 0.02839, twice 0.014195 more.
+    let billed = |asked: Option<Resources>| {
+        let sidecars = BTreeMap::from([("logs".to_owned(), asked)]);
+        last(&side(SideId::Fargate, &workloads, &Setting { sidecars: &sidecars, ..seoul() }), 2)
+    };
+    assert_eq!(
+        billed(None),
+        [plain, "2 730 h sidecars in web (logs): 0.25vCPU 0.5GB becomes 0.5vCPU 1GB: 20.72470"]
+    );
+    // A sidecar that asks for nothing more than what is free costs nothing, and is a line all the same.
+    assert_eq!(
+        billed(Some(Resources::of(Millicores(0), Bytes::mebibytes(0)))),
+        [plain, "2 730 h sidecars in web (logs): they fit into 0.25vCPU 0.5GB: 0.00000"]
+    );
 }
 
 #[test]

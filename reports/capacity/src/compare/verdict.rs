@@ -6,8 +6,8 @@
 
 use crate::money::Amount;
 
-use super::shape::NodeShape;
-use super::side::{LineKind, Side, SideId};
+use super::lever::{self, Lever, Otherwise, Pair};
+use super::side::{Side, SideId};
 
 /// The four answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,17 +34,6 @@ impl Answer {
     }
 }
 
-/// What may be otherwise than it is billed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lever {
-    /// What.
-    pub what: String,
-    /// The difference then.
-    pub difference: Amount,
-    /// Whether it has another sign then.
-    pub turns: bool,
-}
-
 /// The verdict on a side against the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -56,84 +45,35 @@ pub struct Verdict {
     pub difference: Option<Amount>,
     /// The largest step towards zero that a lever takes.
     pub uncertainty: Option<Amount>,
-    /// Each lever and the difference with it, largest step first.
+    /// Each lever, the widest first.
     pub levers: Vec<Lever>,
     /// Why nothing can be said.
     pub reason: Option<String>,
 }
 
-/// The same sides with nodes of another shape.
-#[derive(Debug, Clone, Copy)]
-pub struct Reshaped<'a> {
-    /// The shape.
-    pub shape: NodeShape,
-    /// The first side.
-    pub first: &'a Side,
-    /// The other one.
-    pub other: &'a Side,
-}
-
-/// How much spot saves on Karpenter's nodes, in thousandths.
-const SPOT: [i64; 2] = [500, 700];
-/// Ten points of utilisation, in thousandths.
-const POINTS: i64 = 100;
-
-/// Judges a side against the first. `savings` are what the first could save by itself.
-pub fn verdict(
-    first: &Side,
-    other: &Side,
-    reshaped: &[Reshaped<'_>],
-    savings: &[(String, Amount)],
-) -> Verdict {
+/// Judges a side against the first. `others` are the same two when something is otherwise.
+pub fn verdict(pair: Pair<'_>, others: &Otherwise<'_>) -> Verdict {
     let mut verdict = Verdict {
-        side: other.id,
+        side: pair.other.id,
         answer: Answer::CannotSay,
         difference: None,
         uncertainty: None,
         levers: Vec::new(),
-        reason: incomplete(first).or_else(|| incomplete(other)),
+        reason: incomplete(pair.first).or_else(|| incomplete(pair.other)),
     };
-    let (Some(of_first), Some(of_other)) = (first.complete(), other.complete()) else {
-        return verdict;
-    };
-    let difference = of_other - of_first;
-    let mut levers = levers(first, other);
-    levers.extend(savings.iter().map(|(what, saved)| (what.clone(), difference + *saved)));
-    for shape in reshaped {
-        if let (Some(one), Some(two)) = (shape.first.complete(), shape.other.complete()) {
-            levers.push((format!("nodes {}", shape.shape.title()), two - one));
-        }
-    }
-    let step = |then: Amount| {
-        // Towards zero counts positive.
-        let moved = difference.raw() - then.raw();
-        Amount::from_raw(if difference.raw() >= 0 { moved } else { -moved })
-    };
-    let mut levers: Vec<Lever> = levers
-        .into_iter()
-        .filter(|(_, then)| *then != difference)
-        .map(|(what, then)| Lever {
-            what,
-            difference: then,
-            turns: then.raw().signum() != difference.raw().signum(),
-        })
-        .collect();
-    levers.sort_by_key(|lever| std::cmp::Reverse(step(lever.difference).raw().abs()));
-    let uncertainty = levers
-        .iter()
-        .map(|lever| step(lever.difference))
-        .max()
-        .unwrap_or_default()
-        .max(Amount::ZERO);
-    verdict.answer = if difference.raw() == 0 || levers.iter().any(|lever| lever.turns) {
+    let Some(difference) = pair.difference() else { return verdict };
+    let mut levers = lever::levers(pair, difference, others);
+    levers.sort_by_key(|lever| std::cmp::Reverse(lever.width()));
+    let uncertainty = levers.iter().map(|lever| lever.towards_zero(difference)).max();
+    verdict.answer = if difference == Amount::ZERO || levers.iter().any(|lever| lever.turns) {
         Answer::Within
-    } else if difference.raw() < 0 {
+    } else if difference < Amount::ZERO {
         Answer::Cheaper
     } else {
         Answer::Dearer
     };
     verdict.difference = Some(difference);
-    verdict.uncertainty = Some(uncertainty);
+    verdict.uncertainty = Some(uncertainty.unwrap_or_default());
     verdict.levers = levers;
     verdict
 }
@@ -152,58 +92,13 @@ fn incomplete(side: &Side) -> Option<String> {
     total.holes.first().map(|hole| format!("{}: {}", side.id.title(), hole.reason))
 }
 
-/// Both sides with one thing changed, and the difference then.
-fn levers(first: &Side, other: &Side) -> Vec<(String, Amount)> {
-    let mut levers = Vec::new();
-    let (of_first, of_other) = (first.total().amount, other.total().amount);
-    for saved in SPOT {
-        let less = |side: &Side| share(on_karpenter(side), saved, 1000);
-        let then = (of_other - less(other)) - (of_first - less(first));
-        levers.push((format!("spot −{} % on Karpenter's nodes", saved / 10), then));
-    }
-    for (points, title) in
-        [(-POINTS, "nodes 10 points emptier"), (POINTS, "nodes 10 points fuller")]
-    {
-        if let (Some(one), Some(two)) =
-            (at_utilisation(first, points), at_utilisation(other, points))
-        {
-            levers.push((title.to_owned(), two - one));
-        }
-    }
-    levers
-}
-
-/// What Karpenter buys on-demand on this side, and could buy as spot.
-fn on_karpenter(side: &Side) -> Amount {
-    match side.id {
-        SideId::Nodeless | SideId::Karpenter | SideId::KarpenterGraviton | SideId::AutoMode => {
-            side.of(&[LineKind::Node])
-        }
-        SideId::KarpenterSpot | SideId::Fargate | SideId::NodeGroup => Amount::ZERO,
-    }
-}
-
-/// The total if as many pods more or fewer had filled the nodes; none when they cannot be that empty.
-fn at_utilisation(side: &Side, points: i64) -> Option<Amount> {
-    let total = side.total().amount;
-    let nodes = side.of(&[LineKind::Node, LineKind::AutoModeFee, LineKind::Volume]);
-    if nodes == Amount::ZERO {
-        return Some(total);
-    }
-    let used = side.utilisation?;
-    let then = (used + points).min(1000);
-    (then > 0).then(|| total - nodes + share(nodes, used, then))
-}
-
-fn share(amount: Amount, numerator: i64, denominator: i64) -> Amount {
-    let denominator = i128::from(denominator.max(1));
-    Amount::from_raw((amount.raw() * i128::from(numerator)).div_euclid(denominator))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::side::Line;
+    use crate::compare::lever::Reshaped;
+    use crate::compare::runs::MONTH_SECONDS;
+    use crate::compare::shape::NodeShape;
+    use crate::compare::side::{Line, LineKind};
     use crate::money::{Price, Unit, Unpriced};
 
     fn bill(id: SideId, lines: &[(LineKind, &str)], utilisation: i64) -> Side {
@@ -212,9 +107,20 @@ mod tests {
         for (kind, dollars) in lines {
             let price = Price::parse(dollars, Unit::Month)
                 .map_err(|why| Unpriced::because(why.to_string()));
-            side.add(Line { kind: *kind, what: "one".to_owned(), count: 1, hours: 730, price });
+            side.add(Line {
+                kind: *kind,
+                what: "one".to_owned(),
+                instance_type: None,
+                count: 1,
+                seconds: MONTH_SECONDS,
+                price,
+            });
         }
         side
+    }
+
+    fn judged(first: &Side, other: &Side) -> Verdict {
+        verdict(Pair { first, other }, &Otherwise::default())
     }
 
     #[test]
@@ -222,49 +128,62 @@ mod tests {
         let nodeless =
             bill(SideId::Nodeless, &[(LineKind::FargatePod, "100"), (LineKind::Node, "100")], 800);
         let fargate = bill(SideId::Fargate, &[(LineKind::FargatePod, "400")], 0);
-        let found = verdict(&nodeless, &fargate, &[], &[]);
+        let found = judged(&nodeless, &fargate);
         assert_eq!(found.answer, Answer::Dearer);
         assert_eq!(found.difference.map(|one| one.dollars(2)).as_deref(), Some("200.00"));
         // Towards zero only emptier nodes: 100 × 800/700 is 14.29 more.
         assert_eq!(found.uncertainty.map(|one| one.dollars(2)).as_deref(), Some("14.29"));
-        assert_eq!(found.levers[0].what, "spot −70 % on Karpenter's nodes");
-        assert_eq!(found.levers[0].difference.dollars(2), "270.00");
+        let spot = &found.levers[0];
+        assert_eq!(
+            (spot.what.as_str(), spot.low.setting.as_str()),
+            ("spot on Karpenter's nodes", "on-demand")
+        );
+        assert_eq!(
+            (spot.high.setting.as_str(), spot.high.difference.dollars(2)),
+            ("−70 %", "270.00".to_owned())
+        );
+        assert_eq!((spot.break_even.clone(), spot.turns), (None, false));
     }
 
     #[test]
-    fn what_turns_a_difference_is_named() {
+    fn what_turns_a_difference_is_named_with_where_it_does() {
         let nodeless =
             bill(SideId::Nodeless, &[(LineKind::FargatePod, "100"), (LineKind::Node, "100")], 800);
         let fargate = bill(SideId::Fargate, &[(LineKind::FargatePod, "190")], 0);
-        let found = verdict(&nodeless, &fargate, &[], &[]);
+        let found = judged(&nodeless, &fargate);
         assert_eq!(found.answer, Answer::Within);
-        let turning: Vec<&str> =
-            found.levers.iter().filter(|one| one.turns).map(|one| one.what.as_str()).collect();
+        let turning: Vec<(&str, Option<&str>)> = found
+            .levers
+            .iter()
+            .filter(|one| one.turns)
+            .map(|one| (one.what.as_str(), one.break_even.as_deref()))
+            .collect();
+        // 100 − 10 is 90: at −10 % spot; at 800 × 100/90 of a thousand they are full enough.
         assert_eq!(
             turning,
             [
-                "spot −70 % on Karpenter's nodes",
-                "spot −50 % on Karpenter's nodes",
-                "nodes 10 points fuller"
+                ("spot on Karpenter's nodes", Some("at −10 %")),
+                ("how full nodes are", Some("at 89 %"))
             ]
         );
         // Only another shape of nodes would say otherwise.
         let cheap = bill(SideId::Fargate, &[(LineKind::FargatePod, "120")], 0);
         let (one, two) = (bill(SideId::Nodeless, &[(LineKind::Node, "10")], 800), cheap.clone());
-        let shape = Reshaped { shape: NodeShape::up_to(Some(4)), first: &one, other: &two };
-        assert!(
-            verdict(&nodeless, &cheap, &[shape], &[])
-                .levers
-                .iter()
-                .any(|one| one.what == "nodes ≤ 4 vCPU" && one.turns)
-        );
+        let shape = NodeShape::up_to(Some(4));
+        let others = Otherwise {
+            reshaped: vec![Reshaped { shape, pair: Pair { first: &one, other: &two } }],
+            ..Otherwise::default()
+        };
+        let found = verdict(Pair { first: &nodeless, other: &cheap }, &others);
+        let lever = found.levers.iter().find(|one| one.what == "the shape of nodes").expect("it");
+        assert_eq!((lever.turns, lever.break_even.as_deref()), (true, Some("at ≤ 4 vCPU")));
     }
 
     #[test]
     fn nothing_is_said_about_a_bill_with_a_hole() {
         let nodeless = bill(SideId::Nodeless, &[(LineKind::FargatePod, "100")], 0);
         let hole = bill(SideId::Fargate, &[(LineKind::FargatePod, "0")], 0);
-        let found = verdict(&nodeless, &hole, &[], &[]);
+        let found = judged(&nodeless, &hole);
         assert_eq!((found.answer, found.difference), (Answer::CannotSay, None));
         assert!(found.reason.is_some_and(|reason| reason.contains("a price of zero")));
     }

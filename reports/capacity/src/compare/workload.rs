@@ -1,21 +1,55 @@
 //! What is compared: workloads with their hours, the system apart, and what has no price.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::manifest::{Manifests, Storage, Workload, WorkloadKind};
-use crate::money::{MONTH_HOURS, Unpriced};
+use crate::manifest::{Autoscaler, Manifests, Storage, Workload, WorkloadKind};
+use crate::money::Unpriced;
 use crate::pod::{Pod, PodTemplate};
+use crate::pod_resources::Resources;
 
+use super::options::{Options, WorkloadOptions, suggest};
+use super::runs::{self, MONTH_SECONDS, Run, Scaled};
 use super::system::System;
 
-/// A workload and its hours.
+/// A workload and how long its pods run.
 #[derive(Debug, Clone)]
 pub struct Timed {
-    /// It.
+    /// It; its replicas are all the pods of `runs`.
     pub workload: Workload,
-    /// For how many hours of a month each of its pods runs.
-    pub hours: i64,
+    /// How long they run.
+    pub runs: Vec<Run>,
+    /// How an autoscaler scales it.
+    pub scaled: Option<Scaled>,
+    /// What a pod really uses, where that is known.
+    pub usage: Option<Resources>,
+}
+
+impl Timed {
+    /// What all pods run together, in seconds.
+    pub fn pod_seconds(&self) -> i64 {
+        self.runs.iter().map(|run| i64::from(run.pods) * run.seconds).sum()
+    }
+
+    /// What Fargate bills for all pods together, in seconds.
+    pub fn billed_seconds(&self) -> i64 {
+        self.runs.iter().map(|run| i64::from(run.pods) * run.billed).sum()
+    }
+
+    fn with(mut self, runs: Vec<Run>) -> Self {
+        self.workload.replicas = runs.iter().map(|run| run.pods).sum();
+        self.runs = runs;
+        self
+    }
+}
+
+/// Where every autoscaler stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// At its fewest pods.
+    Least,
+    /// At its most.
+    Most,
 }
 
 /// What is compared.
@@ -33,6 +67,8 @@ pub struct Workloads {
     pub storage: Storage,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// What is to be known about them.
+    pub notes: Vec<String>,
 }
 
 /// `name`, or `namespace/name` outside of the default namespace.
@@ -44,41 +80,118 @@ pub fn full_name(workload: &Workload) -> String {
     }
 }
 
-/// For how many hours of a month a pod of a workload runs.
-pub fn hours(workload: &Workload) -> Result<i64, Unpriced> {
-    match (workload.hours.map(i64::from), workload.kind) {
-        (Some(hours), _) if hours > MONTH_HOURS => Err(Unpriced::because(format!(
-            "{hours} hours are more than a month of {MONTH_HOURS} has"
-        ))),
-        (Some(hours), _) => Ok(hours),
-        (None, WorkloadKind::Job | WorkloadKind::CronJob) => Err(Unpriced::because(
-            "duration unknown: a manifest does not say how long it runs; give it as a row with `hours`",
-        )),
-        (None, _) => Ok(MONTH_HOURS),
-    }
-}
+/// More lengths of runs than this are rounded up to as many: each is a packing of its own.
+const MOST_PARTS: usize = 12;
 
 impl Workloads {
     /// Sorts what files said.
     pub fn of(manifests: Manifests) -> Self {
+        let mut workloads = Self::default();
+        workloads.take(manifests, &Options::default(), &mut Vec::new());
+        workloads
+    }
+
+    /// The same with a file of options; names in it that mean nothing are problems.
+    pub fn with(manifests: Manifests, options: &Options) -> Result<Self, Vec<String>> {
+        let mut workloads = Self::default();
+        let mut problems = Vec::new();
+        workloads.take(manifests, options, &mut problems);
+        for name in options.sidecars.keys() {
+            let daemonsets = workloads.daemonsets.iter().map(|one| one.name.as_str());
+            let at = format!("fargate.sidecar_for.{name}");
+            unknown(&at, "DaemonSet", name, daemonsets, &mut problems);
+        }
+        if problems.is_empty() { Ok(workloads) } else { Err(problems) }
+    }
+
+    fn take(&mut self, manifests: Manifests, options: &Options, problems: &mut Vec<String>) {
         let (system, others) = System::taken_from(manifests.workloads);
-        let mut workloads = Self {
-            system,
-            storage: manifests.storage,
-            namespaces: manifests.namespaces,
-            ..Self::default()
-        };
+        self.system = system;
+        self.storage = manifests.storage;
+        self.namespaces = manifests.namespaces;
+        let names: BTreeSet<String> = others.iter().map(full_name).collect();
+        for name in options.workloads.keys() {
+            let known = names.iter().map(String::as_str);
+            unknown(&format!("workloads.{name}"), "workload", name, known, problems);
+        }
+        let mut scalers = Scalers::new(manifests.autoscalers);
+        let nothing = WorkloadOptions::default();
         for workload in others {
             if workload.kind == WorkloadKind::DaemonSet {
-                workloads.daemonsets.push(workload);
+                self.daemonsets.push(workload);
                 continue;
             }
-            match hours(&workload) {
-                Ok(hours) => workloads.timed.push(Timed { workload, hours }),
-                Err(why) => workloads.unpriced.push((full_name(&workload), why)),
+            let name = full_name(&workload);
+            let said = options.workloads.get(&name).unwrap_or(&nothing);
+            let scaled = match scalers.of(&workload).map(|one| Scaled::new(one, said)).transpose() {
+                Ok(scaled) => scaled,
+                Err(why) => {
+                    problems.push(format!("`workloads.{name}`: {why}"));
+                    continue;
+                }
+            };
+            if scaled.is_none() && said.mean_replicas_thousandths.is_some() {
+                problems.push(format!(
+                    "`workloads.{name}.mean_replicas`: no HorizontalPodAutoscaler scales it"
+                ));
             }
+            self.add(name, workload, scaled, said);
         }
+        self.notes.extend(scalers.left_over());
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        workload: Workload,
+        scaled: Option<Scaled>,
+        options: &WorkloadOptions,
+    ) {
+        if asks_for_nothing(&workload) {
+            self.notes.push(format!(
+                "`{name}` asks for no CPU and no memory: on Fargate that is the smallest size, on a node it counts as a pod and nothing else"
+            ));
+        }
+        let found = match &scaled {
+            Some(scaled) => Ok((scaled.runs(), None)),
+            None => runs::runs(&workload, options),
+        };
+        match found {
+            Ok((runs, how)) => {
+                self.notes.extend(how.map(|how| format!("`{name}`: {how}")));
+                let usage = options.usage.clone();
+                let timed = Timed { workload, runs: Vec::new(), scaled, usage };
+                self.timed.push(timed.with(runs));
+            }
+            Err(why) => self.unpriced.push((name, why)),
+        }
+    }
+
+    /// The same with every autoscaler at one end.
+    #[must_use]
+    pub fn scaled_to(&self, scale: Scale) -> Self {
+        let mut workloads = self.clone();
+        workloads.timed = workloads
+            .timed
+            .into_iter()
+            .map(|timed| match (&timed.scaled, scale) {
+                (None, _) => timed,
+                (Some(scaled), Scale::Least) => {
+                    let runs = runs::all_month(scaled.least);
+                    timed.with(runs)
+                }
+                (Some(scaled), Scale::Most) => {
+                    let runs = runs::all_month(scaled.most);
+                    timed.with(runs)
+                }
+            })
+            .collect();
         workloads
+    }
+
+    /// Whether anything is autoscaled.
+    pub fn is_scaled(&self) -> bool {
+        self.timed.iter().any(|one| one.scaled.is_some())
     }
 
     /// Their pods.
@@ -86,25 +199,110 @@ impl Workloads {
         self.timed.iter().map(|one| one.workload.replicas as usize).sum()
     }
 
-    /// The month in parts: for so many hours these pods run. Pods that run for a part of the month
-    /// are taken to run at the same hours, which is best for nodes that come and go.
+    /// The month in parts, as seconds and the pods that run then. Pods that run for a part of the
+    /// month are taken to run at the same time, which is best for nodes that come and go; of very many
+    /// lengths, each is rounded up to one of a few.
     pub fn parts(&self, also: &[Workload], images: Images) -> Vec<(i64, Vec<Pod>)> {
-        let timed = self.timed.iter().map(|one| (one.hours, &one.workload));
-        let always = also.iter().map(|one| (MONTH_HOURS, one));
-        let all: Vec<(i64, Vec<Pod>)> =
-            timed.chain(always).map(|(hours, one)| (hours, images.pods(one))).collect();
-        let mut marks: Vec<i64> =
-            all.iter().map(|(hours, _)| *hours).filter(|one| *one > 0).collect();
-        marks.sort_unstable();
-        marks.dedup();
+        let mut all: Vec<(i64, Vec<Pod>)> = Vec::new();
+        for timed in &self.timed {
+            let mut pods = images.pods(&timed.workload).into_iter();
+            for run in &timed.runs {
+                all.push((run.seconds, pods.by_ref().take(run.pods as usize).collect()));
+            }
+        }
+        all.extend(also.iter().map(|one| (MONTH_SECONDS, images.pods(one))));
         let mut start = 0;
         let mut parts = Vec::new();
-        for end in marks {
-            let running = all.iter().filter(|(hours, _)| *hours >= end);
+        for end in marks(all.iter().map(|(seconds, _)| *seconds)) {
+            let running = all.iter().filter(|(seconds, _)| *seconds > start);
             parts.push((end - start, running.flat_map(|(_, pods)| pods.iter().cloned()).collect()));
             start = end;
         }
         parts
+    }
+}
+
+/// The lengths at which something ends: all of them, or some when there are very many.
+fn marks(lengths: impl Iterator<Item = i64>) -> Vec<i64> {
+    let all: BTreeSet<i64> = lengths.filter(|seconds| *seconds > 0).collect();
+    let all: Vec<i64> = all.into_iter().collect();
+    if all.len() <= MOST_PARTS {
+        return all;
+    }
+    (1..=MOST_PARTS).map(|nth| all[nth * all.len() / MOST_PARTS - 1]).collect()
+}
+
+fn asks_for_nothing(workload: &Workload) -> bool {
+    let requests = workload.template.resources.kubernetes_requests();
+    requests.cpu.is_none() && requests.memory.is_none()
+}
+
+fn unknown<'a>(
+    at: &str,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    problems: &mut Vec<String>,
+) {
+    if known.clone().all(|one| one != name) {
+        let close = suggest(name, known)
+            .map(|close| format!("; did you mean `{close}`?"))
+            .unwrap_or_default();
+        problems.push(format!("`{at}`: there is no {kind} `{name}`{close}"));
+    }
+}
+
+/// Autoscalers by what they scale.
+struct Scalers {
+    by_target: BTreeMap<(String, String), Autoscaler>,
+    used: BTreeSet<(String, String)>,
+    twice: Vec<String>,
+}
+
+impl Scalers {
+    fn new(autoscalers: Vec<Autoscaler>) -> Self {
+        let mut scalers =
+            Self { by_target: BTreeMap::new(), used: BTreeSet::new(), twice: Vec::new() };
+        for one in autoscalers {
+            let target =
+                (one.namespace.clone(), format!("{}/{}", one.target_kind, one.target_name));
+            if let Some(known) = scalers.by_target.get(&target) {
+                scalers.twice.push(format!(
+                    "HorizontalPodAutoscaler `{}` is not looked at: `{}` scales {} already",
+                    one.name, known.name, target.1
+                ));
+            } else {
+                scalers.by_target.insert(target, one);
+            }
+        }
+        scalers
+    }
+
+    fn of(&mut self, workload: &Workload) -> Option<&Autoscaler> {
+        let kind = match workload.kind {
+            WorkloadKind::Deployment => "Deployment",
+            WorkloadKind::StatefulSet => "StatefulSet",
+            WorkloadKind::ReplicaSet => "ReplicaSet",
+            _ => return None,
+        };
+        let target = (workload.namespace.to_string(), format!("{kind}/{}", workload.name));
+        let found = self.by_target.get(&target);
+        if found.is_some() {
+            self.used.insert(target);
+        }
+        found
+    }
+
+    /// What scales nothing that is here, or something twice.
+    fn left_over(self) -> Vec<String> {
+        let unused = self.by_target.iter().filter(|(target, _)| !self.used.contains(*target));
+        let unused = unused.map(|(target, one)| {
+            format!(
+                "HorizontalPodAutoscaler `{}` scales {}, which is not among the workloads",
+                one.name, target.1
+            )
+        });
+        unused.chain(self.twice.iter().cloned()).collect()
     }
 }
 
@@ -117,7 +315,7 @@ pub enum Images {
     Both,
 }
 
-const ARCH: &str = "kubernetes.io/arch";
+pub(super) const ARCH: &str = "kubernetes.io/arch";
 
 impl Images {
     /// The pods of a workload, kept to amd64 where nothing else is known.

@@ -77,10 +77,19 @@ impl World {
         self.pools.iter().map(of_pool).collect()
     }
 
+    /// Notes what the pods on a node mean for its disruption.
+    pub(super) fn weigh(&mut self, host: usize) {
+        let pods = self.cluster.hosts[host].pods.iter();
+        let cost =
+            pods.clone().map(|pod| self.eviction_cost[*pod].max(0)).fold(UNIT, i64::saturating_add);
+        let is_guarded = pods.into_iter().any(|pod| self.pod_guard[*pod].is_some());
+        self.facts[host].disruption_cost = cost;
+        self.facts[host].is_guarded = is_guarded;
+    }
+
     /// What its pods count, with the node itself.
     pub(super) fn disruption_cost(&self, host: usize) -> i64 {
-        let pods = self.cluster.hosts[host].pods.iter();
-        pods.map(|pod| self.eviction_cost[*pod].max(0)).fold(UNIT, i64::saturating_add)
+        self.facts[host].disruption_cost
     }
 
     /// Whether no pod on it counts for anything.
@@ -108,6 +117,9 @@ impl World {
         }
         if let Some(guard) = &self.facts[host].guard {
             return Some(guard.clone());
+        }
+        if !self.facts[host].is_guarded {
+            return None;
         }
         self.cluster.hosts[host].pods.iter().find_map(|pod| self.pod_guard[*pod].clone())
     }

@@ -6,7 +6,7 @@ use super::balanced::PoolTotals;
 use super::outcome::Method;
 use super::why_not::WhyNot;
 use super::world::World;
-use crate::karpenter::cluster::{Target, Trial};
+use crate::karpenter::cluster::{Cluster, Target, Trial};
 use crate::karpenter::replacement::{Launch, Launched};
 use crate::launch::CapacityType;
 use crate::manifest::BudgetReason;
@@ -193,7 +193,20 @@ impl World {
             return Ok(());
         }
         let price: i64 = hosts.iter().map(|host| self.facts[*host].price_or_zero()).sum();
-        match self.cluster.least_price(&stuck) {
+        let known = match hosts {
+            [host] => Some(&mut self.facts[*host].stuck),
+            _ => None,
+        };
+        let least = match known {
+            Some((known, least)) if *known == stuck => *least,
+            Some(known) => {
+                let least = self.cluster.least_price(&stuck);
+                *known = (stuck, least);
+                least
+            }
+            None => self.cluster.least_price(&stuck),
+        };
+        match least {
             None => Err(WhyNot::MoreThanOneNode),
             Some(least) if least >= price => Err(WhyNot::NoneCheaper),
             Some(_) => Ok(()),
@@ -289,7 +302,7 @@ impl World {
         let same = hosts
             .iter()
             .map(|host| &self.facts[*host])
-            .filter(|facts| self.cluster.lists(launch, &facts.instance_type))
+            .filter(|facts| facts.type_number.is_some_and(|one| Cluster::lists(launch, one)))
             .map(super::world::Facts::price_or_zero)
             .min();
         same.map_or(Ok(()), |price| self.keep_below(launch, price))

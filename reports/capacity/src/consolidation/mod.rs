@@ -1,7 +1,8 @@
 //! Consolidation: what Karpenter 1.14 would take away or replace to pay less, and why not more.
 //!
 //! [`consolidate`] answers for nodes that are there, [`settled`] for pods that arrive in portions,
-//! with consolidation to rest after each. Both follow Karpenter's disruption controller: the methods
+//! with consolidation to rest after each; [`pack_settled`] is the latter in
+//! the form of a packing. All follow Karpenter's disruption controller: the methods
 //! in their order ([`method`]: empty nodes, several nodes at once, single nodes), which nodes may be
 //! disrupted at all and how many at once ([`candidate`]), what the `Balanced` policy thinks worth it
 //! ([`balanced`]), each question answered by a trial of the same scheduler that packs
@@ -29,5 +30,5 @@ pub use outcome::{Consolidation, End, Method, NewNode, RemovedNode, Settled, Set
 pub use question::{
     Arrivals, ConsolidationInput, ConsolidationOptions, Guards, PodDisruptionBudget,
 };
-pub use settle::{consolidate, settled};
+pub use settle::{consolidate, pack_settled, settled};
 pub use why_not::WhyNot;

@@ -20,6 +20,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them, in a word.
+    pub const WORDS: [&'static str; 3] = ["empty", "multi_node", "single_node"];
+
     /// In a word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -123,6 +126,11 @@ pub enum End {
     StepBound,
 }
 
+impl End {
+    /// All ends, in a word.
+    pub const WORDS: [&'static str; 2] = ["at_rest", "step_bound"];
+}
+
 /// The answer for nodes that are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consolidation {
@@ -167,8 +175,21 @@ impl Settled {
     /// The end in the form of a packing: nodes that were launched, nodes that were there and took
     /// pods, pods without a place.
     pub fn outcome(&self) -> PackOutcome {
-        let new = self.nodes.iter().filter(|node| node.candidates.is_some());
-        let nodes = new.map(|node| PackedNode {
+        let not_simulated = self.cold.not_simulated.clone();
+        packing(&self.nodes, self.unschedulable.clone(), not_simulated, self.cold.prices)
+    }
+}
+
+/// Nodes in the form of a packing.
+pub(super) fn packing(
+    nodes: &[SettledNode],
+    unschedulable: Vec<Unschedulable>,
+    not_simulated: Vec<String>,
+    prices: Coverage,
+) -> PackOutcome {
+    let new = nodes.iter().filter(|node| node.candidates.is_some());
+    let launched: Vec<PackedNode> = new
+        .map(|node| PackedNode {
             node_pool: node.node_pool.clone().unwrap_or_default(),
             instance_type: node.instance_type.clone(),
             zones: vec![node.zone.clone()],
@@ -179,22 +200,21 @@ impl Settled {
             pods: node.pods.clone(),
             candidates: node.candidates.unwrap_or_default(),
             positions: node.positions.clone(),
-        });
-        let nodes: Vec<PackedNode> = nodes.collect();
-        let old = self.nodes.iter().filter(|node| node.candidates.is_none());
-        let filled = old.filter(|node| !node.positions.is_empty()).map(|node| FilledNode {
-            name: node.name.clone(),
-            pods: node.pods.clone(),
-            positions: node.positions.clone(),
-        });
-        PackOutcome {
-            price: sum(nodes.iter().map(|node| node.price)),
-            existing: filled.collect(),
-            nodes,
-            unschedulable: self.unschedulable.clone(),
-            not_simulated: self.cold.not_simulated.clone(),
-            prices: self.cold.prices,
-        }
+        })
+        .collect();
+    let old = nodes.iter().filter(|node| node.candidates.is_none());
+    let filled = old.filter(|node| !node.positions.is_empty()).map(|node| FilledNode {
+        name: node.name.clone(),
+        pods: node.pods.clone(),
+        positions: node.positions.clone(),
+    });
+    PackOutcome {
+        price: sum(launched.iter().map(|node| node.price)),
+        existing: filled.collect(),
+        nodes: launched,
+        unschedulable,
+        not_simulated,
+        prices,
     }
 }
 

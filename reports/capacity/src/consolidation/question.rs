@@ -76,8 +76,8 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// The default for so many pods: twenty portions, none below 25 pods.
+    /// The default for so many pods: ten portions, none below 25 pods.
     pub fn default_for(pods: usize) -> Self {
-        Self { pods_at_once: pods.div_ceil(20).max(25) }
+        Self { pods_at_once: pods.div_ceil(10).max(25) }
     }
 }

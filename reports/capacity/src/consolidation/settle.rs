@@ -7,7 +7,7 @@ use super::outcome::{Consolidation, End, Settled};
 use super::question::{Arrivals, ConsolidationInput};
 use super::why_not::WhyNot;
 use super::world::World;
-use crate::karpenter::{self, Unschedulable, pack};
+use crate::karpenter::{self, PackInput, PackOutcome, Unschedulable, pack};
 use crate::manifest::BudgetReason;
 
 /// What Karpenter would do with the nodes that are there. Pods that wait take part in every trial, and
@@ -39,17 +39,7 @@ pub fn consolidate(input: &ConsolidationInput) -> Consolidation {
 pub fn settled(input: &ConsolidationInput, arrivals: Arrivals) -> Settled {
     let mut cold = pack(&input.pack);
     cold.not_simulated = not_simulated(input);
-    let mut world = World::new(input);
-    let pods: Vec<usize> = (world.first_pod..world.cluster.pods.len()).collect();
-    let (mut end, mut portions) = (End::AtRest, 0);
-    for portion in pods.chunks(arrivals.pods_at_once.max(1)) {
-        portions += 1;
-        world.waiting.extend(portion);
-        world.provision();
-        if rest(&mut world) == End::StepBound {
-            end = End::StepBound;
-        }
-    }
+    let (mut world, portions, end) = arrived(input, arrivals);
     let reasons = reasons(&mut world);
     let nodes = world.nodes(|host| reasons.get(&host).cloned().unwrap_or(WhyNot::NotAsked));
     Settled {
@@ -61,6 +51,35 @@ pub fn settled(input: &ConsolidationInput, arrivals: Arrivals) -> Settled {
         portions,
         end,
     }
+}
+
+/// The same in the form of a packing, without steps and reasons: what `pack` is for one cold batch,
+/// this is for pods that arrive in the default portions, with default guards and options.
+pub fn pack_settled(input: &PackInput) -> PackOutcome {
+    let question = ConsolidationInput { pack: input.clone(), ..ConsolidationInput::default() };
+    let (mut world, ..) = arrived(&question, Arrivals::default_for(input.pods.len()));
+    let unschedulable = unschedulable(&mut world);
+    super::outcome::packing(
+        &world.nodes(|_| WhyNot::NotAsked),
+        unschedulable,
+        not_simulated(&question),
+        world.cluster.coverage(),
+    )
+}
+
+fn arrived(input: &ConsolidationInput, arrivals: Arrivals) -> (World, usize, End) {
+    let mut world = World::new(input);
+    let pods: Vec<usize> = (world.first_pod..world.cluster.pods.len()).collect();
+    let (mut end, mut portions) = (End::AtRest, 0);
+    for portion in pods.chunks(arrivals.pods_at_once.max(1)) {
+        portions += 1;
+        world.waiting.extend(portion);
+        world.provision();
+        if rest(&mut world) == End::StepBound {
+            end = End::StepBound;
+        }
+    }
+    (world, portions, end)
 }
 
 /// Improves until nothing is found any more, or for so many steps.

@@ -18,6 +18,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) instance_type: String,
+    pub(super) type_number: Option<usize>,
     pub(super) zone: String,
     pub(super) capacity_type: String,
     pub(super) price: Option<i64>,
@@ -28,6 +29,11 @@ pub(super) struct Facts {
     pub(super) unknown: Option<WhyNot>,
     /// What a pod that stays on it forbids.
     pub(super) guard: Option<WhyNot>,
+    /// What was last found to need a new node for it alone, and the least that costs.
+    pub(super) stuck: (Vec<i64>, Option<i64>),
+    /// What disrupting it counts, and whether a pod on it forbids that.
+    pub(super) disruption_cost: i64,
+    pub(super) is_guarded: bool,
 }
 
 impl Facts {
@@ -73,7 +79,7 @@ impl World {
                 });
             facts(node, guard, &cluster)
         });
-        Self {
+        let mut world = Self {
             facts: facts.collect(),
             pools: all_pools(input),
             guards: input.guards.clone(),
@@ -89,7 +95,11 @@ impl World {
             first_pod: cluster.pods.len() - input.pack.pods.len(),
             launches: 0,
             cluster,
+        };
+        for host in 0..world.facts.len() {
+            world.weigh(host);
         }
+        world
     }
 
     /// The nodes that are there, by number.
@@ -153,11 +163,12 @@ impl World {
         moves: &[(usize, Target)],
     ) {
         let nodes = launched.iter().map(|one| one.node.clone()).collect();
-        self.cluster.carry_out(gone, nodes, moves);
+        let new = self.cluster.carry_out(gone, nodes, moves);
         self.launches += launched.len();
         for one in launched {
             self.facts.push(Facts {
                 instance_type: one.instance_type.clone(),
+                type_number: Some(one.type_number),
                 zone: one.zone.clone(),
                 capacity_type: one.capacity_type.clone(),
                 price: one.price,
@@ -165,7 +176,18 @@ impl World {
                 candidates: Some(one.candidates),
                 unknown: None,
                 guard: None,
+                stuck: (Vec::new(), None),
+                disruption_cost: 0,
+                is_guarded: false,
             });
+        }
+        let touched = moves.iter().map(|(_, target)| self.cluster.host_of(*target));
+        let mut touched: Vec<usize> = touched.collect();
+        touched.extend(new);
+        touched.sort_unstable();
+        touched.dedup();
+        for host in touched {
+            self.weigh(host);
         }
     }
 
@@ -284,5 +306,9 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
         candidates: None,
         unknown,
         guard,
+        stuck: (Vec::new(), None),
+        disruption_cost: 0,
+        is_guarded: false,
+        type_number: cluster.type_number(&label(INSTANCE_TYPE)),
     }
 }

@@ -22,6 +22,22 @@ pub(crate) struct Template {
     pub(crate) set: SetId,
     pub(crate) types: TypeSet,
     pub(crate) daemons: Vec<DaemonGroup>,
+    /// The most that any of its types offers, by resource.
+    pub(crate) largest: Amounts,
+}
+
+impl Template {
+    pub(crate) fn new(
+        pool: NodePool,
+        set: SetId,
+        types: TypeSet,
+        daemons: Vec<DaemonGroup>,
+        batch: &Batch,
+    ) -> Self {
+        let mut largest = vec![0; batch.columns.len()];
+        batch.types.largest(&types, &mut largest);
+        Self { pool, set, types, daemons, largest }
+    }
 }
 
 /// A node to come.
@@ -88,8 +104,10 @@ impl Claim {
         host: usize,
         batch: &Batch,
     ) -> Self {
-        let mut largest = vec![0; batch.columns.len()];
-        batch.types.largest(&types, &mut largest);
+        let mut largest = of.largest.clone();
+        if types != of.types {
+            batch.types.largest(&types, &mut largest);
+        }
         Self {
             template,
             set: of.set,

@@ -13,7 +13,7 @@ use super::amounts::{self, Amounts, CPU, MEMORY};
 use super::input::{ExistingNode, InstanceOption, NodePod, PackInput};
 use super::outcome::{self, Unschedulable};
 use super::scheduler::{Scheduler, Unplaced};
-use super::shape::ShapeId;
+use super::shape::{Shape, ShapeId};
 use super::standing::{self, NodeState};
 use super::topology::{ClassId, GroupId, Resident};
 use crate::pod::Pod;
@@ -77,6 +77,10 @@ pub(crate) struct Cluster {
     resident: Vec<usize>,
     /// By host, where it stands among the scheduler's nodes.
     position: Vec<usize>,
+    /// The first host of those launched last.
+    first_new: usize,
+    /// By shape, whether no node has room for it, as of a version of the cluster.
+    stuck_shapes: (u32, Vec<bool>),
 }
 
 impl Cluster {
@@ -126,12 +130,15 @@ impl Cluster {
             options: input.instance_types.clone(),
             least_prices: least_prices(&scheduler),
             position: Vec::new(),
+            first_new: 0,
+            stuck_shapes: (0, Vec::new()),
             scheduler,
             pods,
             hosts,
             resident,
         };
         cluster.arrange();
+        cluster.scheduler.nodes_changed();
         for pod in 0..on_nodes {
             cluster.shape(pod);
         }
@@ -159,10 +166,16 @@ impl Cluster {
     /// What the pods of a node ask that no node has room for, one by one.
     pub(crate) fn stuck(&mut self, host: usize, into: &mut Amounts) {
         into.resize(self.scheduler.batch.columns.len(), 0);
-        for index in 0..self.hosts[host].pods.len() {
-            let shape = self.shape(self.hosts[host].pods[index]);
-            if self.scheduler.standing_room(shape) == self.scheduler.nodes.len() {
-                amounts::add(into, &self.scheduler.shapes.all[shape].requests);
+        let shapes = &self.scheduler.shapes.all;
+        if self.stuck_shapes.0 != self.scheduler.version() {
+            let is_stuck = |shape: &Shape| !self.scheduler.has_room(&shape.requests);
+            self.stuck_shapes = (self.scheduler.version(), shapes.iter().map(is_stuck).collect());
+        }
+        for pod in &self.hosts[host].pods {
+            // A shape that is not known yet is not counted: less is found hopeless, nothing wrongly.
+            let Some(shape) = self.shapes[*pod] else { continue };
+            if self.stuck_shapes.1.get(shape) == Some(&true) {
+                amounts::add(into, &shapes[shape].requests);
             }
         }
     }
@@ -250,22 +263,26 @@ impl Cluster {
         launched: Vec<ExistingNode>,
         moves: &[(usize, Target)],
     ) -> Vec<usize> {
-        let first = self.hosts.len();
+        self.first_new = self.hosts.len();
         for host in gone {
             self.remove(*host);
         }
         self.scheduler.nodes.retain(|node| !self.hosts[node.host].is_gone);
-        self.scheduler.nodes_changed();
         let new: Vec<usize> = launched.into_iter().map(|node| self.launch(node)).collect();
         self.arrange();
         for (pod, target) in moves {
-            let host = match target {
-                Target::Host(host) => *host,
-                Target::Claim(claim) => first + claim,
-            };
-            self.settle(*pod, host);
+            self.settle(*pod, self.host_of(*target));
         }
+        self.scheduler.nodes_changed();
         new
+    }
+
+    /// Where a pod went that was to go there, after a trial was carried out.
+    pub(crate) fn host_of(&self, target: Target) -> usize {
+        match target {
+            Target::Host(host) => host,
+            Target::Claim(claim) => self.first_new + claim,
+        }
     }
 
     fn remove(&mut self, host: usize) {

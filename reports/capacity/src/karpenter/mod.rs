@@ -69,14 +69,14 @@ pub(crate) fn pools(input: &PackInput) -> Vec<NodePool> {
 }
 
 /// A scheduler that has placed nothing yet.
-fn prepared(input: &PackInput, columns: Columns) -> Scheduler {
+pub(crate) fn prepared(input: &PackInput, columns: Columns) -> Scheduler {
     let mut labels = Labels::default();
     let types = TypeTable::new(&input.instance_types, &columns, &mut labels);
     Scheduler::new(input, pools(input), Batch::new(columns, labels, types))
 }
 
 /// A column for every resource that anybody mentions.
-fn columns(input: &PackInput) -> Columns {
+pub(crate) fn columns(input: &PackInput) -> Columns {
     let mut asked: Vec<Resources> = Vec::new();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let on_nodes = input.existing.iter().flat_map(|node| node.pods.iter().map(|one| &one.pod));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 
+use super::Batch;
 use super::amounts::PODS;
 use super::claim::{Claim, Refusal};
 use super::input::{InstanceOption, PackInput};
@@ -110,8 +111,8 @@ pub(crate) fn outcome(
 ) -> PackOutcome {
     let mut unschedulable = unplaced_pods(&input.pods, &mut scheduler, unplaced);
     let mut nodes = Vec::new();
-    for claim in &scheduler.claims {
-        match node(input, &scheduler, claim) {
+    for claim in std::mem::take(&mut scheduler.claims) {
+        match node(input, &mut scheduler, &claim) {
             Ok(node) => nodes.push(node),
             Err(reason) => unschedulable.extend(claim.pods.iter().map(|position| Unschedulable {
                 pod: input.pods[*position].to_string(),
@@ -149,23 +150,19 @@ fn names(input: &PackInput, positions: &[usize]) -> Vec<String> {
 
 /// A node of a claim; or why its pods have none after all: cut to what a launch may list, too few
 /// values of a label are left.
-fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<PackedNode, String> {
+fn node(input: &PackInput, scheduler: &mut Scheduler, claim: &Claim) -> Result<PackedNode, String> {
+    let Batch { types, sets, labels, .. } = &mut scheduler.batch;
+    let list = types.price_list(claim.set, sets, labels);
+    let mut priced: Vec<(i64, usize)> =
+        list.cheapest_first(&claim.types).take(MOST_TYPES + 1).collect();
+    let candidates = claim.types.count().min(MOST_TYPES);
     let batch = &scheduler.batch;
     let set = batch.sets.get(claim.set);
-    let mut priced: Vec<(i64, &str, usize)> = claim
-        .types
-        .iter()
-        .filter_map(|index| {
-            let row = &batch.types.rows[index];
-            row.cheapest(set, &batch.labels).map(|price| (price, row.name.as_str(), index))
-        })
-        .collect();
-    priced.sort_unstable();
     let pool = &scheduler.templates[claim.template].pool.name;
     if priced.len() > MOST_TYPES {
         priced.truncate(MOST_TYPES);
         let mut kept = batch.types.none();
-        for (_, _, index) in &priced {
+        for (_, index) in &priced {
             kept.insert(*index);
         }
         if let Some((key, values)) = batch.types.first_lacking_values(&kept, set) {
@@ -175,12 +172,13 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
             ));
         }
     }
-    let Some((price, name, index)) = priced.first().copied() else {
+    let Some((price, index)) = priced.first().copied() else {
         return Err(format!("pool `{pool}`: no type is left"));
     };
     let row = &batch.types.rows[index];
+    let name = &row.name;
     let offerings: Vec<_> = row.compatible_offerings(set, &batch.labels).collect();
-    let without_price = (!row.is_priced).then(|| match priced.len() {
+    let without_price = (!row.is_priced).then(|| match candidates {
         1 => format!("`{name}` has no price"),
         count => format!("none of its {count} types has a price; the lowest name is shown"),
     });
@@ -191,17 +189,17 @@ fn node(input: &PackInput, scheduler: &Scheduler, claim: &Claim) -> Result<Packe
         .find(|one| one.price == price)
         .map_or("", |one| batch.labels.value_name(one.capacity_type));
     let depth = if capacity_type == "spot" { SPOT_DEPTH } else { 1 };
-    let at_most = priced.iter().take(depth).next_back().map_or(price, |(price, _, _)| *price);
+    let at_most = priced.iter().take(depth).next_back().map_or(price, |(price, _)| *price);
     Ok(PackedNode {
         node_pool: pool.clone(),
-        instance_type: name.to_owned(),
+        instance_type: name.clone(),
         zones: zones.into_iter().map(str::to_owned).collect(),
         capacity_type: capacity_type.to_owned(),
         price: row.is_priced.then(|| Price::new(price, Unit::Hour)),
         price_at_most: row.is_priced.then(|| Price::new(at_most, Unit::Hour)),
         reason: without_price,
         pods: names(input, &claim.pods),
-        candidates: priced.len(),
+        candidates,
         positions: claim.pods.clone(),
     })
 }

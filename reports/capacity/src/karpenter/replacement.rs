@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use super::Batch;
 use super::cluster::Cluster;
 use super::input::ExistingNode;
 use super::outcome::{MOST_TYPES, SPOT_DEPTH};
 use super::requirement::{HOSTNAME, Requirement};
 use super::requirement_sets::{RequirementSet, SetId, Undefined};
 use super::type_set::TypeSet;
-use super::type_table::{Offering, TypeRow};
+use super::type_table::{Offering, PriceList, TypeRow};
 use crate::launch::CapacityType;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -33,6 +34,8 @@ pub(crate) struct Launched {
     pub(crate) node: ExistingNode,
     pub(crate) node_pool: String,
     pub(crate) instance_type: String,
+    /// The type's number.
+    pub(crate) type_number: usize,
     pub(crate) zone: String,
     pub(crate) capacity_type: String,
     /// 10⁻¹⁰ $ per hour.
@@ -46,11 +49,11 @@ pub(crate) struct Launched {
 impl Cluster {
     /// What a claim of the trial may be launched as; none when, cut to what a launch may list, too few
     /// values of a label are left.
-    pub(crate) fn launch_of(&self, claim: usize) -> Option<Launch> {
+    pub(crate) fn launch_of(&mut self, claim: usize) -> Option<Launch> {
         let claim = &self.scheduler.claims[claim];
         let mut launch =
             Launch { template: claim.template, set: claim.set, types: claim.types.clone() };
-        if launch.types.iter().count() > MOST_TYPES {
+        if launch.types.count() > MOST_TYPES {
             self.keep_cheapest(&mut launch, MOST_TYPES);
             if self.lacks_values(&launch) {
                 return None;
@@ -61,7 +64,7 @@ impl Cluster {
 
     /// How many types are left.
     pub(crate) fn types_left(&self, launch: &Launch) -> usize {
-        launch.types.iter().count()
+        launch.types.count()
     }
 
     /// Whether it may be bought that way.
@@ -90,27 +93,17 @@ impl Cluster {
     /// Keeps the types that cost less than this, wherever they are launched: of spot, if it may be
     /// had, the dearest zone counts, else of on-demand. A type without a price is never cheaper.
     pub(crate) fn keep_below(&mut self, launch: &mut Launch, most: i64) {
-        let batch = &mut self.scheduler.batch;
-        let spot = batch.labels.value(CapacityType::Spot.label());
-        let set = batch.sets.get(launch.set);
-        let dearer: Vec<usize> = launch
-            .types
-            .iter()
-            .filter(|index| {
-                let row = &batch.types.rows[*index];
-                let dearest = |is_spot: bool| {
-                    row.compatible_offerings(set, &batch.labels)
-                        .filter(|one| (one.capacity_type == spot) == is_spot)
-                        .map(|one| one.price)
-                        .max()
-                };
-                let worst = dearest(true).or_else(|| dearest(false));
-                !row.is_priced || worst.is_none_or(|worst| worst >= most)
-            })
-            .collect();
+        let list = self.price_list(launch);
+        let dearer: Vec<usize> =
+            launch.types.iter().filter(|index| list.worst(*index) >= most).collect();
         for index in dearer {
             launch.types.remove(index);
         }
+    }
+
+    fn price_list(&mut self, launch: &Launch) -> &PriceList {
+        let Batch { types, sets, labels, .. } = &mut self.scheduler.batch;
+        types.price_list(launch.set, sets, labels)
     }
 
     /// Whether too few values of a label are left for its `minValues`.
@@ -119,54 +112,44 @@ impl Cluster {
         batch.types.first_lacking_values(&launch.types, batch.sets.get(launch.set)).is_some()
     }
 
-    /// Types with their cheapest offering, cheapest first.
-    fn by_price(&self, launch: &Launch) -> Vec<(i64, &str, usize)> {
-        let batch = &self.scheduler.batch;
-        let set = batch.sets.get(launch.set);
-        let mut types: Vec<(i64, &str, usize)> = launch
-            .types
-            .iter()
-            .filter_map(|index| {
-                let row = &batch.types.rows[index];
-                row.cheapest(set, &batch.labels).map(|price| (price, row.name.as_str(), index))
-            })
-            .collect();
-        types.sort_unstable();
-        types
-    }
-
     /// Keeps so many of the cheapest.
-    pub(crate) fn keep_cheapest(&self, launch: &mut Launch, count: usize) {
+    pub(crate) fn keep_cheapest(&mut self, launch: &mut Launch, count: usize) {
         let mut kept = self.scheduler.batch.types.none();
-        for (_, _, index) in self.by_price(launch).into_iter().take(count) {
+        let list = self.price_list(launch);
+        for (_, index) in list.cheapest_first(&launch.types).take(count) {
             kept.insert(index);
         }
         launch.types = kept;
     }
 
-    /// Whether a type of this name is among them.
-    pub(crate) fn lists(&self, launch: &Launch, name: &str) -> bool {
-        let rows = &self.scheduler.batch.types.rows;
-        launch.types.iter().any(|index| rows[index].name == name)
+    /// Whether a type is among them.
+    pub(crate) fn lists(launch: &Launch, instance_type: usize) -> bool {
+        launch.types.contains(instance_type)
+    }
+
+    /// The number of a type.
+    pub(crate) fn type_number(&self, name: &str) -> Option<usize> {
+        self.option_of.get(name).copied()
     }
 
     /// How many of the cheapest types, at least so many, it takes to keep every `minValues`.
-    pub(crate) fn least_types(&self, launch: &Launch, least: usize) -> usize {
+    pub(crate) fn least_types(&mut self, launch: &Launch, least: usize) -> usize {
         let all = self.types_left(launch);
-        let enough = |count: &usize| {
+        let mut enough = |count: &usize| {
             let mut fewer = launch.clone();
             self.keep_cheapest(&mut fewer, *count);
             !self.lacks_values(&fewer)
         };
-        (least..=all).find(enough).unwrap_or(all)
+        (least..=all).find(&mut enough).unwrap_or(all)
     }
 
     /// The node it becomes; none when no type is left.
     pub(crate) fn launched(&mut self, launch: &Launch, name: String) -> Option<Launched> {
-        let by_price = self.by_price(launch);
-        let candidates = by_price.len();
-        let (price, _, index) = *by_price.first()?;
-        let deep = by_price.iter().take(SPOT_DEPTH).next_back().map_or(price, |one| one.0);
+        let candidates = self.types_left(launch);
+        let list = self.price_list(launch);
+        let (price, index) = list.cheapest_first(&launch.types).next()?;
+        let deep = list.cheapest_first(&launch.types).take(SPOT_DEPTH).last();
+        let deep = deep.map_or(price, |(price, _)| price);
         let labels = &self.scheduler.batch.labels;
         let set = self.scheduler.batch.sets.get(launch.set);
         let row = &self.scheduler.batch.types.rows[index];
@@ -183,6 +166,7 @@ impl Cluster {
         Some(Launched {
             node,
             node_pool: self.scheduler.templates[launch.template].pool.name.clone(),
+            type_number: *self.option_of.get(&instance_type)?,
             instance_type,
             zone: labels.value_name(offering.zone).to_owned(),
             capacity_type: labels.value_name(offering.capacity_type).to_owned(),

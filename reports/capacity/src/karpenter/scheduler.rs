@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::Batch;
-use super::amounts::{CPU, MEMORY};
+use super::amounts::{self, Amounts, CPU, MEMORY};
 use super::claim::{Claim, Fit, Refusal, Template};
 use super::daemons::{self, Daemon};
 use super::go_sort;
@@ -57,6 +57,8 @@ pub(crate) struct Scheduler {
     before: Option<Before>,
     /// Counts the states of the cluster between trials.
     version: u32,
+    /// What is left on nodes, without what another has more of in every respect.
+    frontier: Vec<Amounts>,
 }
 
 /// What a trial changes and puts back.
@@ -97,6 +99,7 @@ impl Scheduler {
             daemons: Vec::new(),
             before: None,
             version: 1,
+            frontier: Vec::new(),
             batch,
         };
         scheduler.open_pools(input, pools);
@@ -146,7 +149,7 @@ impl Scheduler {
                 ));
             } else {
                 let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
-                self.templates.push(Template { pool, set, types, daemons: groups });
+                self.templates.push(Template::new(pool, set, types, groups, batch));
             }
         }
         self.priced_templates = self.templates.len();
@@ -155,7 +158,7 @@ impl Scheduler {
         let batch = &mut self.batch;
         for (pool, set, types) in unpriced {
             let groups = daemons::groups(set, &pool.taints, &types, &mut daemons, batch);
-            self.templates.push(Template { pool, set, types, daemons: groups });
+            self.templates.push(Template::new(pool, set, types, groups, batch));
         }
         let of_pool = |name: &String| {
             all_remaining
@@ -298,6 +301,25 @@ impl Scheduler {
     /// Says that the nodes are others than before, or have other pods.
     pub(crate) fn nodes_changed(&mut self) {
         self.version += 1;
+        self.frontier.clear();
+        for node in &self.nodes {
+            let left = node.remaining();
+            if self.frontier.iter().any(|known| dominates(known, left)) {
+                continue;
+            }
+            self.frontier.retain(|known| !dominates(left, known));
+            self.frontier.push(left.to_vec());
+        }
+    }
+
+    /// The state of the cluster between trials.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Whether any node has room for so much between trials.
+    pub(crate) fn has_room(&self, requests: &[i64]) -> bool {
+        self.frontier.iter().any(|left| amounts::fits(requests, left))
     }
 
     /// The first node with room for a shape between trials, whatever its rules.
@@ -306,7 +328,11 @@ impl Scheduler {
         if let Some(known) = shape.standing_room(self.version) {
             return known;
         }
-        let first = self.nodes.iter().position(|node| node.has_room(&shape.requests));
+        let first = if self.has_room(&shape.requests) {
+            self.nodes.iter().position(|node| node.has_room(&shape.requests))
+        } else {
+            None
+        };
         let first = first.unwrap_or(self.nodes.len());
         self.shapes.all[id].note_standing_room(self.version, first);
         first
@@ -539,4 +565,9 @@ fn add_domains(topology: &mut Topology, pool: &NodePool, batch: &mut Batch) {
         topology.domains.add(&set, &pool.taints, false);
     }
     topology.domains.add(&written, &pool.taints, true);
+}
+
+/// Whether what one node has left is at least as much, in every respect, as another.
+fn dominates(left: &[i64], right: &[i64]) -> bool {
+    left.iter().zip(right).all(|(left, right)| left >= right)
 }

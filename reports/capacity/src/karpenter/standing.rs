@@ -114,6 +114,11 @@ impl NodeState {
             .is_lt()
     }
 
+    /// What is left on it.
+    pub(crate) fn remaining(&self) -> &[i64] {
+        &self.remaining
+    }
+
     /// What it has now, to be put back.
     pub(crate) fn before(&self, index: usize) -> NodeBefore {
         NodeBefore {

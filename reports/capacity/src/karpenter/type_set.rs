@@ -25,6 +25,16 @@ impl TypeSet {
         self.0[index / 64] &= !(1 << (index % 64));
     }
 
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        let ones: u32 = self.0.iter().map(|word| word.count_ones()).sum();
+        usize::try_from(ones).unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }

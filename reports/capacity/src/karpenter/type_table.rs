@@ -12,6 +12,7 @@ use super::input::{InstanceOption, OfferingOption};
 use super::requirement::{Key, Labels, Requirement, Value};
 use super::requirement_sets::{RequirementSet, RequirementSets, SetId};
 use super::type_set::TypeSet;
+use crate::launch::CapacityType;
 use crate::money::Price;
 
 /// A type in a zone, bought one way.
@@ -54,6 +55,36 @@ pub(crate) struct TypeTable {
     usable: TypeSet,
     none: TypeSet,
     can_satisfy: Vec<Option<TypeSet>>,
+    price_lists: Vec<Option<PriceList>>,
+    spot: Value,
+}
+
+/// What types cost for a claim with certain requirements.
+#[derive(Debug, Clone)]
+pub(crate) struct PriceList {
+    /// Types that it may be, the cheapest first, of equal prices by name.
+    order: Vec<usize>,
+    /// By type, its cheapest offering.
+    cheapest: Vec<i64>,
+    /// By type, what it costs at worst: spot in its dearest zone if it may be spot, else on-demand.
+    /// A type without a price costs more than anything.
+    worst: Vec<i64>,
+}
+
+impl PriceList {
+    /// Which of these types is cheapest, at what price.
+    pub(crate) fn cheapest_first<'a>(
+        &'a self,
+        of: &'a TypeSet,
+    ) -> impl Iterator<Item = (i64, usize)> + 'a {
+        let listed = self.order.iter().copied().filter(|index| of.contains(*index));
+        listed.map(|index| (self.cheapest[index], index))
+    }
+
+    /// What a type costs at worst.
+    pub(crate) fn worst(&self, index: usize) -> i64 {
+        self.worst[index]
+    }
 }
 
 impl TypeTable {
@@ -78,7 +109,15 @@ impl TypeTable {
             }
         }
         let rankings = (0..columns.len()).map(|column| rank(&rows, column)).collect();
-        Self { rows, rankings, usable, none: TypeSet::none(count), can_satisfy: Vec::new() }
+        Self {
+            rows,
+            rankings,
+            usable,
+            none: TypeSet::none(count),
+            can_satisfy: Vec::new(),
+            price_lists: Vec::new(),
+            spot: labels.value(CapacityType::Spot.label()),
+        }
     }
 
     /// Keeps the rows with prices, or those without.
@@ -109,11 +148,10 @@ impl TypeTable {
 
     /// The largest amount of each resource that any of the types offers.
     pub(crate) fn largest(&self, types: &TypeSet, into: &mut Amounts) {
-        into.fill(0);
-        for index in types.iter() {
-            for (largest, amount) in into.iter_mut().zip(&self.rows[index].allocatable) {
-                *largest = (*largest).max(*amount);
-            }
+        for (largest, ranking) in into.iter_mut().zip(&self.rankings) {
+            let ranks = ranking.amounts.iter().zip(&ranking.at_least).rev();
+            let highest = ranks.into_iter().find(|(_, at_least)| at_least.meets(types));
+            *largest = highest.map_or(0, |(amount, _)| (*amount).max(0));
         }
     }
 
@@ -141,6 +179,48 @@ impl TypeTable {
             self.can_satisfy[index] = Some(types);
         }
         self.can_satisfy[index].as_ref().unwrap_or(&self.none)
+    }
+
+    /// The prices of types for a claim with these requirements.
+    pub(crate) fn price_list(
+        &mut self,
+        id: SetId,
+        sets: &RequirementSets,
+        labels: &Labels,
+    ) -> &PriceList {
+        let index = usize::try_from(id).unwrap_or(usize::MAX);
+        if self.price_lists.len() <= index {
+            self.price_lists.resize(sets.len().max(index + 1), None);
+        }
+        if self.price_lists[index].is_none() {
+            self.price_lists[index] = Some(self.listed(sets.get(id), labels));
+        }
+        self.price_lists[index].get_or_insert_with(|| PriceList {
+            order: Vec::new(),
+            cheapest: Vec::new(),
+            worst: Vec::new(),
+        })
+    }
+
+    fn listed(&self, set: &RequirementSet, labels: &Labels) -> PriceList {
+        let (mut cheapest, mut worst) = (Vec::new(), Vec::new());
+        for row in &self.rows {
+            let dearest = |is_spot: bool| {
+                row.compatible_offerings(set, labels)
+                    .filter(|one| (one.capacity_type == self.spot) == is_spot)
+                    .map(|one| one.price)
+                    .max()
+            };
+            let priced =
+                if row.is_priced { dearest(true).or_else(|| dearest(false)) } else { None };
+            worst.push(priced.unwrap_or(i64::MAX));
+            cheapest.push(row.cheapest(set, labels));
+        }
+        let mut order: Vec<usize> =
+            (0..self.rows.len()).filter(|index| cheapest[*index].is_some()).collect();
+        order.sort_by_key(|index| (cheapest[*index], &self.rows[*index].name));
+        let cheapest = cheapest.into_iter().map(|price| price.unwrap_or(i64::MAX)).collect();
+        PriceList { order, cheapest, worst }
     }
 
     /// Whether the types keep as many values of each label as a `minValues` asks; else the label, and

@@ -6,8 +6,10 @@
 //! to TCP, an object without a namespace is in `default`. Every problem of a file is reported, each
 //! with the object it is about.
 
+mod autoscaler;
 mod document;
 mod existing;
+mod job;
 mod node_class;
 mod node_pool;
 mod pod_spec;
@@ -16,15 +18,17 @@ mod storage;
 mod table;
 mod workload;
 
+pub use autoscaler::Autoscaler;
 pub(crate) use document::Object;
 pub use document::documents;
 pub(crate) use existing::inventory_objects;
 pub use existing::{Existing, INVENTORY_VERSION, read_existing, read_inventory};
+pub use job::{DURATION_ANNOTATION, JobFacts, RunLength};
 pub use node_class::read_node_classes;
-pub(crate) use node_pool::order;
 pub use node_pool::{
     Budget, BudgetReason, BudgetSize, ConsolidationPolicy, Disruption, NodePool, read_node_pools,
 };
+pub(crate) use node_pool::{order, seconds};
 pub use pod_spec::read_pod;
 pub use source::{read_daemonsets, read_pods};
 pub use storage::{Backing, Storage};

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Problem;
-use super::document::{Object, objects};
+use super::document::Object;
+use super::existing::inventory_objects;
 use super::pod_spec::{RawQuantity, check_requirement};
 use crate::node_requirement::{NodeRequirement, Operator};
 use crate::pod::Taint;
@@ -170,10 +171,11 @@ struct RawBudget {
 
 const API_VERSION: &str = "karpenter.sh/v1";
 
-/// Reads the `NodePools` of a text in their order; other objects are passed over. A pool of another
+/// Reads the `NodePools` of a text, which may be an inventory, in their order; other objects are passed
+/// over. A pool of another
 /// version of the API is refused, for its fields mean something else.
 pub fn read_node_pools(source_name: &str, text: &str) -> Result<Vec<NodePool>, Vec<Problem>> {
-    let objects = objects(source_name, text).map_err(|problem| vec![problem])?;
+    let objects = inventory_objects(source_name, text).map_err(|problem| vec![problem])?;
     let mut pools = Vec::new();
     let mut problems = Vec::new();
     for object in objects
@@ -257,7 +259,7 @@ fn disruption(raw: RawDisruption) -> Result<Disruption, String> {
 }
 
 /// `1h30m`, `45s`, `0s`.
-fn seconds(text: &str) -> Option<i64> {
+pub(crate) fn seconds(text: &str) -> Option<i64> {
     let mut total = 0_i64;
     let mut rest = text;
     while !rest.is_empty() {

@@ -59,6 +59,7 @@ impl Manifests {
         self.passed_over.extend(other.passed_over);
         self.namespaces.extend(other.namespaces);
         self.storage.merge(other.storage);
+        self.autoscalers.extend(other.autoscalers);
     }
 
     /// The daemonsets among the workloads, as one pod each.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Manifests, Problem, Workload, WorkloadKind};
+use super::{JobFacts, Manifests, Problem, Workload, WorkloadKind};
 use crate::pod::PodTemplate;
 use crate::pod_resources::{ContainerResources, PodResources, Resources};
 use crate::quantity::Quantity;
@@ -112,7 +112,7 @@ fn workload(
         name: name.to_owned(),
         replicas: number("replicas")?.unwrap_or(1),
         hours: number("hours")?,
-        schedule: None,
+        job: JobFacts::default(),
         pod: None,
         template: Arc::new(PodTemplate { resources, ..PodTemplate::default() }),
     })

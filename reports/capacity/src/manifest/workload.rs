@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::autoscaler::{Autoscaler, autoscaler};
 use super::document::{Object, objects};
+use super::job::{self, JobFacts};
 use super::storage::Storage;
 use super::{Problem, pod_spec};
 use crate::pod::{Pod, PodTemplate};
@@ -45,8 +47,8 @@ pub struct Workload {
     pub replicas: u32,
     /// How many hours a month it runs, where it says so.
     pub hours: Option<u32>,
-    /// The schedule of a `CronJob`.
-    pub schedule: Option<String>,
+    /// Of a `Job` or `CronJob`, how often and how long it runs.
+    pub job: JobFacts,
     /// The pod, when it is one by itself.
     pub pod: Option<Pod>,
     /// What its pods look like.
@@ -54,6 +56,15 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// The first of its pods, which all are alike; none when it has none.
+    pub fn first_pod(&self) -> Option<Pod> {
+        match &self.pod {
+            Some(pod) => Some(pod.clone()),
+            None if self.replicas == 0 => None,
+            None => Self { replicas: 1, ..self.clone() }.pods().pop(),
+        }
+    }
+
     /// Its pods. Replicas are named `name-0`, `name-1`; a single row or `DaemonSet` keeps its name.
     pub fn pods(&self) -> Vec<Pod> {
         if let Some(pod) = &self.pod {
@@ -88,6 +99,8 @@ pub struct Manifests {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// What it says about volumes.
     pub storage: Storage,
+    /// What scales workloads.
+    pub autoscalers: Vec<Autoscaler>,
 }
 
 impl Manifests {
@@ -133,6 +146,15 @@ pub(super) fn of_objects(source_name: &str, objects: &[Object]) -> Result<Manife
             }
             continue;
         }
+        if object.kind() == "HorizontalPodAutoscaler" {
+            match autoscaler(object) {
+                Ok(one) => manifests.autoscalers.push(one),
+                Err(why) => {
+                    problems.push(Problem::of_object(source_name, &object.label(), why));
+                }
+            }
+            continue;
+        }
         match workload(object) {
             Ok(Some(workload)) => manifests.workloads.push(workload),
             Ok(None) => manifests.passed_over.push(object.label()),
@@ -163,6 +185,11 @@ fn workload(object: &Object) -> Result<Option<Workload>, String> {
         WorkloadKind::CronJob => job_pods(object, "/spec/jobTemplate/spec")?,
         _ => count(object, "/spec/replicas")?.unwrap_or(1),
     };
+    let job = match kind {
+        WorkloadKind::Job => job::facts(object, "/spec")?,
+        WorkloadKind::CronJob => job::facts(object, "/spec/jobTemplate/spec")?,
+        _ => JobFacts::default(),
+    };
     let mut template = pod_spec::template(object, at)?;
     if kind == WorkloadKind::StatefulSet {
         pod_spec::add_claim_templates(object, &mut template)?;
@@ -173,7 +200,7 @@ fn workload(object: &Object) -> Result<Option<Workload>, String> {
         name: name(object)?,
         replicas,
         hours: None,
-        schedule: object.text("/spec/schedule").map(str::to_owned),
+        job,
         pod: None,
         template: Arc::new(template),
     }))
@@ -233,7 +260,7 @@ fn standing_daemonset(object: &Object, owner: Identity<'_>) -> Result<Workload, 
         name: owner.2.to_owned(),
         replicas: 1,
         hours: None,
-        schedule: None,
+        job: JobFacts::default(),
         pod: None,
         template: Arc::new(template),
     })
@@ -247,7 +274,7 @@ fn standing_pod(object: &Object) -> Result<Workload, String> {
         name: pod.name.clone(),
         replicas: 1,
         hours: None,
-        schedule: None,
+        job: JobFacts::default(),
         template: Arc::clone(&pod.template),
         pod: Some(pod),
     })
@@ -283,7 +310,7 @@ fn name(object: &Object) -> Result<String, String> {
     object.text("/metadata/name").map(str::to_owned).ok_or_else(|| "it has no name".to_owned())
 }
 
-fn count(object: &Object, pointer: &str) -> Result<Option<u32>, String> {
+pub(super) fn count(object: &Object, pointer: &str) -> Result<Option<u32>, String> {
     let Some(value) = object.fields.pointer(pointer) else { return Ok(None) };
     let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
     count.map(Some).ok_or_else(|| {

@@ -6,7 +6,7 @@ use runbook_capacity::answer::PriceAge;
 use runbook_capacity::answer::pack::PackAnswer;
 use runbook_capacity::karpenter::{InstanceOption, PackInput, offered_types, read_instance_types};
 use runbook_capacity::manifest::{
-    Existing, Manifests, NodePool, WorkloadKind, read_daemonsets, read_existing, read_node_pools,
+    Existing, Manifests, WorkloadKind, read_daemonsets, read_existing,
 };
 use runbook_capacity::pod::Pod;
 use runbook_capacity::prices::PriceBook;
@@ -14,11 +14,8 @@ use runbook_capacity::region::{Region, zones};
 
 use super::PackArguments;
 use crate::commands::capacity::fargate::{pods, some};
-use crate::commands::capacity::{Problems, files, region};
+use crate::commands::capacity::{DEFAULT_REGION, Problems, files, node_pools, region};
 use crate::environment::Environment;
-
-/// The region of this program's examples, when nothing says which.
-const DEFAULT_REGION: &str = "ap-northeast-2";
 
 /// A question, where it is about, and what is to be said about it.
 pub(super) struct Question {
@@ -120,29 +117,6 @@ fn all_daemonsets(given: &Manifests, among_pods: &Manifests, existing: &Existing
         .chain(of_inventory)
         .filter(|pod| seen.insert(pod.to_string()))
         .collect()
-}
-
-fn node_pools(names: &[String], environment: &Environment) -> Result<Vec<NodePool>, Problems> {
-    let mut pools: Vec<NodePool> = Vec::new();
-    let mut problems = Vec::new();
-    for source in files::read_all(names, environment)? {
-        match read_node_pools(&source.name, &source.text) {
-            Ok(read) => {
-                for pool in read {
-                    if pools.iter().any(|known| known.name == pool.name) {
-                        problems.push(format!(
-                            "{}: NodePool `{}` is given twice",
-                            source.name, pool.name
-                        ));
-                    } else {
-                        pools.push(pool);
-                    }
-                }
-            }
-            Err(found) => problems.extend(files::said(found)),
-        }
-    }
-    if problems.is_empty() { Ok(pools) } else { Err(problems) }
 }
 
 fn daemonsets(names: &[String], environment: &Environment) -> Result<Manifests, Problems> {

@@ -1,31 +1,41 @@
 //! What the same workloads cost on each side, in the forms that others read.
 //!
 //! Every figure is a line of a bill; the lines of a side add up to its total. What is not simulated
-//! and what is not priced is part of the answer.
+//! and what is not priced is part of the answer. [`bills`] makes the sides for every setting that a
+//! verdict needs, [`verdicts`] judges, [`rows`] and [`curve`] look at each workload by itself.
 
+mod bills;
+mod curve;
 mod markdown;
 mod remarks;
 mod rows;
 mod schema;
+mod sides;
 #[cfg(test)]
 mod tests;
+pub mod tornado;
+mod verdicts;
 
-use jiff::civil::Date;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-pub use rows::{Move, WorkloadRow};
+pub use curve::{Curve, Point};
+pub use rows::{Cliff, Move, Replicas, WorkloadRow};
 pub use schema::COMPARE;
+pub use sides::{LineAnswer, PackedAnswer, Reasoned, SideAnswer, SystemAnswer};
+pub use verdicts::{BarAnswer, EndAnswer, ShapeAnswer, VerdictAnswer, in_words};
 
 use super::written;
 use super::{Completeness, PriceAge, PriceCoverage};
+use crate::compare::options::Options;
 use crate::compare::shape::NodeShape;
-use crate::compare::side::{Line, Side, SideId};
-use crate::compare::sides::{Setting, side, system_on_fargate};
-use crate::compare::system::{Component, NODELESS};
-use crate::compare::verdict::{Answer, Reshaped, Verdict, verdict};
-use crate::compare::workload::Workloads;
+use crate::compare::sides::{NODE_GROUP_FAMILY, Setting};
+use crate::compare::workload::{Images, Workloads};
+use crate::manifest::NodePool;
 use crate::money::{Amount, MONTH_HOURS};
-use crate::prices::{Coverage, PriceBook, Service};
+use crate::pod_resources::Resources;
+use crate::prices::{PlanTerm, PriceBook, UserPlan};
 use crate::region::Region;
 
 /// What is asked besides the workloads.
@@ -33,35 +43,93 @@ use crate::region::Region;
 pub struct CompareOptions {
     /// The region.
     pub region: Region,
-    /// At most so many vCPUs in a node; none means any.
-    pub vcpus_at_most: Option<u32>,
-    /// Daemonsets that run as a sidecar in each pod on Fargate.
-    pub sidecars: Vec<String>,
+    /// Where the workloads are from: a file, or `sandbox`.
+    pub source: String,
+    /// Which nodes.
+    pub shape: NodeShape,
+    /// Daemonsets that run as a sidecar in each pod on Fargate, and what the sidecar asks for.
+    pub sidecars: BTreeMap<String, Option<Resources>>,
+    /// Karpenter's pools; without any, one that allows the types of the shape.
+    pub node_pools: Vec<NodePool>,
+    /// For which processors images are, where that is known.
+    pub images: Option<Images>,
+    /// The family of the managed node group, or its type.
+    pub node_group: String,
+    /// Discounts of Savings Plans that the user has.
+    pub plans: BTreeMap<PlanTerm, UserPlan>,
     /// Whether an answer that an unpriced type could change counts as unpriced.
     pub is_strict: bool,
+}
+
+impl CompareOptions {
+    /// Nodes up to 16 vCPU, no sidecars, no pools.
+    pub fn new(region: Region) -> Self {
+        Self {
+            region,
+            source: String::new(),
+            shape: NodeShape::REALISTIC,
+            sidecars: BTreeMap::new(),
+            node_pools: Vec::new(),
+            images: None,
+            node_group: NODE_GROUP_FAMILY.to_owned(),
+            plans: BTreeMap::new(),
+            is_strict: false,
+        }
+    }
+
+    /// With what a file of options says.
+    #[must_use]
+    pub fn with(mut self, file: Options) -> Self {
+        self.shape = file.shape.on(self.shape);
+        self.sidecars.extend(file.sidecars);
+        self.images = file.images.or(self.images);
+        self.node_group = file.node_group.unwrap_or(self.node_group);
+        self.plans.extend(file.plans);
+        self
+    }
+
+    fn setting<'a>(&'a self, shape: NodeShape, book: &'a PriceBook) -> Setting<'a> {
+        Setting {
+            sidecars: &self.sidecars,
+            pools: &self.node_pools,
+            images: self.images,
+            node_group: &self.node_group,
+            ..Setting::new(self.region, book, shape)
+        }
+    }
 }
 
 /// A comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
+    /// Where the workloads are from.
+    pub source: String,
     /// The region.
     pub region: String,
+    /// The currency of every figure.
+    pub currency: &'static str,
     /// What the dollars are.
     pub money: String,
+    /// The verdict in a sentence.
+    pub headline: String,
     /// Hours of the month.
     pub hours_per_month: i64,
     /// How many workloads are on the bills.
     pub workload_count: usize,
     /// How many pods they have.
     pub pod_count: usize,
-    /// Which nodes.
+    /// Which nodes, in words.
     pub node_shape: String,
+    /// Which nodes.
+    pub shape: ShapeFigures,
     /// The bills; the first is what the others are held against.
     pub sides: Vec<SideAnswer>,
     /// A verdict on each other side.
     pub verdicts: Vec<VerdictAnswer>,
     /// Each workload.
     pub workloads: Vec<WorkloadRow>,
+    /// What they cost on nodes as these get fuller.
+    pub curve: Option<Curve>,
     /// Requests that cost a step of Fargate's sizes, the dearest first.
     pub moves: Vec<Move>,
     /// Workloads on no bill.
@@ -83,108 +151,21 @@ pub struct Comparison {
     pub is_strict: bool,
 }
 
-/// A bill.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SideAnswer {
-    /// Its name.
-    pub side: &'static str,
-    /// Its name for people.
-    pub title: &'static str,
-    /// Its total; none when a pod has no place there or a line no price.
-    pub usd_per_month: Option<f64>,
-    /// Of spot, where it is cheapest.
-    pub usd_per_month_low: Option<f64>,
-    /// Of spot, where it is dearest.
-    pub usd_per_month_high: Option<f64>,
-    /// How many nodes at most at a time.
-    pub nodes: usize,
-    /// How much of them pods ask for.
-    pub utilisation_percent: Option<f64>,
-    /// Its lines.
-    pub lines: Vec<LineAnswer>,
-    /// Pods it cannot run.
-    pub not_held: Vec<Reasoned>,
-    /// What else is to be known.
-    pub notes: Vec<String>,
-    /// The total, exact.
-    #[serde(skip)]
-    pub total: Option<Amount>,
-}
-
-/// A line of a bill.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LineAnswer {
-    /// What kind of thing.
-    pub kind: &'static str,
-    /// What is billed.
-    pub what: String,
-    /// How many.
-    pub count: i64,
-    /// For how many hours.
-    pub hours: i64,
-    /// The price of one per hour, of a volume per month.
-    pub usd_each: Option<f64>,
-    /// What it comes to.
-    pub usd_per_month: Option<f64>,
-    /// Why there is no figure.
-    pub reason: Option<String>,
-    /// The same exactly: dollars with ten places.
-    #[serde(skip)]
-    pub exact: Option<String>,
-}
-
-/// A name and a reason.
+/// The shape of nodes as figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reasoned {
-    /// What.
-    pub name: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A verdict.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VerdictAnswer {
-    /// On which side.
-    pub side: &'static str,
-    /// `cheaper`, `dearer`, `within_uncertainty` or `cannot_say`, against the first side.
-    pub answer: &'static str,
-    /// Its total less the first side's.
-    pub difference_usd: Option<f64>,
-    /// That in per cent of the first side's.
-    pub difference_percent: Option<f64>,
-    /// The largest step towards zero that one lever takes.
-    pub uncertainty_usd: Option<f64>,
-    /// That in per cent of the first side's.
-    pub uncertainty_percent: Option<f64>,
-    /// Each lever, the largest first.
-    pub levers: Vec<LeverAnswer>,
-    /// The answer for each shape of nodes, by all other levers.
-    pub by_node_shape: Vec<ShapeAnswer>,
-    /// Why nothing can be said.
-    pub reason: Option<String>,
-}
-
-/// A lever.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LeverAnswer {
-    /// What.
-    pub what: String,
-    /// The difference then.
-    pub difference_usd: f64,
-    /// Whether it has another sign then.
-    pub turns: bool,
-}
-
-/// The answer for one shape of nodes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShapeAnswer {
-    /// The shape.
-    pub node_shape: String,
-    /// The answer.
-    pub answer: &'static str,
-    /// The difference.
-    pub difference_usd: Option<f64>,
+pub struct ShapeFigures {
+    /// The largest node; none means any.
+    pub vcpus_at_most: Option<u32>,
+    /// Fewest nodes.
+    pub nodes_at_least: u32,
+    /// In how many zones a type must be offered.
+    pub zones_at_least: u32,
+    /// Most pods of a node; none means what its interfaces allow.
+    pub pods_at_most: Option<u32>,
+    /// The root volume of a node.
+    pub root_volume_gib: Option<i64>,
+    /// The pools, by name.
+    pub node_pools: Vec<String>,
 }
 
 /// Dollars as the nearest number, for JSON; nothing is added up in it.
@@ -200,9 +181,6 @@ fn percent(part: Amount, of: Amount) -> Option<f64> {
     Some(if part.raw() < 0 { -share } else { share })
 }
 
-/// The shapes that a verdict is repeated for.
-const SHAPES: [Option<u32>; 3] = [Some(4), Some(16), None];
-
 impl Comparison {
     /// Bills every side and judges.
     pub fn new(
@@ -212,50 +190,44 @@ impl Comparison {
         age: PriceAge,
         notes: Vec<String>,
     ) -> Self {
-        let setting = |vcpus_at_most| Setting {
-            region: options.region,
-            book,
-            shape: NodeShape::up_to(vcpus_at_most),
-            sidecars: &options.sidecars,
-        };
-        let asked = setting(options.vcpus_at_most);
-        let bills = |setting: &Setting<'_>| -> Vec<Side> {
-            SideId::ALL.iter().map(|id| side(*id, workloads, setting)).collect()
-        };
-        let sides = bills(&asked);
-        let mut shapes = vec![(asked.shape, sides.clone())];
-        for vcpus in SHAPES.into_iter().filter(|vcpus| *vcpus != options.vcpus_at_most) {
-            let one = setting(vcpus);
-            shapes.push((one.shape, bills(&one)));
-        }
-        let savings = smaller_karpenter(workloads, &asked);
-        let verdicts = (1..sides.len()).map(|at| judged(at, &shapes, &savings)).collect();
+        let bills = bills::Bills::new(workloads, options, book);
+        let asked = options.setting(options.shape, book);
+        let sides = bills.asked();
+        let verdicts = verdicts::verdicts(&bills, options, book);
         let (rows, moves) = rows::rows(workloads, &asked, sides[0].utilisation);
+        let answers: Vec<SideAnswer> =
+            sides.iter().map(|side| SideAnswer::new(side, workloads, &asked)).collect();
+        let prices = PriceCoverage::new(&bills::coverage(sides, options.region, book), age);
         let mut comparison = Self {
+            source: options.source.clone(),
             region: options.region.name().to_owned(),
-            money: "list prices in USD before tax, discounts and credits".to_owned(),
+            currency: book.currency().code(),
+            money: remarks::money(book, &prices),
+            headline: verdicts::headline(&answers, &verdicts),
             hours_per_month: MONTH_HOURS,
             workload_count: workloads.timed.len(),
             pod_count: workloads.pod_count(),
-            node_shape: asked.shape.title(),
+            node_shape: options.shape.title(),
+            shape: ShapeFigures::new(options),
             verdicts,
+            curve: curve::curve(&rows, answers[0].utilisation_percent),
             workloads: rows,
             moves,
             unpriced: workloads
                 .unpriced
                 .iter()
-                .map(|(name, why)| reasoned(name, &why.reason))
+                .map(|(name, why)| Reasoned::new(name, &why.reason))
                 .collect(),
-            held_by_no_side: held_by_none(&sides),
+            held_by_no_side: bills::held_by_none(sides),
             same_on_every_side: remarks::same(options.region, book),
             not_priced: remarks::NOT_PRICED.map(str::to_owned).to_vec(),
-            not_simulated: remarks::NOT_SIMULATED.map(str::to_owned).to_vec(),
-            prices: PriceCoverage::new(&coverage(&sides, options.region, book), age),
-            sides: sides.iter().map(SideAnswer::new).collect(),
+            not_simulated: remarks::not_simulated(sides),
+            prices,
+            sides: answers,
             notes,
             is_strict: options.is_strict,
         };
-        let own = remarks::own_notes(workloads, &comparison);
+        let own = remarks::own_notes(workloads, options, book, &comparison);
         comparison.notes.extend(own);
         comparison
     }
@@ -301,150 +273,24 @@ impl Comparison {
     }
 }
 
-impl SideAnswer {
-    fn new(side: &Side) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "thousandths; only written out")]
-        let utilisation = side.utilisation.map(|thousandths| thousandths as f64 / 10.0);
-        let total = side.complete();
-        let range = side.range.filter(|_| total.is_some());
+impl ShapeFigures {
+    fn new(options: &CompareOptions) -> Self {
+        let NodeShape {
+            vcpus_at_most,
+            nodes_at_least,
+            zones_at_least,
+            pods_at_most,
+            root_volume_gib,
+        } = options.shape;
+        let given = options.node_pools.iter().map(|pool| pool.name.clone());
+        let node_pools: Vec<String> = given.collect();
         Self {
-            side: side.id.name(),
-            title: side.id.title(),
-            usd_per_month: total.map(number),
-            usd_per_month_low: range.map(|(low, _)| number(low)),
-            usd_per_month_high: range.map(|(_, high)| number(high)),
-            nodes: side.peak_nodes,
-            utilisation_percent: utilisation,
-            lines: side.lines.iter().map(line).collect(),
-            not_held: side.not_held.iter().map(|one| reasoned(&one.pod, &one.reason)).collect(),
-            notes: side.notes.clone(),
-            total,
+            vcpus_at_most,
+            nodes_at_least,
+            zones_at_least,
+            pods_at_most,
+            root_volume_gib,
+            node_pools: if node_pools.is_empty() { vec!["default".to_owned()] } else { node_pools },
         }
     }
-}
-
-fn line(line: &Line) -> LineAnswer {
-    let amount = line.amount();
-    LineAnswer {
-        kind: line.kind.name(),
-        what: line.what.clone(),
-        count: line.count,
-        hours: line.hours,
-        usd_each: line.price.as_ref().ok().map(|price| price.dollars()),
-        usd_per_month: amount.as_ref().ok().map(|amount| number(*amount)),
-        exact: amount.as_ref().ok().map(|amount| amount.dollars(10)),
-        reason: amount.err().map(|why| why.reason),
-    }
-}
-
-fn reasoned(name: &str, reason: &str) -> Reasoned {
-    Reasoned { name: name.to_owned(), reason: reason.to_owned() }
-}
-
-/// The verdict on the side at a position; the first shape is the one that was asked for.
-fn judged(
-    at: usize,
-    shapes: &[(NodeShape, Vec<Side>)],
-    savings: &[(String, Amount)],
-) -> VerdictAnswer {
-    let (_, sides) = &shapes[0];
-    let reshaped: Vec<Reshaped<'_>> = shapes
-        .iter()
-        .skip(1)
-        .map(|(shape, sides)| Reshaped { shape: *shape, first: &sides[0], other: &sides[at] })
-        .collect();
-    let Verdict { side, answer, difference, uncertainty, levers, reason } =
-        verdict(&sides[0], &sides[at], &reshaped, savings);
-    let first = sides[0].complete();
-    let of_first = |amount: Amount| first.and_then(|first| percent(amount, first));
-    let mut in_order: Vec<&(NodeShape, Vec<Side>)> = shapes.iter().collect();
-    in_order.sort_by_key(|(shape, _)| shape.vcpus_at_most.unwrap_or(u32::MAX));
-    let by_node_shape = in_order
-        .into_iter()
-        .map(|(shape, sides)| {
-            let found = verdict(&sides[0], &sides[at], &[], savings);
-            ShapeAnswer {
-                node_shape: shape.title(),
-                answer: found.answer.name(),
-                difference_usd: found.difference.map(number),
-            }
-        })
-        .collect();
-    VerdictAnswer {
-        side: side.name(),
-        answer: answer.name(),
-        difference_usd: difference.map(number),
-        difference_percent: difference.and_then(of_first),
-        uncertainty_usd: uncertainty.map(number),
-        uncertainty_percent: uncertainty.and_then(of_first),
-        levers: levers
-            .into_iter()
-            .map(|one| LeverAnswer {
-                what: one.what,
-                difference_usd: number(one.difference),
-                turns: one.turns,
-            })
-            .collect(),
-        by_node_shape,
-        reason,
-    }
-}
-
-/// What `NodeLess` saves when Karpenter's pods ask for no more than they use.
-fn smaller_karpenter(workloads: &Workloads, setting: &Setting<'_>) -> Vec<(String, Amount)> {
-    if workloads.system.found().contains(Component::Karpenter.name()) {
-        return Vec::new();
-    }
-    let now = workloads.system.workloads(&NODELESS);
-    let mut then = now.clone();
-    for one in then.iter_mut().filter(|one| one.name == Component::Karpenter.name()) {
-        *one = Component::small_karpenter();
-    }
-    let cost = |system: &[crate::manifest::Workload]| system_on_fargate(system, setting).complete();
-    match (cost(&now), cost(&then)) {
-        (Some(now), Some(then)) => {
-            vec![("NodeLess with Karpenter's pods at 250m/700Mi".to_owned(), now - then)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn held_by_none(sides: &[Side]) -> Vec<String> {
-    let Some((first, others)) = sides.split_first() else { return Vec::new() };
-    let refuses = |side: &Side, pod: &str| side.not_held.iter().any(|one| one.pod == pod);
-    first
-        .not_held
-        .iter()
-        .map(|one| one.pod.clone())
-        .filter(|pod| others.iter().all(|side| refuses(side, pod)))
-        .collect()
-}
-
-/// The nodes' candidates, and Fargate's two prices and the volume's.
-fn coverage(sides: &[Side], region: Region, book: &PriceBook) -> Coverage {
-    let mut all = sides
-        .iter()
-        .map(|side| side.coverage)
-        .max_by_key(|coverage| coverage.offered)
-        .unwrap_or_default();
-    let days = |pick: fn(&Coverage) -> Option<Date>| {
-        sides.iter().filter_map(move |side| pick(&side.coverage))
-    };
-    all.oldest = days(|one| one.oldest).min();
-    all.newest = days(|one| one.newest).max();
-    for service in [Service::FargateVcpu, Service::FargateMemory, Service::EbsGp3] {
-        all.count(book.service(region.name(), service).ok().map(|quote| &*quote.provenance));
-    }
-    all
-}
-
-/// What a verdict is called by people.
-pub fn in_words(answer: &str) -> &'static str {
-    let all = [
-        (Answer::Cheaper, "cheaper"),
-        (Answer::Dearer, "dearer"),
-        (Answer::Within, "within the uncertainty"),
-        (Answer::CannotSay, "cannot say"),
-    ];
-    all.into_iter().find(|(one, _)| one.name() == answer).map_or("", |(_, words)| words)
 }

@@ -1,35 +1,48 @@
-//! Each workload by itself: its size on Fargate, its break-even, what a step of its size costs.
+//! Each workload by itself: its size on Fargate, its break-even, its cliffs, what a smaller step saves.
 
 use serde::Serialize;
 
+use super::number;
 use crate::catalogue::Architecture;
-use crate::compare::break_even::{Ground, break_even};
+use crate::compare::break_even::{Ground, Nodes};
+use crate::compare::on_fargate::{self, Sidecar};
 use crate::compare::sides::Setting;
 use crate::compare::system::{DAEMONS, node_overhead};
 use crate::compare::workload::{Timed, Workloads, full_name};
 use crate::fargate::{self, Size, Sized};
 use crate::manifest::Workload;
-use crate::money::Amount;
+use crate::money::{Amount, Price};
 use crate::pod::Pod;
-use crate::quantity::Bytes;
+use crate::pod_resources::PodResources;
+use crate::quantity::{Bytes, Millicores};
 
 /// A workload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorkloadRow {
     /// Its name.
     pub workload: String,
+    /// Its kind; `Row` is one of a table.
+    pub kind: String,
     /// How many pods.
     pub pods: u32,
-    /// For how many hours each.
-    pub hours: i64,
+    /// For how many hours each, on average.
+    pub hours: f64,
+    /// Between how many pods it is scaled.
+    pub replicas: Option<Replicas>,
     /// What Fargate bills for each.
     pub fargate_size: Option<String>,
     /// What all of them cost there.
     pub fargate_usd_per_month: Option<f64>,
+    /// What they cost on nodes that are as full as those of the first side.
+    pub karpenter_usd_per_month: Option<f64>,
+    /// What they cost on nodes full of them.
+    pub node_usd_per_month_full: Option<f64>,
     /// CPU of the size that no container asks for.
     pub free_cpu_m: Option<i64>,
     /// Memory of it.
     pub free_memory_mib: Option<i64>,
+    /// What asking for more costs.
+    pub cliffs: Vec<Cliff>,
     /// How full a node must be for it to be cheaper there.
     pub break_even_percent: Option<f64>,
     /// The type of that node.
@@ -38,6 +51,44 @@ pub struct WorkloadRow {
     pub cheaper: Option<&'static str>,
     /// Why there are no figures.
     pub reason: Option<String>,
+    /// The same as amounts, for sums.
+    #[serde(skip)]
+    pub(super) both: Option<Both>,
+}
+
+/// What a workload costs on Fargate, and on nodes full of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Both {
+    pub(super) fargate: Amount,
+    pub(super) full_nodes: Amount,
+}
+
+/// How many pods an autoscaler runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replicas {
+    /// At least.
+    pub min: u32,
+    /// On average.
+    pub mean: f64,
+    /// At most.
+    pub max: u32,
+    /// Where the average is from.
+    pub how: String,
+}
+
+/// The next step of Fargate's sizes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cliff {
+    /// `cpu` or `memory`.
+    pub resource: &'static str,
+    /// A request above this is billed as the next size.
+    pub above: String,
+    /// That size.
+    pub to: String,
+    /// What all pods cost more then.
+    pub adds_usd_per_month: f64,
+    /// That in per cent of what they cost.
+    pub adds_percent: f64,
 }
 
 /// A request that could cost a step less.
@@ -45,9 +96,11 @@ pub struct WorkloadRow {
 pub struct Move {
     /// The workload.
     pub workload: String,
+    /// Why: `usage` that is known, or only the next `step` down.
+    pub by: &'static str,
     /// What is billed for each pod.
     pub from: String,
-    /// The next cheaper size that is no larger.
+    /// What would be.
     pub to: String,
     /// What a pod may ask for then at most.
     pub cpu_at_most_m: i64,
@@ -72,19 +125,21 @@ pub(super) fn rows(
     let mut daemons = workloads.system.workloads(&DAEMONS);
     daemons.extend(workloads.daemonsets.clone());
     let daemons: Vec<Pod> = daemons.iter().flat_map(Workload::pods).collect();
-    let ground = Ground {
+    let nodes = Nodes::of(Ground {
         region: setting.region,
         book: setting.book,
         shape: setting.shape,
         architectures: &[Architecture::Amd64],
         overhead: node_overhead(&daemons),
-    };
+    });
+    let sidecars = on_fargate::sidecars(&workloads.daemonsets, setting);
+    let table = Table { workloads, setting, sidecars, nodes, utilisation };
     let mut rows = Vec::new();
     let mut moves = Vec::new();
     for one in &workloads.timed {
-        let (row, step) = row(one, workloads, &ground, utilisation);
+        let (row, found) = table.row(one);
         rows.push(row);
-        moves.extend(step);
+        moves.extend(found);
     }
     moves.sort_by(|one, other| {
         other.saves.cmp(&one.saves).then_with(|| one.workload.cmp(&other.workload))
@@ -93,98 +148,201 @@ pub(super) fn rows(
     (rows, moves)
 }
 
-fn row(
-    timed: &Timed,
-    workloads: &Workloads,
-    ground: &Ground<'_>,
+struct Table<'a> {
+    workloads: &'a Workloads,
+    setting: &'a Setting<'a>,
+    sidecars: Vec<Sidecar>,
+    nodes: Nodes<'a>,
     utilisation: Option<i64>,
-) -> (WorkloadRow, Option<Move>) {
-    let workload = &timed.workload;
-    let mut row = WorkloadRow {
-        workload: full_name(workload),
-        pods: workload.replicas,
-        hours: timed.hours,
+}
+
+impl Table<'_> {
+    fn row(&self, timed: &Timed) -> (WorkloadRow, Option<Move>) {
+        let workload = &timed.workload;
+        let mut row = empty(timed);
+        let Some(first) = workload.first_pod().filter(|_| !timed.runs.is_empty()) else {
+            row.reason = Some("it has no pods".to_owned());
+            return (row, None);
+        };
+        let full = self.on_full_nodes(timed);
+        row.node_usd_per_month_full = full.map(number);
+        row.karpenter_usd_per_month = full.zip(self.utilisation).map(|(full, used)| {
+            number(Amount::from_raw(full.raw() * 1000 / i128::from(used.max(1))))
+        });
+        let storage = &self.workloads.storage;
+        let obstacle =
+            fargate::fitness(&first, workload.kind, storage).obstacles.into_iter().next();
+        let resources = &workload.template.resources;
+        let there = on_fargate::with(resources, &self.sidecars);
+        let sized = match (obstacle, fargate::size(&there)) {
+            (Some(obstacle), _) => Err(obstacle.reason),
+            (None, sized) => sized.map_err(|too_big| too_big.to_string()),
+        };
+        let sized = match sized {
+            Ok(sized) => sized,
+            Err(why) => {
+                row.reason = Some(format!("cannot run on Fargate: {why}"));
+                row.cheaper = Some("nodes");
+                return (row, None);
+            }
+        };
+        self.on_fargate(timed, &there, &sized, full, &mut row);
+        match self.nodes.break_even(resources, &there) {
+            Ok(found) => {
+                row.break_even_percent = Some(percent(found.ten_thousandths));
+                row.break_even_type = Some(found.instance_type);
+                row.cheaper = self.utilisation.map(|thousandths| {
+                    if thousandths * 10 > found.ten_thousandths { "nodes" } else { "fargate" }
+                });
+            }
+            Err(why) => row.reason = Some(why.reason),
+        }
+        let found = self.by_usage(timed, &sized).or_else(|| self.by_step(timed, &sized));
+        (row, found)
+    }
+
+    /// Its pods on nodes that hold nothing else and are full.
+    fn on_full_nodes(&self, timed: &Timed) -> Option<Amount> {
+        let node = self.nodes.cheapest(&timed.workload.template.resources).ok()?;
+        let month = i128::from(crate::compare::runs::MONTH_SECONDS);
+        let pod_seconds = i128::from(timed.pod_seconds());
+        Some(Amount::from_raw(node.cost.raw() * pod_seconds / month / i128::from(node.pods)))
+    }
+
+    fn price(&self, sized: &Sized, size: Size) -> Option<Price> {
+        let one = Sized { size, ..sized.clone() };
+        fargate::price(&one, self.setting.region.name(), self.setting.book).ok()
+    }
+
+    fn on_fargate(
+        &self,
+        timed: &Timed,
+        there: &PodResources,
+        sized: &Sized,
+        full: Option<Amount>,
+        row: &mut WorkloadRow,
+    ) {
+        let requests = there.kubernetes_requests();
+        let cpu = requests.cpu.unwrap_or_default();
+        let memory = requests.memory.unwrap_or_default();
+        row.fargate_size = Some(sized.size.to_string());
+        row.free_cpu_m = Some(sized.size.vcpu.0 - cpu.0);
+        let free = sized.size.memory - SYSTEM_MEMORY - memory;
+        row.free_memory_mib = Some(free.in_mebibytes_down());
+        let price = fargate::price(sized, self.setting.region.name(), self.setting.book);
+        match price {
+            Ok(price) => {
+                let all = price.amount(1, timed.billed_seconds());
+                row.fargate_usd_per_month = Some(number(all));
+                row.both = full.map(|full_nodes| Both { fargate: all, full_nodes });
+            }
+            Err(why) => row.reason = Some(why.reason),
+        }
+        let needed = memory + SYSTEM_MEMORY;
+        let size = sized.size;
+        let next = [
+            (
+                "cpu",
+                Size::holding(Millicores(size.vcpu.0 + 1), needed),
+                format!("{}m", size.vcpu.0),
+            ),
+            (
+                "memory",
+                Size::holding(cpu, Bytes(size.memory.0 + 1)),
+                format!("{}Mi", (size.memory - SYSTEM_MEMORY).in_mebibytes_down()),
+            ),
+        ];
+        let cliffs = next.into_iter().filter_map(|(resource, to, above)| {
+            let (to, now) = (to?, self.price(sized, size)?);
+            let then = self.price(sized, to)?;
+            let (now, then) =
+                (now.amount(1, timed.billed_seconds()), then.amount(1, timed.billed_seconds()));
+            Some(Cliff {
+                resource,
+                above,
+                to: to.to_string(),
+                adds_usd_per_month: number(then - now),
+                adds_percent: super::percent(then - now, now)?,
+            })
+        });
+        row.cliffs = cliffs.collect();
+    }
+
+    /// The next cheaper size that is no larger in either, and what it saves.
+    fn by_step(&self, timed: &Timed, sized: &Sized) -> Option<Move> {
+        let now = self.price(sized, sized.size)?;
+        let (to, _) = fargate::sizes()
+            .iter()
+            .filter(|size| size.vcpu <= sized.size.vcpu && size.memory <= sized.size.memory)
+            .filter_map(|size| Some((*size, self.price(sized, *size)?)))
+            .filter(|(_, price)| price.ten_billionths() < now.ten_billionths())
+            .max_by_key(|(_, price)| price.ten_billionths())?;
+        self.moved(timed, sized, to, "step")
+    }
+
+    /// The size that what a pod really uses would get, with 15 % more memory to be safe.
+    fn by_usage(&self, timed: &Timed, sized: &Sized) -> Option<Move> {
+        let usage = timed.usage.as_ref()?;
+        let requests = timed.workload.template.resources.kubernetes_requests();
+        let cpu = usage.cpu.or(requests.cpu).unwrap_or_default();
+        let memory = match usage.memory {
+            Some(memory) => Bytes(memory.0.saturating_mul(115) / 100),
+            None => requests.memory.unwrap_or_default(),
+        };
+        let to = Size::holding(cpu, memory + SYSTEM_MEMORY)?;
+        self.moved(timed, sized, to, "usage")
+    }
+
+    fn moved(&self, timed: &Timed, sized: &Sized, to: Size, by: &'static str) -> Option<Move> {
+        let month = |size: Size| Some(self.price(sized, size)?.amount(1, timed.billed_seconds()));
+        let saves = month(sized.size)? - month(to)?;
+        (saves > Amount::ZERO).then(|| Move {
+            workload: full_name(&timed.workload),
+            by,
+            from: sized.size.to_string(),
+            to: to.to_string(),
+            cpu_at_most_m: to.vcpu.0,
+            memory_at_most_mib: (to.memory - SYSTEM_MEMORY).in_mebibytes_down(),
+            saves_usd_per_month: number(saves),
+            saves,
+        })
+    }
+}
+
+fn empty(timed: &Timed) -> WorkloadRow {
+    let pods = timed.workload.replicas;
+    #[expect(clippy::cast_precision_loss, reason = "hours and replicas; only written out")]
+    let (hours, replicas) = (
+        timed.pod_seconds() as f64 / 3600.0 / f64::from(pods.max(1)),
+        timed.scaled.as_ref().map(|scaled| Replicas {
+            min: scaled.least,
+            mean: scaled.mean_thousandths as f64 / 1000.0,
+            max: scaled.most,
+            how: scaled.how.clone(),
+        }),
+    );
+    WorkloadRow {
+        workload: full_name(&timed.workload),
+        kind: format!("{:?}", timed.workload.kind),
+        pods,
+        hours,
+        replicas,
         fargate_size: None,
         fargate_usd_per_month: None,
+        karpenter_usd_per_month: None,
+        node_usd_per_month_full: None,
         free_cpu_m: None,
         free_memory_mib: None,
+        cliffs: Vec::new(),
         break_even_percent: None,
         break_even_type: None,
         cheaper: None,
         reason: None,
-    };
-    let Some(first) = workload.pods().into_iter().next() else {
-        row.reason = Some("it has no pods".to_owned());
-        return (row, None);
-    };
-    if let Some(obstacle) =
-        fargate::fitness(&first, workload.kind, &workloads.storage).obstacles.first()
-    {
-        row.reason = Some(format!("cannot run on Fargate: {}", obstacle.reason));
-        row.cheaper = Some("nodes");
-        return (row, None);
+        both: None,
     }
-    let resources = &workload.template.resources;
-    let sized = match fargate::size(resources) {
-        Ok(sized) => sized,
-        Err(too_big) => {
-            row.reason = Some(format!("cannot run on Fargate: {too_big}"));
-            row.cheaper = Some("nodes");
-            return (row, None);
-        }
-    };
-    let requests = resources.kubernetes_requests();
-    row.fargate_size = Some(sized.size.to_string());
-    row.free_cpu_m = Some(sized.size.vcpu.0 - requests.cpu.unwrap_or_default().0);
-    let free = sized.size.memory - SYSTEM_MEMORY - requests.memory.unwrap_or_default();
-    row.free_memory_mib = Some(free.in_mebibytes_down());
-    match fargate::price(&sized, ground.region.name(), ground.book) {
-        Ok(price) => {
-            let all = price.amount(i64::from(workload.replicas), timed.hours * 3600);
-            row.fargate_usd_per_month = Some(super::number(all));
-        }
-        Err(why) => row.reason = Some(why.reason),
-    }
-    match break_even(resources, ground) {
-        Ok(found) => {
-            #[expect(clippy::cast_precision_loss, reason = "per cent; only written out")]
-            let percent = found.ten_thousandths as f64 / 100.0;
-            row.break_even_percent = Some(percent);
-            row.break_even_type = Some(found.instance_type);
-            row.cheaper = utilisation.map(|thousandths| {
-                if thousandths * 10 > found.ten_thousandths { "nodes" } else { "fargate" }
-            });
-        }
-        Err(why) => row.reason = Some(why.reason),
-    }
-    let step = step(timed, &sized, ground);
-    (row, step)
 }
 
-/// The next cheaper size that is no larger in either, and what it saves.
-fn step(timed: &Timed, sized: &Sized, ground: &Ground<'_>) -> Option<Move> {
-    let price = |size: Size| {
-        let one = Sized { size, ..sized.clone() };
-        fargate::price(&one, ground.region.name(), ground.book).ok()
-    };
-    let now = price(sized.size)?;
-    let (to, then) = fargate::sizes()
-        .iter()
-        .filter(|size| size.vcpu <= sized.size.vcpu && size.memory <= sized.size.memory)
-        .filter_map(|size| Some((*size, price(*size)?)))
-        .filter(|(_, price)| price.ten_billionths() < now.ten_billionths())
-        .max_by_key(|(_, price)| price.ten_billionths())?;
-    let month = |price: crate::money::Price| {
-        price.amount(i64::from(timed.workload.replicas), timed.hours * 3600)
-    };
-    let saves = month(now) - month(then);
-    Some(Move {
-        workload: full_name(&timed.workload),
-        from: sized.size.to_string(),
-        to: to.to_string(),
-        cpu_at_most_m: to.vcpu.0,
-        memory_at_most_mib: (to.memory - SYSTEM_MEMORY).in_mebibytes_down(),
-        saves_usd_per_month: super::number(saves),
-        saves,
-    })
+#[expect(clippy::cast_precision_loss, reason = "per cent; only written out")]
+fn percent(ten_thousandths: i64) -> f64 {
+    ten_thousandths as f64 / 100.0
 }

@@ -8,12 +8,7 @@ use crate::prices::PriceBook;
 use crate::region::Region;
 
 fn compared(name: &str, text: &str) -> Comparison {
-    let options = CompareOptions {
-        region: Region::ApNortheast2,
-        vcpus_at_most: Some(16),
-        sidecars: Vec::new(),
-        is_strict: false,
-    };
+    let options = CompareOptions::new(Region::ApNortheast2);
     let age = PriceAge { most_days: 90, today: "2026-11-25".parse().expect("a day") };
     let workloads = Workloads::of(read_pods(name, text).expect("pods"));
     Comparison::new(&workloads, &options, PriceBook::embedded(), age, Vec::new())
@@ -29,6 +24,9 @@ fn its_json_is_what_the_schema_says() {
     assert_eq!(schema::mismatches(&value, COMPARE), Vec::<String>::new());
     assert_eq!(comparison.completeness(), Completeness::Complete);
     assert!(!comparison.not_simulated.is_empty());
+    let sample: serde_json::Value =
+        serde_json::from_str(include_str!("../../../tests/data/comparison.json")).expect("JSON");
+    assert_eq!(schema::mismatches(&sample, COMPARE), Vec::<String>::new());
 }
 
 #[test]
@@ -41,8 +39,8 @@ fn a_few_small_pods_are_cheaper_without_nodes_at_all() {
     // 90.49 cheaper; spot at half price saves 153 of NodeLess's nodes and turns it.
     assert_eq!((verdict.answer, verdict.difference_percent), ("within_uncertainty", Some(-19.48)));
     let turning: Vec<&str> =
-        verdict.levers.iter().filter(|one| one.turns).map(|one| one.what.as_str()).collect();
-    assert!(turning.contains(&"spot −50 % on Karpenter's nodes"), "{turning:?}");
+        verdict.tornado.iter().filter(|one| one.turns).map(|one| one.lever.as_str()).collect();
+    assert!(turning.contains(&"spot on Karpenter's nodes"), "{turning:?}");
     assert_eq!(verdict.by_node_shape.len(), 3);
 }
 

@@ -4,11 +4,17 @@
 //! A price that is not in the book is [`Unpriced`]: there is no falling back to another region, and
 //! an answer says by its [`Coverage`] how much of what it looked at had a price.
 
+mod currency;
+mod plans;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+
+pub use currency::{Currency, OtherCurrency};
+pub use plans::{Discount, PlanTerm, UserPlan};
 
 use crate::embedded;
 use crate::money::{Price, Unit, Unpriced};
@@ -143,6 +149,10 @@ pub struct PriceBook {
     services: BTreeMap<String, BTreeMap<Service, Quote>>,
     burst: BTreeMap<String, Burst>,
     auto_mode_thousandths: Option<(i64, Arc<Provenance>)>,
+    #[serde(default)]
+    plans: plans::Plans,
+    #[serde(default)]
+    currency: Currency,
 }
 
 /// How much of what was looked at had a price.
@@ -190,6 +200,11 @@ impl PriceBook {
     /// The book inside the program.
     pub fn embedded() -> &'static Self {
         &EMBEDDED
+    }
+
+    /// What all of its prices are in.
+    pub const fn currency(&self) -> Currency {
+        self.currency
     }
 
     /// The on-demand price of a type.
@@ -322,7 +337,7 @@ struct BurstRow {
 fn embedded_book() -> PriceBook {
     let sources: BTreeMap<String, Arc<Provenance>> = embedded::table::<SourceRow>(
         "price_sources.csv",
-        include_str!("../data/price_sources.csv"),
+        include_str!("../../data/price_sources.csv"),
     )
     .into_iter()
     .map(|row| {
@@ -338,7 +353,7 @@ fn embedded_book() -> PriceBook {
     let mut book = PriceBook::default();
     for row in embedded::table::<OnDemandRow>(
         "on_demand_prices.csv",
-        include_str!("../data/on_demand_prices.csv"),
+        include_str!("../../data/on_demand_prices.csv"),
     ) {
         let price =
             embedded::expect("on_demand_prices.csv", Price::parse(&row.usd_per_hour, Unit::Hour));
@@ -346,9 +361,10 @@ fn embedded_book() -> PriceBook {
         book.set_on_demand(&row.region, &row.instance_type, Quote { price, provenance });
     }
     read_spot(&mut book, &sources);
+    plans::read_plans(&mut book);
     for row in embedded::table::<ServiceRow>(
         "service_prices.csv",
-        include_str!("../data/service_prices.csv"),
+        include_str!("../../data/service_prices.csv"),
     ) {
         let provenance = Arc::new(Provenance { as_of: row.as_of, source: row.source });
         if row.item == "eks_auto_mode_fee" {
@@ -360,7 +376,7 @@ fn embedded_book() -> PriceBook {
         let price = embedded::expect("service_prices.csv", Price::parse(&row.usd, unit));
         book.set_service(&row.region, service, Quote { price, provenance });
     }
-    for row in embedded::table::<BurstRow>("burst.csv", include_str!("../data/burst.csv")) {
+    for row in embedded::table::<BurstRow>("burst.csv", include_str!("../../data/burst.csv")) {
         let surplus =
             embedded::expect("burst.csv", Price::parse(&row.surplus_usd_per_vcpu_hour, Unit::Hour));
         book.burst.insert(
@@ -375,7 +391,7 @@ fn embedded_book() -> PriceBook {
 fn read_spot(book: &mut PriceBook, sources: &BTreeMap<String, Arc<Provenance>>) {
     let mut families: BTreeMap<(String, String), Vec<SpotRatio>> = BTreeMap::new();
     for row in
-        embedded::table::<SpotRow>("spot_ratios.csv", include_str!("../data/spot_ratios.csv"))
+        embedded::table::<SpotRow>("spot_ratios.csv", include_str!("../../data/spot_ratios.csv"))
     {
         let ratio = SpotRatio {
             low: thousandths(&row.min_ratio),

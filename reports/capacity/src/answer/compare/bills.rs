@@ -1,0 +1,194 @@
+//! The sides for every setting that a verdict needs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::civil::Date;
+
+use super::CompareOptions;
+use crate::catalogue::InstanceType;
+use crate::compare::lever::{Pair, Reshaped};
+use crate::compare::shape::NodeShape;
+use crate::compare::side::{Side, SideId};
+use crate::compare::sides::{Setting, best_node_group, node_group_of, node_group_types, side};
+use crate::compare::workload::{Scale, Workloads};
+use crate::prices::{Coverage, PriceBook, Service};
+use crate::region::Region;
+
+/// The shapes that a verdict is repeated for.
+const SHAPES: [Option<u32>; 3] = [Some(4), Some(16), None];
+
+/// All of them, each list in the order of [`SideId::ALL`].
+pub(super) struct Bills {
+    /// By shape of nodes; the first is the one that was asked for.
+    pub(super) shapes: Vec<(NodeShape, Vec<Side>)>,
+    /// Every autoscaler at its fewest and at its most pods, where there are any.
+    pub(super) scaled: Option<(Vec<Side>, Vec<Side>)>,
+    /// What the first side could save by itself.
+    pub(super) savings: Vec<(String, crate::money::Amount)>,
+}
+
+/// A bill to be made, which depends on no other.
+enum Task<'a> {
+    /// A side with nodes of a shape.
+    Side(SideId, &'a Workloads, Setting<'a>),
+    /// A node group of a type.
+    NodeGroup(&'static InstanceType, &'a Workloads, Setting<'a>),
+}
+
+impl Task<'_> {
+    fn bill(&self) -> Side {
+        match self {
+            Self::Side(id, workloads, setting) => side(*id, workloads, setting),
+            Self::NodeGroup(one, workloads, setting) => node_group_of(one, workloads, setting),
+        }
+    }
+}
+
+/// The sides of some workloads for some shapes. A side without nodes, and a node group of a type, are
+/// billed once for all of them.
+fn bills(workloads: &Workloads, settings: &[Setting<'_>]) -> Vec<Vec<Side>> {
+    let shared = [SideId::Fargate, SideId::NodeGroup];
+    let each: Vec<SideId> = SideId::ALL.into_iter().filter(|id| !shared.contains(id)).collect();
+    let mut groups: BTreeMap<&str, (&'static InstanceType, Setting<'_>)> = BTreeMap::new();
+    for setting in settings {
+        for one in node_group_types(setting) {
+            groups.entry(&one.name).or_insert((one, *setting));
+        }
+    }
+    let mut tasks: Vec<Task<'_>> =
+        groups.values().map(|(one, setting)| Task::NodeGroup(one, workloads, *setting)).collect();
+    tasks.extend(settings.first().map(|one| Task::Side(SideId::Fargate, workloads, *one)));
+    for setting in settings {
+        tasks.extend(each.iter().map(|id| Task::Side(*id, workloads, *setting)));
+    }
+    let mut made = at_once(&tasks).into_iter();
+    let of_groups: BTreeMap<&str, Side> = groups.keys().copied().zip(made.by_ref()).collect();
+    let on_fargate = made.next();
+    settings
+        .iter()
+        .map(|setting| {
+            let of_setting: Vec<Side> = made.by_ref().take(each.len()).collect();
+            let allowed = node_group_types(setting);
+            let group = best_node_group(
+                allowed.iter().filter_map(|one| of_groups.get(one.name.as_str())),
+                setting,
+            );
+            let mut sides: Vec<Side> =
+                of_setting.into_iter().chain(on_fargate.clone()).chain([group]).collect();
+            sides.sort_by_key(|side| SideId::ALL.iter().position(|id| *id == side.id));
+            sides
+        })
+        .collect()
+}
+
+/// Does all of them, as many at a time as there are processors, and gives the bills in their order.
+fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut made = Vec::new();
+        while let Some((at, task)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            tasks.get(at).map(|task| (at, task))
+        } {
+            made.push((at, task.bill()));
+        }
+        made
+    };
+    let mut made: Vec<(usize, Side)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers.min(tasks.len())).map(|_| scope.spawn(work)).collect();
+        let mut made = work();
+        for other in others {
+            match other.join() {
+                Ok(more) => made.extend(more),
+                // What went wrong there goes wrong here.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        made
+    });
+    made.sort_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, side)| side).collect()
+}
+
+impl Bills {
+    pub(super) fn new(workloads: &Workloads, options: &CompareOptions, book: &PriceBook) -> Self {
+        let asked = options.setting(options.shape, book);
+        let mut shapes = vec![options.shape];
+        for vcpus_at_most in SHAPES.into_iter().filter(|one| *one != options.shape.vcpus_at_most) {
+            shapes.push(NodeShape { vcpus_at_most, ..options.shape });
+        }
+        let settings: Vec<Setting<'_>> =
+            shapes.iter().map(|shape| options.setting(*shape, book)).collect();
+        let scaled = workloads.is_scaled().then(|| {
+            let at = |scale| {
+                bills(&workloads.scaled_to(scale), std::slice::from_ref(&asked))
+                    .pop()
+                    .unwrap_or_default()
+            };
+            (at(Scale::Least), at(Scale::Most))
+        });
+        Self {
+            shapes: shapes.into_iter().zip(bills(workloads, &settings)).collect(),
+            scaled,
+            savings: super::verdicts::smaller_karpenter(workloads, &asked),
+        }
+    }
+
+    /// The sides as they were asked for.
+    pub(super) fn asked(&self) -> &[Side] {
+        self.shapes.first().map_or(&[], |(_, sides)| sides)
+    }
+
+    /// The first side and the one at a position, for each shape but the one that was asked for.
+    pub(super) fn reshaped(&self, at: usize) -> Vec<Reshaped<'_>> {
+        let others = self.shapes.iter().skip(1);
+        others.map(|(shape, sides)| Reshaped { shape: *shape, pair: pair(sides, at) }).collect()
+    }
+
+    /// The same with every autoscaler at each end.
+    pub(super) fn scaled(&self, at: usize) -> Option<(Pair<'_>, Pair<'_>)> {
+        self.scaled.as_ref().map(|(least, most)| (pair(least, at), pair(most, at)))
+    }
+}
+
+/// The first side and the one at a position.
+pub(super) fn pair(sides: &[Side], at: usize) -> Pair<'_> {
+    Pair { first: &sides[0], other: &sides[at] }
+}
+
+/// Pods that no side can run.
+pub(super) fn held_by_none(sides: &[Side]) -> Vec<String> {
+    let Some((first, others)) = sides.split_first() else { return Vec::new() };
+    let refused: Vec<std::collections::BTreeSet<&str>> = others
+        .iter()
+        .map(|side| side.not_held.iter().map(|one| one.pod.as_str()).collect())
+        .collect();
+    let mut held_by_none: Vec<String> = Vec::new();
+    for one in &first.not_held {
+        let is_refused = refused.iter().all(|pods| pods.contains(one.pod.as_str()));
+        if is_refused && held_by_none.last() != Some(&one.pod) {
+            held_by_none.push(one.pod.clone());
+        }
+    }
+    held_by_none
+}
+
+/// The nodes' candidates, and Fargate's two prices and the volume's.
+pub(super) fn coverage(sides: &[Side], region: Region, book: &PriceBook) -> Coverage {
+    let mut all = sides
+        .iter()
+        .map(|side| side.coverage)
+        .max_by_key(|coverage| coverage.offered)
+        .unwrap_or_default();
+    let days = |pick: fn(&Coverage) -> Option<Date>| {
+        sides.iter().filter_map(move |side| pick(&side.coverage))
+    };
+    all.oldest = days(|one| one.oldest).min();
+    all.newest = days(|one| one.newest).max();
+    for service in [Service::FargateVcpu, Service::FargateMemory, Service::EbsGp3] {
+        all.count(book.service(region.name(), service).ok().map(|quote| &*quote.provenance));
+    }
+    all
+}

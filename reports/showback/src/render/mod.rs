@@ -1,0 +1,33 @@
+//! An answer as a page that a person wants to look at, or as Markdown for a pull request.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`compare`], [`autoscalers`] | read the JSON of an answer and say what goes on its page |
+//! | [`page`] | what a page is made of, whatever it is about |
+//! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
+//! | [`html`], [`markdown`] | the two ways a page is written |
+//! | [`figures`] | money, counts and shares as people read them; cents appear here and nowhere before |
+//! | [`text`], [`markup`] | text from elsewhere, made visible, elided and escaped, each in one place |
+//! | [`read`] | the answer's JSON, with an error that names the field that is missing |
+//!
+//! Rendering rounds and does no other arithmetic on money, knows no clock, and is a function of its
+//! input: same answer, same bytes. A page is one file without script; its style is allowed by hash and
+//! everything else is forbidden by its own policy.
+
+pub mod autoscalers;
+pub mod chart;
+pub mod compare;
+mod coverage;
+pub mod figures;
+mod html;
+mod markdown;
+mod markup;
+pub mod page;
+mod read;
+pub mod table;
+mod text;
+
+pub use autoscalers::autoscalers;
+pub use compare::compare;
+pub use page::{Origin, Page};
+pub use read::Unreadable;

@@ -1,0 +1,169 @@
+//! Text from elsewhere: what cannot be seen is made visible, what is too long is elided.
+//!
+//! Names and labels come from manifests and clusters that others wrote. A control character may drive
+//! a terminal, a direction override may show another name than the one that is there; both are shown
+//! as what they are. Escaping for HTML is [`super::markup`]'s, for Markdown [`markdown`]'s.
+
+use std::borrow::Cow;
+
+/// Text in which every character can be seen.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if text.chars().all(|one| shown(one).is_none()) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for one in text.chars() {
+        match shown(one) {
+            Some(instead) => safe.push_str(&instead),
+            None => safe.push(one),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// What stands for a character that cannot be seen or that moves others.
+fn shown(one: char) -> Option<String> {
+    let code = u32::from(one);
+    match code {
+        // The control pictures follow the codes: ␛ for escape.
+        0x00..=0x1f => char::from_u32(0x2400 + code).map(String::from),
+        0x7f => Some('\u{2421}'.to_string()),
+        0x80..=0x9f
+        | 0xad
+        | 0x061c
+        | 0x180e
+        | 0x200b..=0x200f
+        | 0x2028..=0x202e
+        | 0x2060..=0x206f
+        | 0xfeff
+        | 0xfff9..=0xfffb
+        | 0xfffe
+        | 0xffff
+        | 0xe0000..=0xe007f => Some(format!("⟨U+{code:04X}⟩")),
+        _ => None,
+    }
+}
+
+/// How wide a text is, in columns of a fixed-width font.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(columns).sum()
+}
+
+/// Wide are the scripts of East Asia and pictures.
+fn columns(one: char) -> usize {
+    match u32::from(one) {
+        0x0300..=0x036f => 0,
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff => 2,
+        0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff => 2,
+        0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// Text of at most so many columns: the middle goes, for names differ at both ends.
+pub(crate) fn elided(text: &str, most: usize) -> Cow<'_, str> {
+    if width(text) <= most {
+        return Cow::Borrowed(text);
+    }
+    let tail = most.saturating_sub(1) / 3;
+    let head = most.saturating_sub(1).saturating_sub(tail);
+    let front = taken(text.chars(), head);
+    let back: String = taken(text.chars().rev(), tail).chars().rev().collect();
+    Cow::Owned(format!("{front}…{back}"))
+}
+
+fn taken(all: impl Iterator<Item = char>, most: usize) -> String {
+    let mut used = 0;
+    all.take_while(|one| {
+        used += columns(*one);
+        used <= most
+    })
+    .collect()
+}
+
+/// Text for Markdown: nothing in it ends a cell or a line, or is markup.
+pub(crate) fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for one in visible(text).chars() {
+        match one {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '@' => safe.push_str("&#64;"),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '#' | '!' | '$' => {
+                safe.push('\\');
+                safe.push(one);
+            }
+            other => safe.push(other),
+        }
+    }
+    // An address would become a link by itself.
+    safe.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
+}
+
+/// `1 pod`, `2 pods`.
+pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
+    let number = super::figures::grouped(count.into());
+    if count == 1 { format!("{number} {one}") } else { format!("{number} {many}") }
+}
+
+/// With a capital and a full stop; a unit stays with its figure.
+pub(crate) fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().map(|one| one.to_uppercase().collect()).unwrap_or_default();
+    let end = if words.ends_with(['.', '?', '!']) { "" } else { "." };
+    let whole = format!("{first}{}{end}", letters.as_str());
+    whole.replace(" %", "\u{a0}%").replace(" $", "\u{a0}$")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn joined(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [firsts @ .., last] => format!("{} and {last}", firsts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_drives_a_terminal_or_turns_text_round_can_be_seen() {
+        assert_eq!(visible("a\u{1b}[31mb\n\u{7f}"), "a␛[31mb␊␡");
+        assert_eq!(
+            visible("x\u{202e}gnp.exe\u{9b}2J\u{200b}"),
+            "x⟨U+202E⟩gnp.exe⟨U+009B⟩2J⟨U+200B⟩"
+        );
+        assert!(matches!(visible("plain – 名"), Cow::Borrowed("plain – 名")));
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(elided("short", 10), "short");
+        assert_eq!(elided("payments-worker-eu-7c5ddbdf54-x2x7q", 16), "payments-w…x2x7q");
+        assert_eq!(elided("名前名前名前名前", 7), "名前…前");
+    }
+
+    #[test]
+    fn markdown_stays_in_its_cell() {
+        assert_eq!(
+            markdown("a|b`c`<script>@me [x](y) \n# http://e.v"),
+            "a\\|b\\`c\\`&lt;script&gt;&#64;me \\[x\\](y) ␊\\# http:\u{2060}//e.v"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_longer_than_asked(text in "\\PC{0,60}", most in 3_usize..40) {
+            prop_assert!(width(&elided(&text, most)) <= most);
+        }
+
+        #[test]
+        fn nothing_invisible_is_left(text in any::<String>()) {
+            prop_assert!(!visible(&text).chars().any(char::is_control));
+        }
+    }
+}
