@@ -141,7 +141,7 @@ fn columns(
     for (index, header) in headers.iter().enumerate() {
         match COLUMNS.iter().find(|known| **known == header) {
             None => {
-                refuse(format!("column `{header}` is not known (known: {})", COLUMNS.join(", ")))
+                refuse(format!("column `{header}` is not known (known: {})", COLUMNS.join(", ")));
             }
             Some(known) => {
                 if columns.insert(*known, index).is_some() {
@@ -199,7 +199,7 @@ impl Reading {
             (Action::Add, None) => {
                 let cpu = amount(cell("cpu"), MOST_CPU, |most| format!("{most} cores"))
                     .map_err(|why| (Some("cpu"), why))?;
-                let memory = amount(cell("memory"), MOST_MEMORY, |most| most.to_string())
+                let memory = amount(cell("memory"), MOST_MEMORY, ToString::to_string)
                     .map_err(|why| (Some("memory"), why))?;
                 let owner = cell("owner").to_owned();
                 self.trace.pods.push(TracePod { name: name.clone(), owner, cpu, memory });

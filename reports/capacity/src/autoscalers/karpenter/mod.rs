@@ -144,13 +144,12 @@ impl Autoscaler for Karpenter<'_> {
     }
 
     fn pod_waits(&mut self, world: &mut World<'_>) {
-        match &mut self.batch {
-            Some(batch) => batch.last = world.now,
-            None => {
-                self.batch = Some(OpenBatch { since: world.now, last: world.now });
-                let shortest = self.settings.batch_idle.min(self.settings.batch_longest);
-                world.wake_in(shortest, Wake::Batch);
-            }
+        if let Some(batch) = &mut self.batch {
+            batch.last = world.now;
+        } else {
+            self.batch = Some(OpenBatch { since: world.now, last: world.now });
+            let shortest = self.settings.batch_idle.min(self.settings.batch_longest);
+            world.wake_in(shortest, Wake::Batch);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The nodes as Karpenter's scheduler sees them: ready ones first, then those on their way, each in
 //! the order of launching, and what room they have for pods it has to place.
 
+use std::cmp::Reverse;
+
 use crate::autoscalers::cluster::{NodeId, NodeState, PodId};
 use crate::autoscalers::machine::Room;
 use crate::autoscalers::world::World;
@@ -43,7 +45,7 @@ impl View {
 /// Largest CPU first, then largest memory.
 pub(super) fn by_size(sizes: impl Iterator<Item = Room>) -> Vec<Room> {
     let mut sizes: Vec<Room> = sizes.collect();
-    sizes.sort_by(|left, right| (right.cpu, right.memory).cmp(&(left.cpu, left.memory)));
+    sizes.sort_by_key(|size| Reverse((size.cpu, size.memory)));
     sizes
 }
 
@@ -61,15 +63,12 @@ pub(super) fn place(sizes: &[Room], rooms: &mut [(NodeId, Room)], without: &[Nod
         let at = rooms[from..]
             .iter()
             .position(|(node, free)| free.holds(*asked) && !without.contains(node));
-        match at {
-            Some(at) => {
-                from += at;
-                rooms[from].1 = rooms[from].1.less(*asked);
-            }
-            None => {
-                from = rooms.len();
-                left.push(*asked);
-            }
+        if let Some(at) = at {
+            from += at;
+            rooms[from].1 = rooms[from].1.less(*asked);
+        } else {
+            from = rooms.len();
+            left.push(*asked);
         }
     }
     left
