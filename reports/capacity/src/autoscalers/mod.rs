@@ -23,13 +23,15 @@ mod tests;
 pub mod trace;
 mod world;
 
+use std::collections::BTreeMap;
+
 use crate::manifest::NodePool;
 use crate::pod::Pod;
 use crate::prices::Coverage;
-use cluster::PodState;
 use cluster_autoscaler::{ClusterAutoscaler, ClusterAutoscalerSettings};
 use karpenter::{Karpenter, KarpenterSettings};
 use launch_time::LaunchTime;
+use machine::Room;
 use node_group::NodeGroup;
 use run::{Run, Way};
 use trace::Trace;
@@ -103,13 +105,15 @@ fn run<A: Autoscaler>(
 ) -> Run {
     let mut world = World::new(&question.trace, &question.launch_time, question.seed);
     world.run(autoscaler, until);
-    let waiting: Vec<usize> = (0..world.cluster.pods.len())
-        .filter(|pod| matches!(world.cluster.pods[*pod].state, PodState::Pending(_)))
-        .collect();
+    // Pods of one size have one reason.
+    let mut reasons: BTreeMap<Room, Option<String>> = BTreeMap::new();
     let mut refused = Vec::new();
-    for pod in waiting {
-        if let Some(reason) = why_not(autoscaler, &world, pod) {
-            refused.push((question.trace.pods[pod].name.clone(), reason));
+    for (pod, record) in world.cluster.pods.iter().enumerate() {
+        if record.first_bound.is_none() {
+            let asked = world.cluster.asked[pod];
+            let reason = reasons.entry(asked).or_insert_with(|| why_not(autoscaler, &world, pod));
+            let name = &question.trace.pods[pod].name;
+            refused.extend(reason.clone().map(|reason| (name.clone(), reason)));
         }
     }
     Run::of(world, until, refused, way)
@@ -117,7 +121,7 @@ fn run<A: Autoscaler>(
 
 fn no_group_holds(question: &Question, pod: usize) -> Option<String> {
     let pod = &question.trace.pods[pod];
-    let asked = machine::Room::of_pod(pod.cpu.0, pod.memory.0);
+    let asked = Room::of_pod(pod.cpu.0, pod.memory.0);
     let fits = question.node_groups.iter().any(|group| group.machine.free().holds(asked));
     (!fits).then(|| {
         format!(

@@ -49,6 +49,8 @@ pub struct PodRun {
     pub waited: i64,
     /// How often it was evicted.
     pub evictions: u32,
+    /// Whether it ever ran.
+    pub ran: bool,
 }
 
 /// A step on the way of the first pod that waited.
@@ -98,7 +100,7 @@ pub struct Run {
     pub samples: Vec<Sample>,
     /// The end.
     pub until: i64,
-    /// Pods that wait at the end and that no node can hold, and why.
+    /// Pods that never ran because no node can hold them, and why.
     pub refused: Vec<(String, String)>,
     /// The pod whose way is drawn.
     pub first_pending: Option<String>,
@@ -127,7 +129,8 @@ impl Run {
                     PodState::Removed => PodEnd::Removed,
                     PodState::Lost => PodEnd::Lost,
                 };
-                Some(PodRun { end, waited: pod.waited, evictions: pod.evictions })
+                let ran = pod.first_bound.is_some();
+                Some(PodRun { end, waited: pod.waited, evictions: pod.evictions, ran })
             })
             .collect();
         let first = cluster.first_pending;
@@ -210,6 +213,11 @@ impl Run {
     /// How many pods ended so.
     pub fn ended(&self, end: PodEnd) -> usize {
         self.pods.iter().filter(|pod| pod.end == end).count()
+    }
+
+    /// How many pods never ran.
+    pub fn never_ran(&self) -> usize {
+        self.pods.iter().filter(|pod| !pod.ran).count()
     }
 
     /// Most nodes at a time.

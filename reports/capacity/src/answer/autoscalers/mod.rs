@@ -155,6 +155,8 @@ pub struct Ends {
     pub removed: usize,
     /// They were evicted, and nothing made them again.
     pub lost: usize,
+    /// Of those that wait or were removed, those that never ran.
+    pub never_ran: usize,
 }
 
 /// The nodes of a type.
@@ -279,11 +281,12 @@ impl AutoscalersAnswer {
                     run.title, run.pods.lost
                 ));
             }
-            if run.pods.pending > run.not_held.len() {
+            let unheld = run.not_held.len();
+            if run.pods.never_ran > unheld {
                 notes.push(format!(
-                    "{}: {} pods that a node could hold still wait at the end",
+                    "{}: {} pods that a node could hold never ran: they went or the clock stopped before a node had room",
                     run.title,
-                    run.pods.pending - run.not_held.len()
+                    run.pods.never_ran - unheld
                 ));
             }
         }
@@ -297,9 +300,12 @@ impl AutoscalersAnswer {
         notes
     }
 
-    /// Whether anything is missing: a pod that one of them cannot hold or that still waits, a price.
+    /// Whether anything is missing: a pod that one of them cannot hold, that still waits or is lost; a
+    /// price. A pod that went before it could run is not missing.
     pub fn completeness(&self) -> Completeness {
-        if self.runs.iter().any(|run| run.pods.pending > 0 || run.pods.lost > 0) {
+        let lacks =
+            |run: &RunAnswer| run.pods.pending > 0 || run.pods.lost > 0 || !run.not_held.is_empty();
+        if self.runs.iter().any(lacks) {
             Completeness::Unplaced
         } else if self.runs.iter().any(|run| run.total.is_none())
             || (self.is_strict && self.prices.restricted_to_priced_types)
@@ -371,6 +377,7 @@ impl RunAnswer {
                 pending: run.ended(PodEnd::Pending),
                 removed: run.ended(PodEnd::Removed),
                 lost: run.ended(PodEnd::Lost),
+                never_ran: run.never_ran(),
             },
             evictions: run.pods.iter().map(|pod| u64::from(pod.evictions)).sum(),
             instance_types: run.by_type().iter().map(type_answer).collect(),
@@ -474,6 +481,7 @@ fn rows(run: &RunAnswer) -> Vec<Vec<String>> {
         ("pending at the end", run.pods.pending),
         ("removed", run.pods.removed),
         ("lost", run.pods.lost),
+        ("never ran", run.pods.never_ran),
     ];
     for (figure, count) in ends {
         rows.push(row(figure, "all pods", Some(count.to_string()), "pods", None));

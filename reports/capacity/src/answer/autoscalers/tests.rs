@@ -88,7 +88,7 @@ fn a_run_is_written_whole() {
             "reason": null,
             "nodes_launched": 1,
             "peak_nodes": 1,
-            "pods": {"running": 0, "pending": 0, "removed": 1, "lost": 0},
+            "pods": {"running": 0, "pending": 0, "removed": 1, "lost": 0, "never_ran": 0},
             "evictions": 0,
             "instance_types": [{
                 "instance_type": "a.small", "capacity_type": "on-demand", "nodes": 1,
@@ -153,6 +153,7 @@ fn its_csv_is_written_whole_and_adds_up() {
          cluster_autoscaler,pending at the end,all pods,0,pods,\n\
          cluster_autoscaler,removed,all pods,1,pods,\n\
          cluster_autoscaler,lost,all pods,0,pods,\n\
+         cluster_autoscaler,never ran,all pods,0,pods,\n\
          karpenter,cost,a.small on-demand,0.0280833333,USD,\n\
          karpenter,billed,a.small on-demand,1011,node-seconds,\n\
          karpenter,launched,a.small on-demand,1,nodes,\n\
@@ -166,7 +167,8 @@ fn its_csv_is_written_whole_and_adds_up() {
          karpenter,running,all pods,0,pods,\n\
          karpenter,pending at the end,all pods,0,pods,\n\
          karpenter,removed,all pods,1,pods,\n\
-         karpenter,lost,all pods,0,pods,\n"
+         karpenter,lost,all pods,0,pods,\n\
+         karpenter,never ran,all pods,0,pods,\n"
     );
     let series = answer.series_csv();
     assert!(series.starts_with(
@@ -196,6 +198,7 @@ list prices in USD before tax, discounts and credits; nodes only
   nodes at most                                   1          1
   pods evicted                                    0          0
   pods pending at the end                         0          0
+  pods that never ran                             0          0
   pods lost                                       0          0
 
 nodes over time
@@ -279,6 +282,27 @@ fn markdown_and_terminal_stay_whole_whatever_a_trace_is_called() {
     assert!(answer.csv().contains(",'=x|<b>"));
     assert_eq!(answer.completeness(), Completeness::Unplaced);
     assert_eq!(as_json(&answer)["runs"][0]["not_held"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn pods_that_nothing_holds_are_named_though_they_go_and_are_not_listed_without_end() {
+    let rows: String = (0..30)
+        .map(|pod| format!("0,add,p{pod:02},64,1Gi,web\n"))
+        .chain((0..30).map(|pod| format!("90,remove,p{pod:02},,,\n")))
+        .chain(["95,add,q,1,1Gi,web\n99,remove,q,,,\n".to_owned()])
+        .collect();
+    let answer = answered(&rows, TYPES);
+    let run = &answer.runs[0];
+    assert_eq!((run.pods.removed, run.pods.never_ran, run.not_held.len()), (31, 31, 30));
+    assert_eq!(answer.completeness(), Completeness::Unplaced);
+    assert!(answer.notes.contains(
+        &"Cluster Autoscaler: 1 pods that a node could hold never ran: they went or the clock stopped before a node had room".to_owned()
+    ));
+    let text = answer.text();
+    assert_eq!(text.matches("not held       Cluster Autoscaler: p").count(), 10);
+    assert!(text.contains("Cluster Autoscaler: and 20 more; JSON and CSV have them all"));
+    assert!(answer.markdown().contains("| not held: and 20 more; JSON and CSV have them all |"));
+    assert_eq!(answer.csv().matches("cluster_autoscaler,not held,").count(), 30);
 }
 
 #[test]

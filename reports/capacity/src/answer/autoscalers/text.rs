@@ -5,6 +5,8 @@ use crate::answer::written::harmless;
 
 /// How wide a timeline is.
 const COLUMNS: i64 = 60;
+/// Pods without a place that are shown.
+pub(super) const MOST_PODS: usize = 10;
 /// Of parts of a line, how full.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -39,9 +41,12 @@ pub(super) fn text(answer: &AutoscalersAnswer) -> String {
     text.push_str(&ways(answer));
     text.push('\n');
     for run in &answer.runs {
-        for one in &run.not_held {
+        for one in run.not_held.iter().take(MOST_PODS) {
             let (pod, reason) = (harmless(&one.pod), harmless(&one.reason));
             text.push_str(&format!("  not held       {}: {pod}: {reason}\n", run.title));
+        }
+        if let Some(more) = more(run) {
+            text.push_str(&format!("  not held       {}: {more}\n", run.title));
         }
     }
     for one in &answer.parameters {
@@ -58,12 +63,18 @@ pub(super) fn text(answer: &AutoscalersAnswer) -> String {
     text
 }
 
+/// How many pods without a place are not shown, if any.
+pub(super) fn more(run: &RunAnswer) -> Option<String> {
+    let more = run.not_held.len().saturating_sub(MOST_PODS);
+    (more > 0).then(|| format!("and {more} more; JSON and CSV have them all"))
+}
+
 /// The figures of both, each with its name.
 pub(super) fn figures(answer: &AutoscalersAnswer) -> Vec<(String, Vec<String>)> {
     let seconds =
         |value: Option<i64>| value.map_or_else(|| "none".to_owned(), |one| one.to_string());
     type Figure<'a> = (&'a str, &'a dyn Fn(&RunAnswer) -> String);
-    let listed: [Figure<'_>; 12] = [
+    let listed: [Figure<'_>; 13] = [
         ("pending pod-seconds, p50", &|run| seconds(run.pending_pod_seconds.p50)),
         ("pending pod-seconds, p95", &|run| seconds(run.pending_pod_seconds.p95)),
         ("pending pod-seconds, longest", &|run| seconds(run.pending_pod_seconds.longest)),
@@ -75,6 +86,7 @@ pub(super) fn figures(answer: &AutoscalersAnswer) -> Vec<(String, Vec<String>)> 
         ("nodes at most", &|run| run.peak_nodes.to_string()),
         ("pods evicted", &|run| run.evictions.to_string()),
         ("pods pending at the end", &|run| run.pods.pending.to_string()),
+        ("pods that never ran", &|run| run.pods.never_ran.to_string()),
         ("pods lost", &|run| run.pods.lost.to_string()),
     ];
     listed

@@ -19,7 +19,7 @@ pub use expander::Expander;
 
 use std::collections::BTreeMap;
 
-use super::cluster::{NodeId, NodeState};
+use super::cluster::{NodeId, NodeState, PodState};
 use super::machine::Room;
 use super::node_group::NodeGroup;
 use super::random::Random;
@@ -135,10 +135,10 @@ impl<'a> ClusterAutoscaler<'a> {
             self.scale_down(world);
             return;
         }
-        let all_are_new = waiting.iter().all(|pod| {
-            let record = &world.cluster.pods[*pod];
-            record.first_pending.is_some_and(|since| since + TOO_NEW > world.now)
-                && record.evictions == 0
+        // A pod that was evicted is another pod to it, as old as its eviction.
+        let all_are_new = waiting.iter().all(|pod| match world.cluster.pods[*pod].state {
+            PodState::Pending(since) => since + TOO_NEW > world.now,
+            _ => false,
         });
         if all_are_new {
             // It waits for more of them, and removes nothing meanwhile.

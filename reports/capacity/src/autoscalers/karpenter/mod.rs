@@ -37,7 +37,7 @@ pub struct KarpenterSettings {
     /// The types it may launch.
     pub instance_types: Vec<InstanceOption>,
     /// Whether consolidation asks [`crate::consolidation`] where sizes and prices alone would do: the
-    /// same decisions, some thousand times slower.
+    /// same decisions, far more slowly.
     pub is_thorough: bool,
 }
 
