@@ -3,7 +3,8 @@
 //! A discrete-event model in whole seconds, pure and deterministic: the same question gives the same
 //! answer on every machine. [`trace`] is what pods do, read from a file or made by [`made`];
 //! [`cluster`] holds nodes and pods and binds pods as kube-scheduler does; [`world`] lets time pass;
-//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`run`] is what came of it. Launches
+//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`run`] is what came of it, [`steps`] the
+//! way of the first pod that waited. Launches
 //! take what [`launch_time`] says, the same in both runs.
 //!
 //! It is a model: what it leaves out is named in every answer ([`not_modelled`]).
@@ -18,6 +19,7 @@ pub mod node_group;
 mod random;
 pub mod run;
 pub mod standard;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 pub mod trace;
@@ -33,7 +35,8 @@ use karpenter::{Karpenter, KarpenterSettings};
 use launch_time::LaunchTime;
 use machine::Room;
 use node_group::NodeGroup;
-use run::{Run, Way};
+use run::Run;
+use steps::Way;
 use trace::Trace;
 pub use world::Sample;
 use world::{Autoscaler, World};

@@ -2,8 +2,10 @@
 
 use super::{TYPES, question, trace, types};
 use crate::autoscalers::cluster_autoscaler::Expander;
-use crate::autoscalers::run::{PodEnd, Run, StepKind};
+use crate::autoscalers::run::{PodEnd, Run};
+use crate::autoscalers::steps::StepKind;
 use crate::autoscalers::{Outcome, Sample, simulate};
+use crate::quantity::Quantity;
 
 fn under_both(rows: &str, groups: &[&str]) -> Outcome {
     simulate(&question(trace(rows), &types(TYPES), groups))
@@ -260,4 +262,51 @@ fn a_machine_without_a_price_leaves_no_total() {
         assert_eq!((run.nodes.len(), run.pods[0].end), (1, PodEnd::Bound));
         assert_eq!((run.total().complete(), run.total().holes.len()), (None, 1));
     }
+}
+
+#[test]
+fn limits_of_a_pool_hold_and_the_long_way_gives_nodes_up_too() {
+    let rows = "3,add,p,1500m,1Gi,web\n20,add,q,1500m,1Gi,web\n1000,remove,p,,,\n";
+    let mut asked = question(trace(rows), &types(TYPES), &["a.small:0:5"]);
+    let mut pool = crate::karpenter::default_pool();
+    pool.limits.insert("cpu".to_owned(), Quantity::units(5));
+    asked.karpenter.node_pools = vec![pool];
+    let run = simulate(&asked).karpenter;
+    // A claim is charged with the largest type, four cores, so that the first is made and is a small
+    // one; with its two cores three are left, and a big one would be too much: a small one again.
+    assert_eq!(
+        nodes(&run),
+        [("a.small", 4, Some(44), Some(1015)), ("a.small", 21, Some(61), None)]
+    );
+    let mut tight = asked.clone();
+    tight.karpenter.node_pools[0].limits.insert("cpu".to_owned(), Quantity::units(3));
+    let run = simulate(&tight).karpenter;
+    assert_eq!((run.nodes.len(), run.ended(PodEnd::Pending)), (1, 0));
+    // The second pod takes the place of the first.
+    assert_eq!(run.pods[1].waited, 980);
+}
+
+#[test]
+fn spot_is_bought_where_the_pool_allows_it() {
+    let table = "\
+instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones,capacity_type
+a.small,amd64,2000,4096,10,0.1,z,on-demand
+a.small,amd64,2000,4096,10,0.03,z,spot
+b.big,amd64,4000,8192,20,0.18,z,on-demand
+b.big,amd64,4000,8192,20,0.07,z,spot
+";
+    let mut asked = question(
+        trace("3,add,p,1500m,1Gi,web\n1000,remove,p,,,\n"),
+        &types(table),
+        &["a.small:0:5"],
+    );
+    let mut pool = crate::karpenter::default_pool();
+    pool.requirements.clear();
+    asked.karpenter.node_pools = vec![pool];
+    let outcome = simulate(&asked);
+    let bought = |run: &Run| run.nodes[0].machine.capacity_type.clone();
+    assert_eq!(bought(&outcome.karpenter), "spot");
+    assert_eq!(bought(&outcome.cluster_autoscaler), "on-demand");
+    assert_eq!(nodes(&outcome.karpenter), [("a.small", 4, Some(44), Some(1015))]);
+    assert_eq!(outcome.karpenter.total().complete().expect("priced").dollars(10), "0.0084250000");
 }
