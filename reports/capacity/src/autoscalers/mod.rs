@@ -3,7 +3,7 @@
 //! A discrete-event model in whole seconds, pure and deterministic: the same question gives the same
 //! answer on every machine. [`trace`] is what pods do, read from a file or made by [`made`];
 //! [`cluster`] holds nodes and pods and binds pods as kube-scheduler does; [`world`] lets time pass;
-//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`run`] is what came of it, [`steps`] the
+//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`mod@run`] is what came of it, [`steps`] the
 //! way of the first pod that waited. Launches
 //! take what [`launch_time`] says, the same in both runs.
 //!
