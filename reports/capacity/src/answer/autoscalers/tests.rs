@@ -253,6 +253,11 @@ fn parameters_are_all_there() {
         ("cluster_autoscaler", "--scale-down-delay-after-add", "10 min"),
         ("cluster_autoscaler", "--scale-down-unneeded-time", "10 min"),
         ("cluster_autoscaler", "--scale-down-utilization-threshold", "0.5"),
+        (
+            "karpenter",
+            "instance types it may launch",
+            "144: families c, m, r; amd64; up to 16 vCPU",
+        ),
         ("karpenter", "BATCH_IDLE_DURATION", "1 s"),
         ("karpenter", "BATCH_MAX_DURATION", "10 s"),
         ("karpenter", "validation before it acts", "15 s"),

@@ -5,7 +5,7 @@
 //! ([`expander`]) takes one group. A loop that adds nodes does nothing else. One that adds none looks
 //! for nodes that are not needed ([`scale_down`]) and removes those that were not for long enough.
 //!
-//! Modelled after version 1.34 of its source: the filter of schedulable pods, equivalence groups, the
+//! Modelled after its source as of 2025: the filter of schedulable pods, equivalence groups, the
 //! first-fit-decreasing estimate that tries only the newest node, the four expanders with chance
 //! between equals, the two seconds in which pods are too new, the strict *longer than* of the unneeded
 //! time, the five minutes for which a node that could not be emptied is left alone, ten deletions and

@@ -114,6 +114,13 @@ fn node_groups_are_read_or_refused() {
         assert_eq!(read(text), Err(format!("`{text}` is no node group: {why}; {how}")));
     }
     let types = types(TYPES);
+    let spec = NodeGroupSpec::parse("a.small:0:1").expect("a group");
+    assert_eq!(
+        NodeGroup::of(&spec, types.first(), &[], Overhead::default())
+            .expect_err("none")
+            .to_string(),
+        "node group of `a.small`: there is no zone to put it in; write TYPE:MIN:MAX:ZONE"
+    );
     let spec = NodeGroupSpec::parse("a.small:0:1:elsewhere").expect("a group");
     let refused = NodeGroup::of(&spec, types.first(), &[], Overhead::default());
     assert_eq!(
