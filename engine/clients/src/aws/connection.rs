@@ -288,10 +288,7 @@ impl Connection {
             }
             aws_sdk_pricing::Client::from_conf(configuration.build())
         });
-        pricing::Client::new(
-            sdk.clone(),
-            Calls { service: "pricing", caller: self.caller.clone() },
-        )
+        pricing::Client::new(sdk.clone(), Calls { service: "pricing", caller: self.caller.clone() })
     }
     service!(
         /// SQS.

@@ -260,7 +260,10 @@ async fn the_price_list_is_asked_where_it_is_served_and_read_to_its_last_page() 
     let world = World::new().await;
     let connection = world.connection(Access::Read).await;
     world.peer.then([
-        Answer::json(200, r#"{"FormatVersion":"aws_v1","PriceList":["{\"a\":1}"],"NextToken":"n"}"#),
+        Answer::json(
+            200,
+            r#"{"FormatVersion":"aws_v1","PriceList":["{\"a\":1}"],"NextToken":"n"}"#,
+        ),
         Answer::refuse(400, "ThrottlingException", "Rate exceeded"),
         Answer::json(200, r#"{"FormatVersion":"aws_v1","PriceList":["{\"b\":2}"],"NextToken":""}"#),
     ]);
