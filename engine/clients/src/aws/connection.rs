@@ -288,7 +288,11 @@ impl Connection {
             }
             aws_sdk_pricing::Client::from_conf(configuration.build())
         });
-        pricing::Client::new(sdk.clone(), Calls { service: "pricing", caller: self.caller.clone() })
+        pricing::Client::new(
+            sdk.clone(),
+            Calls { service: "pricing", caller: self.caller.clone() },
+            self.inner.configuration.endpoint_url().map(str::to_owned),
+        )
     }
     service!(
         /// SQS.

@@ -17,11 +17,21 @@ const PAGE: i32 = 100;
 pub struct Client {
     sdk: aws_sdk_pricing::Client,
     calls: Calls,
+    endpoint: Option<String>,
 }
 
 impl Client {
-    pub(super) fn new(sdk: aws_sdk_pricing::Client, calls: Calls) -> Self {
-        Self { sdk, calls }
+    pub(super) fn new(
+        sdk: aws_sdk_pricing::Client,
+        calls: Calls,
+        endpoint: Option<String>,
+    ) -> Self {
+        Self { sdk, calls, endpoint }
+    }
+
+    /// Who is asked instead of AWS, whether the settings, the environment or a profile say so.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
     }
 
     /// All products of a service whose attributes have exactly these values, each as its JSON text.
