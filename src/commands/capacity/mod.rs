@@ -17,14 +17,17 @@ use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
 use runbook_capacity::manifest::{NodePool, read_node_pools};
 use serde::Serialize;
 
+use super::Session;
+use super::refresh::RefreshArguments;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::{Printer, harmless};
 use crate::style::{Meaning, Style};
+use crate::target::On;
 
 pub(crate) use allocatable::AllocatableArguments;
 pub(crate) use fargate::FargateArguments;
-pub(super) use fargate::pods;
+pub(super) use fargate::{pods, some};
 pub(crate) use pack::PackArguments;
 pub(crate) use prices::ShowArguments;
 
@@ -50,6 +53,8 @@ pub(crate) enum CapacityCommand {
 pub(crate) enum PricesCommand {
     /// Prices of instance types or services, with source and day.
     Show(ShowArguments),
+    /// Ask the Price List for the prices of a region, and use them from then on.
+    Refresh(RefreshArguments),
 }
 
 /// An answer that has a schema.
@@ -91,10 +96,14 @@ pub(super) const DEFAULT_REGION: &str = "ap-northeast-2";
 pub(crate) type Problems = Vec<String>;
 
 /// Answers a question about capacity.
-pub(crate) fn run(command: CapacityCommand, environment: &Environment, printer: &Printer) -> Exit {
+pub(crate) fn run(session: &Session, command: CapacityCommand) -> Exit {
+    let (environment, printer) = (&session.environment, &*session.printer);
+    let lists = session.price_lists(On::Aws);
     match command {
-        CapacityCommand::Pack(arguments) => pack::run(&arguments, environment, printer),
-        CapacityCommand::Fargate(arguments) => fargate::run(&arguments, environment, printer),
+        CapacityCommand::Pack(arguments) => pack::run(&arguments, &lists, environment, printer),
+        CapacityCommand::Fargate(arguments) => {
+            fargate::run(&arguments, &lists, environment, printer)
+        }
         CapacityCommand::Allocatable(arguments) => {
             allocatable::run(&arguments, environment, printer)
         }
@@ -111,14 +120,8 @@ pub(crate) fn run(command: CapacityCommand, environment: &Environment, printer: 
 }
 
 /// Answers a question about prices.
-pub(crate) fn run_prices(
-    command: PricesCommand,
-    environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    match command {
-        PricesCommand::Show(arguments) => prices::run(&arguments, environment, printer),
-    }
+pub(crate) fn show(session: &Session, arguments: &ShowArguments) -> Exit {
+    prices::run(arguments, &session.price_lists(arguments.on), &session.printer)
 }
 
 impl PriceArguments {
@@ -129,7 +132,7 @@ impl PriceArguments {
 
 /// The machine's day; prices age in real time, whatever target is used.
 #[expect(clippy::disallowed_methods, reason = "the age of a price is counted from the real day")]
-fn today() -> Date {
+pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
