@@ -5,6 +5,7 @@
 //! for people is drawn, and what is missing becomes an exit code.
 
 mod allocatable;
+mod consolidate;
 mod fargate;
 pub(super) mod files;
 mod node;
@@ -13,6 +14,7 @@ mod prices;
 pub(super) mod table;
 
 use jiff::civil::Date;
+use runbook_capacity::answer::consolidation::CONSOLIDATION;
 use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
 use runbook_capacity::manifest::{NodePool, read_node_pools};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use crate::style::{Meaning, Style};
 use crate::target::On;
 
 pub(crate) use allocatable::AllocatableArguments;
+pub(crate) use consolidate::ConsolidateArguments;
 pub(crate) use fargate::FargateArguments;
 pub(super) use fargate::{pods, some};
 pub(crate) use pack::PackArguments;
@@ -40,6 +43,8 @@ pub(crate) enum CapacityCommand {
     Fargate(FargateArguments),
     /// What a node of a type offers to pods, and the arithmetic.
     Allocatable(Box<AllocatableArguments>),
+    /// What Karpenter would take away or replace of the nodes that are there, and why not more.
+    Consolidate(Box<ConsolidateArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -66,6 +71,8 @@ pub(crate) enum Answer {
     Fargate,
     /// Of `capacity allocatable`.
     Allocatable,
+    /// Of `capacity consolidate`.
+    Consolidate,
     /// Of `prices show`.
     Prices,
 }
@@ -107,11 +114,15 @@ pub(crate) fn run(session: &Session, command: CapacityCommand) -> Exit {
         CapacityCommand::Allocatable(arguments) => {
             allocatable::run(&arguments, environment, printer)
         }
+        CapacityCommand::Consolidate(arguments) => {
+            consolidate::run(&arguments, &lists, environment, printer)
+        }
         CapacityCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Pack => ("runbook capacity pack", schema::PACK),
                 Answer::Fargate => ("runbook capacity fargate", schema::FARGATE),
                 Answer::Allocatable => ("runbook capacity allocatable", schema::ALLOCATABLE),
+                Answer::Consolidate => ("runbook capacity consolidate", CONSOLIDATION),
                 Answer::Prices => ("runbook prices show", schema::PRICES),
             };
             json(printer, &schema::schema(title, shape), Exit::Done)
