@@ -63,18 +63,16 @@ pub(super) fn allowed(budgets: &[Budget], reason: BudgetReason, nodes: usize) ->
 impl World {
     /// How many nodes of each pool may go for a reason.
     pub(super) fn budgets(&self, reason: BudgetReason) -> BTreeMap<String, usize> {
-        let mut nodes: BTreeMap<&str, usize> = BTreeMap::new();
-        for host in self.there() {
-            let node = &self.cluster.hosts[host].node;
-            if let (true, Some(pool)) = (node.is_initialized, &node.node_pool) {
-                *nodes.entry(pool).or_default() += 1;
+        let mut nodes = vec![0; self.pools.len()];
+        for host in self.there().filter(|host| self.cluster.hosts[*host].node.is_initialized) {
+            if let Some(pool) = self.facts[host].pool {
+                nodes[pool] += 1;
             }
         }
-        let of_pool = |pool: &NodePool| {
-            let count = nodes.get(pool.name.as_str()).copied().unwrap_or(0);
+        let of_pool = |(pool, count): (&NodePool, usize)| {
             (pool.name.clone(), allowed(&pool.disruption.budgets, reason, count))
         };
-        self.pools.iter().map(of_pool).collect()
+        self.pools.iter().zip(nodes).map(of_pool).collect()
     }
 
     /// Notes what the pods on a node mean for its disruption.
@@ -89,6 +87,7 @@ impl World {
         if after.is_some_and(|seconds| self.is_too_early(seconds)) {
             self.cluster.let_rest(host);
         }
+        self.facts[host].is_excluded = self.exclusion(host).is_some();
     }
 
     /// Whether nodes have been left alone for less than that.
@@ -107,8 +106,7 @@ impl World {
     }
 
     pub(super) fn pool_of(&self, host: usize) -> Option<&NodePool> {
-        let name = self.cluster.hosts[host].node.node_pool.as_ref()?;
-        self.pools.iter().find(|pool| pool.name == *name)
+        self.facts[host].pool.map(|pool| &self.pools[pool])
     }
 
     /// Why a node may not be disrupted at all, if it may not.
@@ -165,18 +163,34 @@ impl World {
 
     /// Nodes that may go, empty ones or others, by price over disruption, descending, then by name.
     pub(super) fn candidates(&self, empty: bool) -> Vec<usize> {
-        let mut found: Vec<(i64, i64, usize)> = self
-            .there()
-            .filter(|host| self.is_empty(*host) == empty && self.exclusion(*host).is_none())
-            .map(|host| (self.facts[host].price_or_zero(), self.disruption_cost(host), host))
-            .collect();
-        found.sort_by(|left, right| {
-            by_ratio((left.0, left.1), (right.0, right.1)).then_with(|| {
-                let name = |host: usize| &self.cluster.hosts[host].node.name;
-                name(left.2).cmp(name(right.2))
-            })
+        let ranked = self.ranking.iter().copied();
+        ranked
+            .filter(|host| !self.facts[*host].is_excluded && self.is_empty(*host) == empty)
+            .collect()
+    }
+
+    /// Keeps the ranking of nodes true after some of them changed, appeared or went.
+    pub(super) fn rank(&mut self, changed: &[usize]) {
+        let mut ranking = std::mem::take(&mut self.ranking);
+        ranking.retain(|host| {
+            !self.cluster.hosts[*host].is_gone && changed.binary_search(host).is_err()
         });
-        found.into_iter().map(|(_, _, host)| host).collect()
+        if changed.len() * 8 > ranking.len() {
+            ranking.extend(changed);
+            ranking.sort_by(|left, right| self.compare(*left, *right));
+        } else {
+            for host in changed {
+                let at = ranking.partition_point(|one| self.compare(*one, *host).is_lt());
+                ranking.insert(at, *host);
+            }
+        }
+        self.ranking = ranking;
+    }
+
+    fn compare(&self, left: usize, right: usize) -> Ordering {
+        let worth = |host: usize| (self.facts[host].price_or_zero(), self.disruption_cost(host));
+        let name = |host: usize| &self.cluster.hosts[host].node.name;
+        by_ratio(worth(left), worth(right)).then_with(|| name(left).cmp(name(right)))
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) struct Facts {
     /// What disrupting it counts, and whether a pod on it forbids that.
     pub(super) disruption_cost: i64,
     pub(super) is_guarded: bool,
+    /// Its pool among [`World::pools`].
+    pub(super) pool: Option<usize>,
+    /// Whether consolidation does not look at it.
+    pub(super) is_excluded: bool,
 }
 
 impl Facts {
@@ -52,6 +56,8 @@ pub(super) struct World {
     pub(super) options: ConsolidationOptions,
     /// By host.
     pub(super) facts: Vec<Facts>,
+    /// The nodes that are there, those that are best taken away first.
+    pub(super) ranking: Vec<usize>,
     /// By pod.
     pub(super) eviction_cost: Vec<i64>,
     pub(super) pod_guard: Vec<Option<WhyNot>>,
@@ -81,6 +87,7 @@ impl World {
         });
         let mut world = Self {
             facts: facts.collect(),
+            ranking: Vec::new(),
             pools: all_pools(input),
             guards: input.guards.clone(),
             options: input.options.clone(),
@@ -96,9 +103,14 @@ impl World {
             launches: 0,
             cluster,
         };
-        for host in 0..world.facts.len() {
-            world.weigh(host);
+        let hosts: Vec<usize> = (0..world.facts.len()).collect();
+        for host in &hosts {
+            let name = &world.cluster.hosts[*host].node.node_pool;
+            world.facts[*host].pool =
+                world.pools.iter().position(|pool| Some(&pool.name) == name.as_ref());
+            world.weigh(*host);
         }
+        world.rank(&hosts);
         world
     }
 
@@ -175,6 +187,8 @@ impl World {
                 stuck: (Vec::new(), None),
                 disruption_cost: 0,
                 is_guarded: false,
+                pool: self.pools.iter().position(|pool| pool.name == one.node_pool),
+                is_excluded: false,
             });
         }
         let touched = moves.iter().map(|(_, target)| self.cluster.host_of(*target));
@@ -182,9 +196,10 @@ impl World {
         touched.extend(new);
         touched.sort_unstable();
         touched.dedup();
-        for host in touched {
-            self.weigh(host);
+        for host in &touched {
+            self.weigh(*host);
         }
+        self.rank(&touched);
     }
 
     /// Writes a step down that is about to be carried out.
@@ -305,6 +320,8 @@ fn facts(node: &ExistingNode, guard: Option<WhyNot>, cluster: &Cluster) -> Facts
         stuck: (Vec::new(), None),
         disruption_cost: 0,
         is_guarded: false,
+        pool: None,
+        is_excluded: false,
         type_number,
     }
 }
