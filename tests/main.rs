@@ -19,5 +19,6 @@ mod mistakes;
 mod nodeless;
 mod outputs;
 mod plans;
+mod reports;
 mod stopped;
 mod support;

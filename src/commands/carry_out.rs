@@ -20,7 +20,7 @@ use super::Session;
 use super::planned::{knowledge, looker};
 use crate::arguments::{ApplyOptions, EventFormat};
 use crate::exit::{Exit, Signal};
-use crate::target::Target;
+use crate::target::{On, Target};
 use crate::trouble::Trouble;
 use crate::view;
 use crate::view::progress::{Mode, Progress};
@@ -183,6 +183,11 @@ fn leave_now(signal: Signal) -> ! {
     std::process::exit(i32::from(Exit::Cancelled(signal).code()))
 }
 
+/// Whether there is a cluster to look at now.
+fn has_cluster(work: &Work<'_>) -> bool {
+    work.plan.tasks.iter().any(|task| task.module == "eks.cluster")
+}
+
 /// What is said at the end; how the program ends.
 fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) -> Exit {
     let text = work.options.output == EventFormat::Text;
@@ -195,6 +200,12 @@ fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) 
     if text {
         let place = work.target.place(&work.plan, work.began);
         session.printer.out(&view::summary::run(report, &place, style));
+    }
+    let may_go_on = text && !work.options.quiet && report.outcome == Outcome::Succeeded;
+    if may_go_on && work.target.on == On::Sandbox && has_cluster(work) {
+        session.printer.note(
+            "next: runbook report compare · in another terminal: runbook sandbox up, then eval \"$(runbook sandbox env)\"; kubectl get nodes",
+        );
     }
     match report.outcome {
         Outcome::Succeeded => Exit::Done,

@@ -7,7 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@collect`] | one look at a cluster, as an inventory |
-//! | [`render`] | an answer as one self-contained page, or as Markdown for a pull request |
+//! | [`render`] | an answer as one self-contained page |
 
 pub mod collect;
 pub mod render;

@@ -3,7 +3,8 @@
 //! A discrete-event model in whole seconds, pure and deterministic: the same question gives the same
 //! answer on every machine. [`trace`] is what pods do, read from a file or made by [`made`];
 //! [`cluster`] holds nodes and pods and binds pods as kube-scheduler does; [`world`] lets time pass;
-//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`run`] is what came of it. Launches
+//! [`cluster_autoscaler`] and [`karpenter`] decide about nodes; [`mod@run`] is what came of it, [`steps`] the
+//! way of the first pod that waited. Launches
 //! take what [`launch_time`] says, the same in both runs.
 //!
 //! It is a model: what it leaves out is named in every answer ([`not_modelled`]).
@@ -18,18 +19,24 @@ pub mod node_group;
 mod random;
 pub mod run;
 pub mod standard;
+pub mod steps;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 mod world;
+
+use std::collections::BTreeMap;
 
 use crate::manifest::NodePool;
 use crate::pod::Pod;
 use crate::prices::Coverage;
-use cluster::PodState;
 use cluster_autoscaler::{ClusterAutoscaler, ClusterAutoscalerSettings};
 use karpenter::{Karpenter, KarpenterSettings};
 use launch_time::LaunchTime;
+use machine::Room;
 use node_group::NodeGroup;
-use run::{Run, Way};
+use run::Run;
+use steps::Way;
 use trace::Trace;
 pub use world::Sample;
 use world::{Autoscaler, World};
@@ -101,13 +108,15 @@ fn run<A: Autoscaler>(
 ) -> Run {
     let mut world = World::new(&question.trace, &question.launch_time, question.seed);
     world.run(autoscaler, until);
-    let waiting: Vec<usize> = (0..world.cluster.pods.len())
-        .filter(|pod| matches!(world.cluster.pods[*pod].state, PodState::Pending(_)))
-        .collect();
+    // Pods of one size have one reason.
+    let mut reasons: BTreeMap<Room, Option<String>> = BTreeMap::new();
     let mut refused = Vec::new();
-    for pod in waiting {
-        if let Some(reason) = why_not(autoscaler, &world, pod) {
-            refused.push((question.trace.pods[pod].name.clone(), reason));
+    for (pod, record) in world.cluster.pods.iter().enumerate() {
+        if record.first_bound.is_none() {
+            let asked = world.cluster.asked[pod];
+            let reason = reasons.entry(asked).or_insert_with(|| why_not(autoscaler, &world, pod));
+            let name = &question.trace.pods[pod].name;
+            refused.extend(reason.clone().map(|reason| (name.clone(), reason)));
         }
     }
     Run::of(world, until, refused, way)
@@ -115,7 +124,7 @@ fn run<A: Autoscaler>(
 
 fn no_group_holds(question: &Question, pod: usize) -> Option<String> {
     let pod = &question.trace.pods[pod];
-    let asked = machine::Room::of_pod(pod.cpu.0, pod.memory.0);
+    let asked = Room::of_pod(pod.cpu.0, pod.memory.0);
     let fits = question.node_groups.iter().any(|group| group.machine.free().holds(asked));
     (!fits).then(|| {
         format!(

@@ -31,6 +31,14 @@ pub enum NodeGroupError {
         /// What is wrong with it.
         why: String,
     },
+    /// Neither it nor the types name a zone.
+    #[error(
+        "node group of `{instance_type}`: there is no zone to put it in; write TYPE:MIN:MAX:ZONE"
+    )]
+    NoZone {
+        /// The type.
+        instance_type: String,
+    },
     /// The type is not offered in that zone.
     #[error("node group `{group}`: `{instance_type}` is not offered in `{zone}`")]
     NotOffered {
@@ -108,6 +116,9 @@ impl NodeGroup {
         overhead: Overhead,
     ) -> Result<Vec<Self>, NodeGroupError> {
         let zones = if spec.zones.is_empty() { default_zones } else { &spec.zones };
+        if zones.is_empty() {
+            return Err(NodeGroupError::NoZone { instance_type: spec.instance_type.clone() });
+        }
         let mut groups = Vec::new();
         for zone in zones {
             let name = format!("{}/{zone}", spec.instance_type);

@@ -1,7 +1,8 @@
 //! What came of a trace under one autoscaler: each node, each pod, and the figures of both.
 
-use super::cluster::{Cluster, Node, PodState};
+use super::cluster::{Node, PodState};
 use super::machine::Machine;
+use super::steps::{Step, Way, steps};
 use super::world::{Sample, World};
 use crate::money::{Amount, Total};
 
@@ -49,42 +50,8 @@ pub struct PodRun {
     pub waited: i64,
     /// How often it was evicted.
     pub evictions: u32,
-}
-
-/// A step on the way of the first pod that waited.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What kind of step.
-    pub kind: StepKind,
-    /// When; none when it did not come to that.
-    pub at: Option<i64>,
-    /// What happened.
-    pub text: String,
-}
-
-/// A kind of step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StepKind {
-    /// The pod waits.
-    PodPending,
-    /// The Cluster Autoscaler's loop sees it.
-    Scan,
-    /// The desired size of a group grows.
-    GroupGrows,
-    /// Karpenter opens a batch.
-    BatchOpens,
-    /// The batch is closed.
-    BatchCloses,
-    /// Karpenter asks for a machine.
-    CreateFleet,
-    /// A `NodeClaim` stands for it.
-    NodeClaim,
-    /// EC2 launches it.
-    Launch,
-    /// The kubelet joins and the node is ready.
-    NodeReady,
-    /// The pod is bound.
-    Bound,
+    /// Whether it ever ran.
+    pub ran: bool,
 }
 
 /// The whole.
@@ -98,7 +65,7 @@ pub struct Run {
     pub samples: Vec<Sample>,
     /// The end.
     pub until: i64,
-    /// Pods that wait at the end and that no node can hold, and why.
+    /// Pods that never ran because no node can hold them, and why.
     pub refused: Vec<(String, String)>,
     /// The pod whose way is drawn.
     pub first_pending: Option<String>,
@@ -127,7 +94,8 @@ impl Run {
                     PodState::Removed => PodEnd::Removed,
                     PodState::Lost => PodEnd::Lost,
                 };
-                Some(PodRun { end, waited: pod.waited, evictions: pod.evictions })
+                let ran = pod.first_bound.is_some();
+                Some(PodRun { end, waited: pod.waited, evictions: pod.evictions, ran })
             })
             .collect();
         let first = cluster.first_pending;
@@ -212,6 +180,11 @@ impl Run {
         self.pods.iter().filter(|pod| pod.end == end).count()
     }
 
+    /// How many pods never ran.
+    pub fn never_ran(&self) -> usize {
+        self.pods.iter().filter(|pod| !pod.ran).count()
+    }
+
     /// Most nodes at a time.
     pub fn peak_nodes(&self) -> usize {
         self.samples.iter().map(|sample| sample.nodes).max().unwrap_or(0)
@@ -249,90 +222,4 @@ fn node_run(node: &Node, until: i64) -> NodeRun {
         seconds,
         billed: seconds.max(LEAST_BILLED),
     }
-}
-
-/// Which steps lead from a pod to a node.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
-    ClusterAutoscaler,
-    Karpenter,
-}
-
-/// The way of a pod that waited, drawn from the node that it was bound to.
-fn steps(cluster: &Cluster<'_>, pod: usize, way: Way) -> Vec<Step> {
-    let record = &cluster.pods[pod];
-    let name = &cluster.trace.pods[pod].name;
-    let waits = record.first_pending;
-    let bound = record
-        .first_bound
-        .filter(|(at, _)| waits.is_some_and(|since| *at >= since))
-        .map(|(at, node)| (at, node, &cluster.nodes[node]));
-    let step = |kind, at, text: String| Step { kind, at, text };
-    let mut steps = vec![step(
-        StepKind::PodPending,
-        waits,
-        format!("pod {name} comes and kube-scheduler finds no node for it"),
-    )];
-    let launched = bound
-        .filter(|(_, _, node)| waits.is_some_and(|since| node.launched >= since))
-        .map(|(_, _, node)| node);
-    let seen = launched.map(|node| node.origin.seen);
-    let decided = launched.map(|node| node.origin.decided);
-    let what = launched.map(|node| node.origin.what.as_str()).unwrap_or_default();
-    match way {
-        Way::ClusterAutoscaler => {
-            steps.push(step(
-                StepKind::Scan,
-                seen,
-                "the scan counts it as unschedulable".to_owned(),
-            ));
-            steps.push(step(
-                StepKind::GroupGrows,
-                decided,
-                format!("the expander picks a node group, its Auto Scaling group grows; {what}"),
-            ));
-        }
-        Way::Karpenter => {
-            steps.push(step(
-                StepKind::BatchOpens,
-                seen,
-                "Karpenter opens a batch of pending pods".to_owned(),
-            ));
-            steps.push(step(
-                StepKind::BatchCloses,
-                decided,
-                "the batch closes: idle, or at its longest".to_owned(),
-            ));
-            steps.push(step(
-                StepKind::CreateFleet,
-                decided,
-                format!("the cheapest types that hold the pods are asked of EC2; {what}"),
-            ));
-            steps.push(step(StepKind::NodeClaim, decided, "the NodeClaim is launched".to_owned()));
-        }
-    }
-    let machine = launched
-        .map(|node| format!("{} in {}", node.machine.instance_type, node.machine.zone))
-        .unwrap_or_default();
-    steps.push(step(
-        StepKind::Launch,
-        launched.map(|node| node.launched),
-        format!("EC2 launches {machine}").trim_end().to_owned(),
-    ));
-    steps.push(step(
-        StepKind::NodeReady,
-        launched.and_then(|node| node.ready),
-        "the kubelet joins, the node is Ready".to_owned(),
-    ));
-    let end = match bound {
-        Some((_, node, _)) if launched.is_some() => {
-            format!("kube-scheduler binds the pod to node {}", node + 1)
-        }
-        Some((_, node, _)) => {
-            format!("kube-scheduler binds the pod to node {}, where room was freed", node + 1)
-        }
-        None => "kube-scheduler never binds the pod".to_owned(),
-    };
-    steps.push(step(StepKind::Bound, bound.map(|(at, _, _)| at), end));
-    steps
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Problem, line_of};
+use crate::manifest::Problem;
 use crate::quantity::{Bytes, Millicores, Quantity};
 
 /// A pod of a trace.
@@ -104,8 +104,9 @@ pub fn read_trace(source_name: &str, text: &str) -> Result<Trace, Vec<Problem>> 
     let columns = columns(source_name, &headers)?;
     let mut reading = Reading { columns, ..Reading::default() };
     let mut problems = Vec::new();
+    let mut lines = Lines { text, at: 0, before: 0 };
     for (index, row) in reader.records().enumerate() {
-        let line = row.as_ref().map_or(index + 2, |row| line_of(text, row));
+        let line = row.as_ref().map_or(index + 2, |row| lines.of(row));
         let read = row.map_err(|error| (None, error.to_string())).and_then(|row| {
             if row.len() == headers.len() {
                 reading.row(&row, line)
@@ -129,6 +130,28 @@ pub fn read_trace(source_name: &str, text: &str) -> Result<Trace, Vec<Problem>> 
     if problems.is_empty() { Ok(reading.trace) } else { Err(problems) }
 }
 
+/// The lines of rows that come one after the other; comments and empty lines count, so that an editor
+/// finds them.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    /// How many lines end before that.
+    before: usize,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, row: &csv::StringRecord) -> usize {
+        let start = row.position().and_then(|position| usize::try_from(position.byte()).ok());
+        let start = start.unwrap_or(self.at).max(self.at);
+        let passed = self.text.get(self.at..start).unwrap_or_default();
+        self.before += passed.matches('\n').count();
+        self.at = start;
+        let rest = self.text.get(start..).unwrap_or_default();
+        let is_passed_over = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+        self.before + rest.lines().take_while(is_passed_over).count() + 1
+    }
+}
+
 fn columns(
     source_name: &str,
     headers: &csv::StringRecord,
@@ -141,7 +164,7 @@ fn columns(
     for (index, header) in headers.iter().enumerate() {
         match COLUMNS.iter().find(|known| **known == header) {
             None => {
-                refuse(format!("column `{header}` is not known (known: {})", COLUMNS.join(", ")))
+                refuse(format!("column `{header}` is not known (known: {})", COLUMNS.join(", ")));
             }
             Some(known) => {
                 if columns.insert(*known, index).is_some() {
@@ -199,7 +222,7 @@ impl Reading {
             (Action::Add, None) => {
                 let cpu = amount(cell("cpu"), MOST_CPU, |most| format!("{most} cores"))
                     .map_err(|why| (Some("cpu"), why))?;
-                let memory = amount(cell("memory"), MOST_MEMORY, |most| most.to_string())
+                let memory = amount(cell("memory"), MOST_MEMORY, ToString::to_string)
                     .map_err(|why| (Some("memory"), why))?;
                 let owner = cell("owner").to_owned();
                 self.trace.pods.push(TracePod { name: name.clone(), owner, cpu, memory });

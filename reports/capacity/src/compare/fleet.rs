@@ -1,11 +1,14 @@
 //! Nodes of a side for each part of the month: as Karpenter packs one cold batch, and as they settle.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::{InstanceType, instance_type};
+use crate::consolidation::{Arrivals, ConsolidationInput, settled};
 use crate::karpenter::{
-    ExistingNode, PackInput, PackOutcome, PackedNode, default_pool, offered_type, pack,
+    ExistingNode, InstanceOption, PackInput, PackOutcome, PackedNode, default_pool, offered_type,
+    pack,
 };
 use crate::launch::{CAPACITY_TYPE, CapacityType};
 use crate::manifest::NodePool;
@@ -39,25 +42,24 @@ pub struct Fleet<'a> {
     pub pools: Vec<NodePool>,
     /// Fewer nodes than this nobody runs.
     pub least_nodes: usize,
-    /// How pods that arrive one after the other are packed, if that is asked for too.
-    pub settled: Option<Packer>,
+    /// Whether pods also arrive in portions, with consolidation to rest after each.
+    pub settles: bool,
     /// Whether spot is taken.
     pub spot: bool,
     /// Whether each node costs the fee of Auto Mode.
     pub auto_mode: bool,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the types offer and cost, once that is asked; the fields above do not change after it.
+    pub offered: OnceCell<Vec<InstanceOption>>,
 }
 
-/// A way of packing.
-pub type Packer = fn(&PackInput) -> PackOutcome;
-
-/// A part of the month: its pods, the types that make enough nodes of them, and those nodes.
+/// A part of the month: its pods, and their nodes, which are enough.
 struct Chosen<'p> {
     seconds: i64,
     pods: &'p [Pod],
-    types: Vec<&'static InstanceType>,
     cold: PackOutcome,
+    settled: Option<PackOutcome>,
 }
 
 /// What was asked for and offered, over the seconds of the month.
@@ -96,16 +98,13 @@ impl Fleet<'_> {
         let before = side.clone();
         self.bill_outcomes(chosen.iter().map(|one| (one, &one.cold)), side);
         let cold = side.packed();
+        if self.settles {
+            *side = before;
+            let settled = chosen.iter().map(|one| (one, one.settled.as_ref().unwrap_or(&one.cold)));
+            self.bill_outcomes(settled, side);
+            side.settled = Some(side.packed());
+        }
         side.cold = Some(cold);
-        let Some(packer) = self.settled else { return };
-        let settled: Vec<PackOutcome> = chosen
-            .iter()
-            .map(|one| self.with_least_nodes(packer(&self.input(one.pods, &one.types))))
-            .collect();
-        *side = before;
-        self.bill_outcomes(chosen.iter().zip(&settled), side);
-        side.cold = Some(cold);
-        side.settled = Some(side.packed());
     }
 
     /// The same with one cold batch only: for nodes that Karpenter does not make.
@@ -127,6 +126,7 @@ impl Fleet<'_> {
             let seconds = chosen.seconds;
             side.peak_nodes = side.peak_nodes.max(outcome.nodes.len() + self.standing.len());
             side.coverage = outcome.prices;
+            side.not_simulated.extend(outcome.not_simulated.iter().cloned());
             for node in &outcome.nodes {
                 self.bill_node(node, seconds, side);
                 self.count_type(&node.instance_type, seconds, &mut used);
@@ -157,29 +157,73 @@ impl Fleet<'_> {
         }
     }
 
-    /// Packs one cold batch. Too few nodes are made enough by leaving larger types out: of all sizes to
-    /// stop at, the one that comes out cheapest.
+    /// Packs one cold batch, and as it settles if that is asked for. Too few nodes are made enough by
+    /// leaving larger types out: of all sizes to stop at, the one that comes out cheapest.
     fn chosen<'p>(&self, seconds: i64, pods: &'p [Pod]) -> Chosen<'p> {
-        let whole = pack(&self.input(pods, &self.types));
-        let types = self.types.clone();
-        if self.is_enough(&whole) {
-            return Chosen { seconds, pods, types, cold: whole };
+        let (whole, settled) = self.packed(self.input(pods, None));
+        let is_enough = if self.settles { settled.is_some() } else { self.is_enough(&whole) };
+        if is_enough {
+            return Chosen { seconds, pods, cold: whole, settled };
         }
-        let caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
+        let mut caps: BTreeSet<u32> = self.types.iter().map(|one| one.vcpus).collect();
+        if let [one] = whole.nodes.as_slice() {
+            // Wherever its type is left, that one node is enough for Karpenter.
+            let vcpus = instance_type(&one.instance_type).map_or(u32::MAX, |one| one.vcpus);
+            caps.retain(|most| *most < vcpus);
+        }
         let tried = caps.into_iter().filter_map(|most| {
-            let smaller: Vec<&'static InstanceType> =
-                self.types.iter().copied().filter(|one| one.vcpus <= most).collect();
-            let outcome = pack(&self.input(pods, &smaller));
-            let fits = self.is_enough(&outcome)
-                && !outcome.nodes.is_empty()
-                && outcome.unschedulable.len() <= whole.unschedulable.len();
-            let price = self.hourly(&outcome)?;
-            fits.then_some((price, smaller, outcome))
+            let (cold, settled) = self.packed(self.input(pods, Some(most)));
+            let last = match &settled {
+                Some(settled) => settled,
+                None if self.settles => return None,
+                None => &cold,
+            };
+            let fits = self.is_enough(last)
+                && !last.nodes.is_empty()
+                && last.unschedulable.len() <= whole.unschedulable.len();
+            let price = self.hourly(last)?;
+            fits.then_some((price, cold, settled))
         });
-        if let Some((_, types, cold)) = tried.min_by_key(|(price, _, _)| *price) {
-            return Chosen { seconds, pods, types, cold };
+        if let Some((_, cold, settled)) = tried.min_by_key(|(price, _, _)| *price) {
+            return Chosen { seconds, pods, cold, settled };
         }
-        Chosen { seconds, pods, types, cold: self.with_least_nodes(whole) }
+        // The one node and as many more of the same.
+        let settled = self.settles.then(|| self.with_least_nodes(whole.clone()));
+        Chosen { seconds, pods, cold: self.with_least_nodes(whole), settled }
+    }
+
+    /// The nodes of one cold batch; and where these are enough, those that are left when pods arrive in
+    /// portions, if these still are.
+    fn packed(&self, input: PackInput) -> (PackOutcome, Option<PackOutcome>) {
+        if !self.settles {
+            return (pack(&input), None);
+        }
+        if !self.are_many(&input) {
+            let cold = pack(&input);
+            if !self.is_enough(&cold) {
+                return (cold, None);
+            }
+        }
+        let arrivals = Arrivals::default_for(input.pods.len());
+        let question = ConsolidationInput { pack: input, ..ConsolidationInput::default() };
+        let settled = settled(&question, arrivals);
+        let outcome = Some(settled.outcome()).filter(|outcome| self.is_enough(outcome));
+        (settled.cold, outcome)
+    }
+
+    /// Whether the pods are more than fewer nodes than enough could hold, whatever their type.
+    fn are_many(&self, input: &PackInput) -> bool {
+        let asked: i128 = input
+            .pods
+            .iter()
+            .map(|pod| pod.template.resources.kubernetes_requests())
+            .map(|requests| i128::from(requests.cpu.unwrap_or_default().0))
+            .sum();
+        let offered =
+            input.instance_types.iter().map(|one| one.allocatable.cpu.unwrap_or_default().0);
+        let largest = i128::from(offered.max().unwrap_or(0));
+        let few = i128::try_from(self.least_nodes.saturating_sub(1)).unwrap_or(i128::MAX);
+        asked > largest.saturating_mul(few)
     }
 
     fn is_enough(&self, outcome: &PackOutcome) -> bool {
@@ -204,20 +248,33 @@ impl Fleet<'_> {
         side.complete()
     }
 
-    fn input(&self, pods: &[Pod], types: &[&'static InstanceType]) -> PackInput {
-        let open: Vec<String> = zones(self.region).iter().map(|zone| (*zone).to_owned()).collect();
+    fn input(&self, pods: &[Pod], most_vcpus: Option<u32>) -> PackInput {
         PackInput {
             pods: pods.to_vec(),
             node_pools: self.node_pools(),
             daemonsets: self.daemons.clone(),
-            instance_types: types
-                .iter()
-                .filter_map(|one| offered_type(one, self.region, &open, &self.settings, self.book))
-                .collect(),
+            instance_types: self.offered(most_vcpus),
             existing: self.standing.clone(),
             namespaces: self.namespaces.clone(),
             ..PackInput::default()
         }
+    }
+
+    /// What the types offer, up to a size.
+    fn offered(&self, most_vcpus: Option<u32>) -> Vec<InstanceOption> {
+        let all = self.offered.get_or_init(|| {
+            let open: Vec<String> =
+                zones(self.region).iter().map(|zone| (*zone).to_owned()).collect();
+            let of = |one: &&InstanceType| {
+                offered_type(one, self.region, &open, &self.settings, self.book)
+            };
+            self.types.iter().filter_map(of).collect()
+        });
+        let most = most_vcpus.map(|most| i64::from(most) * 1000);
+        let is_small = |one: &&InstanceOption| {
+            most.is_none_or(|most| one.capacity.cpu.unwrap_or_default().0 <= most)
+        };
+        all.iter().filter(is_small).cloned().collect()
     }
 
     /// The user's pools, or one that allows everything; of either, on-demand only or spot too.

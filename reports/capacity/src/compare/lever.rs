@@ -28,6 +28,28 @@ impl Pair<'_> {
         self.with(Side::complete)
     }
 
+    /// The same with the nodes of one cold batch.
+    fn cold_difference(self) -> Option<Amount> {
+        self.with(|side| match side.cold {
+            Some(cold) => cold.total,
+            None => side.complete(),
+        })
+    }
+
+    fn is_settled(self) -> bool {
+        self.first.settled.is_some() || self.other.settled.is_some()
+    }
+
+    /// The difference of a pair in which something else is otherwise than in this one, of which the
+    /// difference is given. Where only this one settled, what is otherwise moves it by as much as it
+    /// moves one cold batch.
+    fn difference_of(self, otherwise: Self, difference: Amount) -> Option<Amount> {
+        if self.is_settled() == otherwise.is_settled() {
+            return otherwise.difference();
+        }
+        Some(difference + (otherwise.cold_difference()? - self.cold_difference()?))
+    }
+
     /// The same of something else than the totals.
     fn with(self, of: impl Fn(&Side) -> Option<Amount>) -> Option<Amount> {
         Some(of(self.other)? - of(self.first)?)
@@ -152,8 +174,8 @@ pub fn levers(pair: Pair<'_>, difference: Amount, others: &Otherwise<'_>) -> Vec
         spot(pair, difference),
         utilisation(pair, difference),
         own_range(pair, difference),
-        shape(difference, &others.reshaped),
-        others.scaled.and_then(|(least, most)| scale(difference, least, most)),
+        shape(pair, difference, &others.reshaped),
+        others.scaled.and_then(|(least, most)| scale(pair, difference, least, most)),
         others.plans.and_then(|plans| plan(pair, difference, plans).ok().flatten()),
     ]
     .into_iter()
@@ -260,15 +282,11 @@ fn at_utilisation(side: &Side, points: i64) -> Option<Amount> {
 /// What Karpenter may do without anything being otherwise: stop after a cold batch; and of spot, be
 /// given the cheapest or the dearest capacity that was seen.
 fn own_range(pair: Pair<'_>, difference: Amount) -> Option<Lever> {
-    let cold = |side: &Side| match side.cold {
-        Some(cold) => cold.total,
-        None => side.complete(),
-    };
     let at = |end: fn(&(Amount, Amount)) -> Amount| {
         move |side: &Side| side.range.as_ref().map(end).or_else(|| side.complete())
     };
     let ends = [
-        ("one cold batch", pair.with(cold)),
+        ("one cold batch", pair.cold_difference()),
         ("spot where it is cheapest", pair.with(at(|range| range.0))),
         ("spot where it is dearest", pair.with(at(|range| range.1))),
     ];
@@ -277,26 +295,27 @@ fn own_range(pair: Pair<'_>, difference: Amount) -> Option<Lever> {
         .filter_map(|(setting, then)| Some(End { setting: setting.to_owned(), difference: then? }))
         .filter(|end| end.difference != difference)
         .collect();
-    let is_settled = pair.first.settled.is_some() || pair.other.settled.is_some();
-    let base = if is_settled { "settled" } else { "one cold batch" };
+    let base = if pair.is_settled() { "settled" } else { "one cold batch" };
     Lever::new("Karpenter's own range", base, difference, ends, None)
 }
 
-fn shape(difference: Amount, reshaped: &[Reshaped<'_>]) -> Option<Lever> {
+fn shape(pair: Pair<'_>, difference: Amount, reshaped: &[Reshaped<'_>]) -> Option<Lever> {
     let ends = reshaped
         .iter()
         .filter_map(|one| {
-            Some(End { setting: one.shape.title(), difference: one.pair.difference()? })
+            let then = pair.difference_of(one.pair, difference)?;
+            Some(End { setting: one.shape.title(), difference: then })
         })
         .collect();
     Lever::new("the shape of nodes", "as asked", difference, ends, None)
 }
 
-fn scale(difference: Amount, least: Pair<'_>, most: Pair<'_>) -> Option<Lever> {
+fn scale(pair: Pair<'_>, difference: Amount, least: Pair<'_>, most: Pair<'_>) -> Option<Lever> {
     let ends = [("min", least), ("max", most)]
         .into_iter()
-        .filter_map(|(setting, pair)| {
-            Some(End { setting: setting.to_owned(), difference: pair.difference()? })
+        .filter_map(|(setting, then)| {
+            let difference = pair.difference_of(then, difference)?;
+            Some(End { setting: setting.to_owned(), difference })
         })
         .collect::<Vec<_>>();
     let turned = ends.iter().find(|end| is_turned(difference, end.difference));
@@ -343,24 +362,18 @@ impl Plans<'_> {
     }
 
     fn of_fargate(self, term: PlanTerm) -> Result<i64, Unpriced> {
-        match self.own.get(&term) {
-            Some(own) => Ok(own.fargate_ten_thousandths),
-            None => {
-                let known = self.book.plan_for_fargate(self.region.name(), term)?;
-                Ok(known.ten_thousandths)
-            }
+        if let Some(own) = self.own.get(&term) {
+            return Ok(own.fargate_ten_thousandths);
         }
+        Ok(self.book.plan_for_fargate(self.region.name(), term)?.ten_thousandths)
     }
 
     /// What it takes off an instance of a type, in 1/10 000.
     pub fn of_type(self, name: &str, term: PlanTerm) -> Result<i64, Unpriced> {
-        match self.own.get(&term) {
-            Some(own) => Ok(own.ec2_ten_thousandths),
-            None => {
-                let known = self.book.plan_for_type(self.region.name(), name, term)?;
-                Ok(known.ten_thousandths)
-            }
+        if let Some(own) = self.own.get(&term) {
+            return Ok(own.ec2_ten_thousandths);
         }
+        Ok(self.book.plan_for_type(self.region.name(), name, term)?.ten_thousandths)
     }
 }
 

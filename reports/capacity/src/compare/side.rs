@@ -1,5 +1,7 @@
 //! A side of the comparison: its lines, which add up to its total.
 
+use std::collections::BTreeSet;
+
 use crate::money::{Amount, Price, Total, Unpriced};
 
 /// A way to run the workloads.
@@ -162,6 +164,8 @@ pub struct Side {
     pub settled: Option<Packed>,
     /// How many types its nodes were chosen from, and how many had a price.
     pub coverage: crate::prices::Coverage,
+    /// What is not simulated of its nodes.
+    pub not_simulated: BTreeSet<String>,
     /// What else is to be known.
     pub notes: Vec<String>,
 }
@@ -179,6 +183,7 @@ impl Side {
             cold: None,
             settled: None,
             coverage: crate::prices::Coverage::default(),
+            not_simulated: BTreeSet::new(),
             notes: Vec::new(),
         }
     }

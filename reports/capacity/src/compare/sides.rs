@@ -1,5 +1,6 @@
 //! Each way to run the workloads, with its whole system layer.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::allocatable::{ImageFamily, NodeSettings, allocatable};
@@ -13,7 +14,7 @@ use crate::prices::PriceBook;
 use crate::quantity::{Bytes, Millicores};
 use crate::region::{Region, zones};
 
-use super::fleet::{Fleet, Packer};
+use super::fleet::Fleet;
 use super::on_fargate;
 use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
@@ -39,8 +40,9 @@ pub struct Setting<'a> {
     pub images: Option<Images>,
     /// The family of the managed node group, or its type.
     pub node_group: &'a str,
-    /// How pods that arrive one after the other are packed, if that is asked for too.
-    pub settled: Option<Packer>,
+    /// Whether pods also arrive in portions, with consolidation to rest after each, where Karpenter
+    /// makes the nodes.
+    pub settles: bool,
 }
 
 static NO_SIDECARS: BTreeMap<String, Option<Resources>> = BTreeMap::new();
@@ -56,7 +58,7 @@ impl<'a> Setting<'a> {
             pools: &[],
             images: None,
             node_group: NODE_GROUP_FAMILY,
-            settled: None,
+            settles: true,
         }
     }
 
@@ -196,6 +198,7 @@ pub fn node_group_of(
     let mut fleet = fleet(workloads, setting, AMD64);
     fleet.types = vec![one];
     fleet.pools = Vec::new();
+    fleet.settles = false;
     fleet.bill_cold(&workloads.parts(&system, images), &mut side);
     side.notes.push(if one.name == setting.node_group {
         format!("nodes of {}, as asked for", one.name)
@@ -279,7 +282,7 @@ fn fleet<'a>(
         types,
         pools: setting.pools.to_vec(),
         least_nodes: usize::try_from(setting.shape.nodes_at_least).unwrap_or(usize::MAX),
-        settled: setting.settled,
+        settles: setting.settles,
         settings: setting.shape.settings(),
         volume_gib: setting.shape.root_volume_gib.unwrap_or(0),
         daemons: daemons(&on_each),
@@ -287,6 +290,7 @@ fn fleet<'a>(
         spot: false,
         auto_mode: false,
         namespaces: workloads.namespaces.clone(),
+        offered: OnceCell::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system layer and three bills by hand, every line of them; Seoul, list prices.
+//! The system layer, and what holds for every side; Seoul, list prices.
 
 use std::collections::BTreeMap;
 
@@ -72,69 +72,6 @@ fn pairs_of_nodes_cost_what_is_published() {
     assert_eq!(pair("t4g.medium"), "64.384");
     assert_eq!(pair("m7g.large"), "150.086");
     assert_eq!(pair("m6i.large"), "175.928");
-}
-
-#[test]
-fn a_bill_on_fargate_by_hand() {
-    // 0.04656 a vCPU and 0.00511 a GB. 0.25/0.5: 0.014195 an hour; 0.5/2: 0.0335; 1/5: 0.07211.
-    let side = side(SideId::Fargate, &small(), &seoul());
-    assert_eq!(
-        written(&side),
-        [
-            "2 730 h kube-system/coredns at 0.25vCPU 0.5GB: 20.72470",
-            "2 730 h kube-system/aws-load-balancer-controller at 0.25vCPU 0.5GB: 20.72470",
-            "1 730 h kube-system/metrics-server at 0.25vCPU 0.5GB: 10.36235",
-            "12 730 h web at 0.5vCPU 2GB: 293.46000",
-            "2 200 h batch at 1vCPU 5GB: 28.84400",
-        ]
-    );
-    assert_eq!(side.complete().expect("a total").dollars(5), "374.11575");
-}
-
-#[test]
-fn a_bill_of_a_node_group_by_hand() {
-    // An m6i.xlarge offers 3,920m, less 180m of daemons 3,740m. All month: 12 × 500m and 720m of the
-    // system are 6,720m, so two; with 2,000m more for 200 hours 8,720m, so three. 0.236 an hour each,
-    // 20 GiB at 0.0912 a month each.
-    let side = side(SideId::NodeGroup, &small(), &seoul());
-    assert_eq!(
-        written(&side),
-        [
-            "3 200 h m6i.xlarge: 141.60000",
-            "3 200 h gp3 volume of 20 GiB: 1.49918",
-            "2 530 h m6i.xlarge: 250.16000",
-            "2 530 h gp3 volume of 20 GiB: 2.64855",
-        ]
-    );
-    assert_eq!(side.complete().expect("a total").dollars(5), "395.90773");
-    assert!(side.not_held.is_empty() && side.peak_nodes == 3);
-}
-
-#[test]
-fn a_bill_of_auto_mode_by_hand() {
-    // Nothing of the system but the metrics server runs in it, and no daemons. One node would do for
-    // 8,100m and then 6,100m, so larger types are left out until there are two or more. For 6,100m
-    // four nodes of 2 vCPUs (237.26 with fee and volumes) are cheaper than two of 4 (238.54): a
-    // c5a.large offers 1,930m and 3,114 MiB, which is three web pods, and an m5a.large takes three and
-    // the metrics server. m5a.2xlarge 0.424, c5a.large 0.086, m5a.large 0.106 an hour; the fee is 12 %
-    // of that; 80 GiB at 0.0912 a node.
-    let side = side(SideId::AutoMode, &small(), &seoul());
-    assert_eq!(
-        written(&side),
-        [
-            "1 200 h m5a.2xlarge: 84.80000",
-            "1 200 h Auto Mode's fee for m5a.2xlarge: 10.17600",
-            "2 200 h gp3 volume of 80 GiB: 3.99781",
-            "1 200 h c5a.large: 17.20000",
-            "1 200 h Auto Mode's fee for c5a.large: 2.06400",
-            "3 530 h c5a.large: 136.74000",
-            "3 530 h Auto Mode's fee for c5a.large: 16.40880",
-            "4 530 h gp3 volume of 80 GiB: 21.18838",
-            "1 530 h m5a.large: 56.18000",
-            "1 530 h Auto Mode's fee for m5a.large: 6.74160",
-        ]
-    );
-    assert_eq!(side.complete().expect("a total").dollars(5), "355.49659");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! a deadline is a bound and no duration.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::document::Object;
 use super::node_pool::seconds;
@@ -44,7 +45,7 @@ const KEPT_RUNS: u64 = 3;
 
 /// Reads them from a `Job`, or from a `CronJob`, whose template of a job stands at `spec`.
 pub(super) fn facts(object: &Object, spec: &str) -> Result<JobFacts, String> {
-    let number = |pointer: &str| object.fields.pointer(pointer).and_then(|value| value.as_i64());
+    let number = |pointer: &str| object.fields.pointer(pointer).and_then(Value::as_i64);
     let annotation = object.text("/metadata/annotations/runbook~1duration");
     let annotated = annotation
         .map(|text| {
@@ -54,7 +55,7 @@ pub(super) fn facts(object: &Object, spec: &str) -> Result<JobFacts, String> {
         })
         .transpose()?;
     let kept = |pointer: &str, default: u64| {
-        object.fields.pointer(pointer).and_then(|value| value.as_u64()).unwrap_or(default)
+        object.fields.pointer(pointer).and_then(Value::as_u64).unwrap_or(default)
     };
     let kept_runs = if object.kind() == "CronJob" {
         kept("/spec/successfulJobsHistoryLimit", KEPT_RUNS)
@@ -63,8 +64,7 @@ pub(super) fn facts(object: &Object, spec: &str) -> Result<JobFacts, String> {
     };
     Ok(JobFacts {
         schedule: object.text("/spec/schedule").map(str::to_owned),
-        is_suspended: object.fields.pointer("/spec/suspend").and_then(|value| value.as_bool())
-            == Some(true),
+        is_suspended: object.fields.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true),
         runs_alone: matches!(object.text("/spec/concurrencyPolicy"), Some("Forbid" | "Replace")),
         run: annotated.map(RunLength::Annotated).or_else(|| last_run(object).map(RunLength::Seen)),
         kept_seconds: number(&format!("{spec}/ttlSecondsAfterFinished")),

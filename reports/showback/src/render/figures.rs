@@ -91,6 +91,9 @@ fn cent() -> i128 {
     Price::new(100_000_000, Unit::Piece).amount(1, 0).raw()
 }
 
+/// No amount has as many dollars.
+const MOST_DOLLARS: i128 = 1_000_000_000_000_000;
+
 /// Dollars of JSON, from their digits and not from a binary fraction; none when they are no number
 /// that money can be.
 pub(crate) fn amount(number: &Number) -> Option<Amount> {
@@ -113,6 +116,10 @@ pub(crate) fn amount(number: &Number) -> Option<Amount> {
     } else {
         (value * 2 + scale).div_euclid(2 * scale)
     };
+    // More than anybody has been billed; what is computed with it stays far inside 128 bits.
+    if fine >= MOST_DOLLARS * 10_000_000_000 {
+        return None;
+    }
     let raw = fine.checked_mul(cent() / 100_000_000)?;
     Some(Amount::from_raw(if is_negative { -raw } else { raw }))
 }
@@ -162,6 +169,16 @@ impl Percent {
     /// In hundredths of a per cent.
     pub const fn count(self) -> i64 {
         self.0
+    }
+
+    /// A part of a whole, rounded once to the tenth that is shown; none of nothing.
+    pub fn share(part: Amount, whole: Amount) -> Option<Self> {
+        if whole.raw() <= 0 {
+            return None;
+        }
+        let tenths = (part.raw().abs() * 2_000 + whole.raw()).div_euclid(2 * whole.raw());
+        let count = i64::try_from(tenths).ok()?.checked_mul(10)?;
+        Some(Self(if part.raw() < 0 { -count } else { count }))
     }
 
     /// From per cent in JSON.
@@ -246,6 +263,11 @@ mod tests {
         assert_eq!(percent("-19.48").text(), "−19.5\u{a0}%");
         assert_eq!(percent("71.9").bare_signed(), "+71.9");
         assert_eq!(percent("-0.04").bare_signed(), "0.0");
+        // 70.8497 is 70.85 to the hundredth, and 70.8 to the tenth.
+        let exact = |text: &str| amount(&number(text)).expect("money");
+        let share = Percent::share(exact("-708.497"), exact("1000")).expect("a share");
+        assert_eq!(share.bare_signed(), "−70.8");
+        assert_eq!(Percent::share(exact("1"), exact("0")), None);
     }
 
     #[test]

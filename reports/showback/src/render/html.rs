@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::markup::Markup;
 use super::page::{Block, Flow, Fold, Page, Section};
+use super::text::prose;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -74,10 +75,10 @@ fn body(page: &Page, out: &mut Markup) {
             out.line();
             out.leaf("h1", &[], &page.heading);
             out.line();
-            out.leaf("p", &[("class", "answer")], &page.answer);
+            out.leaf("p", &[("class", "answer")], &prose(&page.answer));
             out.line();
             for besides in &page.besides {
-                out.leaf("p", &[("class", "besides")], besides);
+                out.leaf("p", &[("class", "besides")], &prose(besides));
                 out.line();
             }
             contents(page, out);
@@ -121,10 +122,10 @@ fn blocks(blocks: &[Block], charts: &mut usize, out: &mut Markup) {
     for block in blocks {
         match block {
             Block::Heading(text) => out.leaf("h3", &[], text),
-            Block::Text(text) => out.leaf("p", &[], text),
+            Block::Text(text) => out.leaf("p", &[], &prose(text)),
             Block::List(items) => {
                 out.element("ul", &[], |out| {
-                    items.iter().for_each(|item| out.leaf("li", &[], item))
+                    items.iter().for_each(|item| out.leaf("li", &[], &prose(item)));
                 });
             }
             Block::Table(table) => table.html(out),

@@ -1,15 +1,17 @@
-//! An answer as a page that a person wants to look at, or as Markdown for a pull request.
+//! An answer as a page that a person wants to look at.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`compare`], [`autoscalers`] | read the JSON of an answer and say what goes on its page |
+//! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
-//! | [`html`], [`markdown`] | the two ways a page is written |
+//! | `html` | how a page is written |
+//! | `coverage` | how far prices reach, which every answer has |
 //! | [`figures`] | money, counts and shares as people read them; cents appear here and nowhere before |
-//! | [`text`], [`markup`] | text from elsewhere, made visible, elided and escaped, each in one place |
-//! | [`read`] | the answer's JSON, with an error that names the field that is missing |
+//! | `text`, `markup` | text from elsewhere, made visible, elided and escaped, each in one place |
+//! | `read` | the answer's JSON, with an error that names the field that is missing |
 //!
+//! Tables for a terminal, CSV, JSON and Markdown are the answers' own (`runbook_capacity::answer`).
 //! Rendering rounds and does no other arithmetic on money, knows no clock, and is a function of its
 //! input: same answer, same bytes. A page is one file without script; its style is allowed by hash and
 //! everything else is forbidden by its own policy.
@@ -20,7 +22,6 @@ pub mod compare;
 mod coverage;
 pub mod figures;
 mod html;
-mod markdown;
 mod markup;
 pub mod page;
 mod read;

@@ -1,11 +1,11 @@
 //! What a page is made of, whatever it is about.
 //!
-//! An adapter makes a [`Page`] of an answer; [`Page::html`] and [`Page::markdown`] write it. So the two
-//! forms cannot say different things.
+//! An adapter makes a [`Page`] of an answer, and [`Page::html`] writes it; so an answer that is new needs
+//! an adapter and nothing else.
 
 use super::chart::Chart;
+use super::html;
 use super::table::Table;
-use super::{html, markdown};
 
 /// Where the figures are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,10 +114,5 @@ impl Page {
     /// As one self-contained HTML file.
     pub fn html(&self) -> String {
         html::page(self)
-    }
-
-    /// As Markdown for a pull request.
-    pub fn markdown(&self) -> String {
-        markdown::page(self)
     }
 }

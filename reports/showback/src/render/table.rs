@@ -2,14 +2,12 @@
 
 use super::figures::{Cents, Percent, grouped};
 use super::markup::Markup;
-use super::text::{elided, markdown as escaped, visible, width};
+use super::text::{elided, visible, width};
 
 /// How many columns of a name are shown before its middle is elided.
 const NAME_WIDTH: usize = 48;
 /// Words beyond this many columns go on in a second line.
 const LONG: usize = 40;
-/// How many rows a table has in Markdown: a comment of a pull request holds 65,536 characters.
-const MARKDOWN_ROWS: usize = 25;
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +182,31 @@ impl Row {
     pub fn total(cells: Vec<Cell>) -> Self {
         Self { cells, kind: RowKind::Total }
     }
+
+    fn html(&self, out: &mut Markup) {
+        let class: &[(&str, &str)] = match self.kind {
+            RowKind::Plain => &[],
+            RowKind::Subtotal => &[("class", "sub")],
+            RowKind::Total => &[("class", "sum")],
+        };
+        out.element("tr", class, |out| {
+            for (index, cell) in self.cells.iter().enumerate() {
+                if index == 0 {
+                    let scope = ("scope", "row");
+                    let attributes = [scope, ("class", "n")];
+                    let used = if cell.is_figure() { &attributes[..] } else { &attributes[..1] };
+                    out.element("th", used, |out| cell.html(out));
+                } else if cell.is_figure() {
+                    // Most cells are figures: the style takes a cell without class for one.
+                    out.element("td", &[], |out| cell.html(out));
+                } else {
+                    let class = if width(&cell.text()) > LONG { "t long" } else { "t" };
+                    out.element("td", &[("class", class)], |out| cell.html(out));
+                }
+            }
+        });
+        out.line();
+    }
 }
 
 /// A table.
@@ -224,7 +247,7 @@ impl Table {
                 out.element("tbody", &[], |out| {
                     out.line();
                     for row in &self.rows {
-                        self.row(row, out);
+                        row.html(out);
                     }
                 });
             });
@@ -243,72 +266,5 @@ impl Table {
                 }
             });
         }
-    }
-
-    fn row(&self, row: &Row, out: &mut Markup) {
-        let class: &[(&str, &str)] = match row.kind {
-            RowKind::Plain => &[],
-            RowKind::Subtotal => &[("class", "sub")],
-            RowKind::Total => &[("class", "sum")],
-        };
-        out.element("tr", class, |out| {
-            for (index, cell) in row.cells.iter().enumerate() {
-                if index == 0 {
-                    out.element("th", &[("scope", "row")], |out| cell.html(out));
-                } else if cell.is_figure() {
-                    // Most cells are figures: the style takes a cell without class for one.
-                    out.element("td", &[], |out| cell.html(out));
-                } else {
-                    let class = if width(&cell.text()) > LONG { "t long" } else { "t" };
-                    out.element("td", &[("class", class)], |out| cell.html(out));
-                }
-            }
-        });
-        out.line();
-    }
-
-    /// Rows that are left out of Markdown: the later ones of many, but no sum.
-    fn hidden(&self) -> std::ops::Range<usize> {
-        let plain = self.rows.iter().take_while(|row| row.kind == RowKind::Plain).count();
-        if plain > MARKDOWN_ROWS { MARKDOWN_ROWS..plain } else { 0..0 }
-    }
-
-    pub(crate) fn markdown(&self, out: &mut String) {
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        out.push_str(&line(
-            self.columns
-                .iter()
-                .map(|column| match &column.unit {
-                    Some(unit) => escaped(&format!("{}, {unit}", column.title)),
-                    None => escaped(&column.title),
-                })
-                .collect(),
-        ));
-        let rule = |column: &Column| if column.is_figure { "---:" } else { "---" };
-        out.push_str(&format!(
-            "|{}|\n",
-            self.columns.iter().map(rule).collect::<Vec<_>>().join("|")
-        ));
-        let hidden = self.hidden();
-        for (index, row) in self.rows.iter().enumerate() {
-            if hidden.contains(&index) {
-                if index == hidden.start {
-                    let more = format!("… {} more rows", grouped(hidden.len() as i128));
-                    let blanks = std::iter::repeat_n(String::new(), self.columns.len() - 1);
-                    out.push_str(&line(std::iter::once(more).chain(blanks).collect()));
-                }
-                continue;
-            }
-            let cell = |cell: &Cell| {
-                let text = escaped(&cell.text());
-                if row.kind == RowKind::Plain || text.is_empty() {
-                    text
-                } else {
-                    format!("**{text}**")
-                }
-            };
-            out.push_str(&line(row.cells.iter().map(cell).collect()));
-        }
-        out.push('\n');
     }
 }

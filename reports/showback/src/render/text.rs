@@ -2,7 +2,7 @@
 //!
 //! Names and labels come from manifests and clusters that others wrote. A control character may drive
 //! a terminal, a direction override may show another name than the one that is there; both are shown
-//! as what they are. Escaping for HTML is [`super::markup`]'s, for Markdown [`markdown`]'s.
+//! as what they are. Escaping is [`super::markup`]'s.
 
 use std::borrow::Cow;
 
@@ -81,39 +81,23 @@ fn taken(all: impl Iterator<Item = char>, most: usize) -> String {
     .collect()
 }
 
-/// Text for Markdown: nothing in it ends a cell or a line, or is markup.
-pub(crate) fn markdown(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for one in visible(text).chars() {
-        match one {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '@' => safe.push_str("&#64;"),
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '#' | '!' | '$' => {
-                safe.push('\\');
-                safe.push(one);
-            }
-            other => safe.push(other),
-        }
-    }
-    // An address would become a link by itself.
-    safe.replace("://", ":\u{2060}//").replace("www.", "www\u{2060}.")
-}
-
 /// `1 pod`, `2 pods`.
 pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
     let number = super::figures::grouped(count.into());
     if count == 1 { format!("{number} {one}") } else { format!("{number} {many}") }
 }
 
-/// With a capital and a full stop; a unit stays with its figure.
+/// With a capital and a full stop.
 pub(crate) fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first: String = letters.next().map(|one| one.to_uppercase().collect()).unwrap_or_default();
     let end = if words.ends_with(['.', '?', '!']) { "" } else { "." };
-    let whole = format!("{first}{}{end}", letters.as_str());
-    whole.replace(" %", "\u{a0}%").replace(" $", "\u{a0}$")
+    format!("{first}{}{end}", letters.as_str())
+}
+
+/// Prose in which a unit stays in the line of its figure.
+pub(crate) fn prose(text: &str) -> String {
+    text.replace(" %", "\u{a0}%").replace(" $", "\u{a0}$")
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -145,14 +129,6 @@ mod tests {
         assert_eq!(elided("short", 10), "short");
         assert_eq!(elided("payments-worker-eu-7c5ddbdf54-x2x7q", 16), "payments-w…x2x7q");
         assert_eq!(elided("名前名前名前名前", 7), "名前…前");
-    }
-
-    #[test]
-    fn markdown_stays_in_its_cell() {
-        assert_eq!(
-            markdown("a|b`c`<script>@me [x](y) \n# http://e.v"),
-            "a\\|b\\`c\\`&lt;script&gt;&#64;me \\[x\\](y) ␊\\# http:\u{2060}//e.v"
-        );
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! The answer for a pull request.
 
-use super::text::{figures, side_by_side};
+use super::text::{MOST_PODS, figures, more, side_by_side};
 use super::{AutoscalersAnswer, RunAnswer};
 use crate::answer::written::harmless;
 
@@ -86,12 +86,15 @@ fn of_run(run: &RunAnswer) -> String {
             one.billed_node_hours
         ));
     }
-    for one in &run.not_held {
+    for one in run.not_held.iter().take(MOST_PODS) {
         text.push_str(&format!(
             "| not held: {}: {} | | | | | |\n",
             cell(&one.pod),
             cell(&one.reason)
         ));
+    }
+    if let Some(more) = more(run) {
+        text.push_str(&format!("| not held: {more} | | | | | |\n"));
     }
     text.push_str("\n</details>\n");
     text

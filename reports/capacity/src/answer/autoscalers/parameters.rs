@@ -1,18 +1,21 @@
 //! Every parameter of the model, with its value.
 
+use std::collections::BTreeSet;
+
 use super::Parameter;
 use crate::autoscalers::Question;
 use crate::autoscalers::cluster_autoscaler::Expander;
 use crate::autoscalers::machine::Overhead;
 use crate::autoscalers::node_group::NodeGroup;
 use crate::autoscalers::run::LEAST_BILLED;
-use crate::karpenter::default_pool;
+use crate::karpenter::{InstanceOption, default_pool};
 use crate::manifest::{BudgetSize, ConsolidationPolicy, NodePool};
 use crate::quantity::{Bytes, Millicores};
 
 const BOTH: &str = "both";
 const CLUSTER_AUTOSCALER: &str = "cluster_autoscaler";
 const KARPENTER: &str = "karpenter";
+const ARCHITECTURE: &str = "kubernetes.io/arch";
 
 /// All of them.
 pub(super) fn parameters(question: &Question) -> Vec<Parameter> {
@@ -120,17 +123,32 @@ fn of_karpenter(question: &Question) -> Vec<Parameter> {
         parameter(KARPENTER, "BATCH_MAX_DURATION", seconds(settings.batch_longest)),
         parameter(KARPENTER, "looks for nodes to give up every", seconds(settings.look_interval)),
         parameter(KARPENTER, "validation before it acts", seconds(settings.validation)),
-        parameter(
-            KARPENTER,
-            "instance types it may launch",
-            settings.instance_types.len().to_string(),
-        ),
+        parameter(KARPENTER, "instance types it may launch", types_title(&settings.instance_types)),
     ];
     let default = [default_pool()];
     let pools: &[NodePool] =
         if settings.node_pools.is_empty() { &default } else { &settings.node_pools };
     all.extend(pools.iter().map(|pool| parameter(KARPENTER, "node pool", pool_title(pool))));
     all
+}
+
+/// How many, of which families' letters and architectures, and how large the largest is.
+fn types_title(types: &[InstanceOption]) -> String {
+    let letters =
+        |name: &str| -> String { name.chars().take_while(char::is_ascii_alphabetic).collect() };
+    let families: BTreeSet<String> = types.iter().map(|one| letters(&one.name)).collect();
+    let of_label = |one: &InstanceOption| {
+        one.labels.iter().find(|(key, _)| key == ARCHITECTURE).map(|(_, values)| values.clone())
+    };
+    let architectures: BTreeSet<String> = types.iter().filter_map(of_label).flatten().collect();
+    let most = types.iter().filter_map(|one| one.capacity.cpu).max().unwrap_or_default();
+    let listed = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    format!(
+        "{}: families {}; {}; up to {most} vCPU",
+        types.len(),
+        listed(families),
+        listed(architectures)
+    )
 }
 
 fn pool_title(pool: &NodePool) -> String {

@@ -54,8 +54,9 @@ const RUN: Shape = Object(&[
             field("pending", Integer, "they wait"),
             field("removed", Integer, "the trace removed them"),
             field("lost", Integer, "they were evicted, and nothing made them again"),
+            field("never_ran", Integer, "of those that wait or were removed, those that never ran"),
         ]),
-        "how the pods of the trace ended; adds up to all of them",
+        "how the pods of the trace ended; running, pending, removed and lost add up to all",
     ),
     field("evictions", Integer, "how often a pod was evicted"),
     field(
@@ -87,7 +88,7 @@ const RUN: Shape = Object(&[
     field(
         "not_held",
         List(&Object(&[field("pod", Text, "the pod"), field("reason", Text, "why")])),
-        "pods that no node of this autoscaler can hold",
+        "pods that never ran because no node of this autoscaler can hold them",
     ),
 ]);
 

@@ -5,6 +5,8 @@ use crate::answer::written::harmless;
 
 /// How wide a timeline is.
 const COLUMNS: i64 = 60;
+/// Pods without a place that are shown.
+pub(super) const MOST_PODS: usize = 10;
 /// Of parts of a line, how full.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -23,6 +25,16 @@ pub(super) fn text(answer: &AutoscalersAnswer) -> String {
     rows.extend(figures(answer));
     text.push_str(&aligned(&rows));
     text.push_str("\nnodes over time\n");
+    text.push_str(&timelines(answer));
+    text.push_str("\nthe first pod that waited\n");
+    text.push_str(&ways(answer));
+    text.push('\n');
+    text.push_str(&remarks(answer));
+    text
+}
+
+fn timelines(answer: &AutoscalersAnswer) -> String {
+    let mut text = String::new();
     let most = answer.runs.iter().map(|run| run.peak_nodes).max().unwrap_or(0);
     let longest = answer.runs.iter().map(|run| run.title.len()).max().unwrap_or(0);
     for run in &answer.runs {
@@ -35,27 +47,34 @@ pub(super) fn text(answer: &AutoscalersAnswer) -> String {
         answer.until_seconds,
         column_seconds(answer.until_seconds)
     ));
-    text.push_str("\nthe first pod that waited\n");
-    text.push_str(&ways(answer));
-    text.push('\n');
-    for run in &answer.runs {
-        for one in &run.not_held {
-            let (pod, reason) = (harmless(&one.pod), harmless(&one.reason));
-            text.push_str(&format!("  not held       {}: {pod}: {reason}\n", run.title));
-        }
-    }
-    for one in &answer.parameters {
-        let whose = one.of.replace('_', " ");
-        let (name, value) = (harmless(&one.name), harmless(&one.value));
-        text.push_str(&format!("  parameter      {whose}: {name}: {value}\n"));
-    }
-    for (label, lines) in [("not modelled", &answer.not_modelled), ("note", &answer.notes)] {
-        for line in lines {
-            text.push_str(&format!("  {label:<14} {}\n", harmless(line)));
-        }
-    }
-    text.push_str(&format!("  prices         {}\n", answer.prices.sentence("instance types")));
     text
+}
+
+/// Pods without a place, parameters, what is left out, notes, prices.
+fn remarks(answer: &AutoscalersAnswer) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    for run in &answer.runs {
+        let named = run.not_held.iter().take(MOST_PODS);
+        lines.extend(
+            named.map(|one| ("not held", format!("{}: {}: {}", run.title, one.pod, one.reason))),
+        );
+        lines.extend(more(run).map(|more| ("not held", format!("{}: {more}", run.title))));
+    }
+    lines.extend(answer.parameters.iter().map(|one| {
+        let whose = one.of.replace('_', " ");
+        ("parameter", format!("{whose}: {}: {}", one.name, one.value))
+    }));
+    lines.extend(answer.not_modelled.iter().map(|line| ("not modelled", line.clone())));
+    lines.extend(answer.notes.iter().map(|line| ("note", line.clone())));
+    lines.push(("prices", answer.prices.sentence("instance types")));
+    let written = lines.iter().map(|(label, line)| format!("  {label:<14} {}\n", harmless(line)));
+    written.collect()
+}
+
+/// How many pods without a place are not shown, if any.
+pub(super) fn more(run: &RunAnswer) -> Option<String> {
+    let more = run.not_held.len().saturating_sub(MOST_PODS);
+    (more > 0).then(|| format!("and {more} more; JSON and CSV have them all"))
 }
 
 /// The figures of both, each with its name.
@@ -63,7 +82,7 @@ pub(super) fn figures(answer: &AutoscalersAnswer) -> Vec<(String, Vec<String>)> 
     let seconds =
         |value: Option<i64>| value.map_or_else(|| "none".to_owned(), |one| one.to_string());
     type Figure<'a> = (&'a str, &'a dyn Fn(&RunAnswer) -> String);
-    let listed: [Figure<'_>; 12] = [
+    let listed: [Figure<'_>; 13] = [
         ("pending pod-seconds, p50", &|run| seconds(run.pending_pod_seconds.p50)),
         ("pending pod-seconds, p95", &|run| seconds(run.pending_pod_seconds.p95)),
         ("pending pod-seconds, longest", &|run| seconds(run.pending_pod_seconds.longest)),
@@ -75,6 +94,7 @@ pub(super) fn figures(answer: &AutoscalersAnswer) -> Vec<(String, Vec<String>)> 
         ("nodes at most", &|run| run.peak_nodes.to_string()),
         ("pods evicted", &|run| run.evictions.to_string()),
         ("pods pending at the end", &|run| run.pods.pending.to_string()),
+        ("pods that never ran", &|run| run.pods.never_ran.to_string()),
         ("pods lost", &|run| run.pods.lost.to_string()),
     ];
     listed

@@ -18,6 +18,10 @@ use crate::region::Region;
 /// The shapes that a verdict is repeated for.
 const SHAPES: [Option<u32>; 3] = [Some(4), Some(16), None];
 
+/// With more pods than this, shapes that were not asked for and autoscalers' ends are packed as one
+/// cold batch only, for consolidation of very many small nodes takes its time.
+pub(super) const MOST_SETTLED: usize = 2000;
+
 /// All of them, each list in the order of [`SideId::ALL`].
 pub(super) struct Bills {
     /// By shape of nodes; the first is the one that was asked for.
@@ -113,19 +117,24 @@ fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
 }
 
 impl Bills {
-    pub(super) fn new(workloads: &Workloads, options: &CompareOptions, book: &PriceBook) -> Self {
+    pub(super) fn new<'book>(
+        workloads: &Workloads,
+        options: &'book CompareOptions,
+        book: &'book PriceBook,
+    ) -> Self {
         let asked = options.setting(options.shape, book);
         let mut shapes = vec![options.shape];
         for vcpus_at_most in SHAPES.into_iter().filter(|one| *one != options.shape.vcpus_at_most) {
             shapes.push(NodeShape { vcpus_at_most, ..options.shape });
         }
-        let settings: Vec<Setting<'_>> =
-            shapes.iter().map(|shape| options.setting(*shape, book)).collect();
+        let is_few = workloads.pod_count() <= MOST_SETTLED;
+        let beside = |setting: Setting<'book>| Setting { settles: is_few, ..setting };
+        let mut settings: Vec<Setting<'_>> =
+            shapes.iter().map(|shape| beside(options.setting(*shape, book))).collect();
+        settings[0] = asked;
         let scaled = workloads.is_scaled().then(|| {
             let at = |scale| {
-                bills(&workloads.scaled_to(scale), std::slice::from_ref(&asked))
-                    .pop()
-                    .unwrap_or_default()
+                bills(&workloads.scaled_to(scale), &[beside(asked)]).pop().unwrap_or_default()
             };
             (at(Scale::Least), at(Scale::Most))
         });

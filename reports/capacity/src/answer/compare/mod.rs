@@ -1,8 +1,8 @@
 //! What the same workloads cost on each side, in the forms that others read.
 //!
 //! Every figure is a line of a bill; the lines of a side add up to its total. What is not simulated
-//! and what is not priced is part of the answer. [`bills`] makes the sides for every setting that a
-//! verdict needs, [`verdicts`] judges, [`rows`] and [`curve`] look at each workload by itself.
+//! and what is not priced is part of the answer. `bills` makes the sides for every setting that a
+//! verdict needs, `verdicts` judges, `rows` and `curve` look at each workload by itself.
 
 mod bills;
 mod curve;
@@ -221,7 +221,7 @@ impl Comparison {
             held_by_no_side: bills::held_by_none(sides),
             same_on_every_side: remarks::same(options.region, book),
             not_priced: remarks::NOT_PRICED.map(str::to_owned).to_vec(),
-            not_simulated: remarks::not_simulated(sides),
+            not_simulated: remarks::not_simulated(sides, workloads.pod_count()),
             prices,
             sides: answers,
             notes,

@@ -1,5 +1,8 @@
 //! What is said beside the figures: the same everywhere, not priced, not simulated, assumed.
 
+use std::collections::BTreeSet;
+
+use super::bills::MOST_SETTLED;
 use super::{CompareOptions, Comparison};
 use crate::answer::PriceCoverage;
 use crate::compare::lever::Plans;
@@ -41,15 +44,20 @@ pub(super) const NOT_PRICED: [&str; 4] = [
     "Fargate has no spot, no arm64 and no daemonsets; log and security agents become sidecars",
 ];
 
-pub(super) fn not_simulated(sides: &[Side]) -> Vec<String> {
+pub(super) fn not_simulated(sides: &[Side], pods: usize) -> Vec<String> {
     let mut lines = vec![
         "Cluster Autoscaler's own placing: its node count is that of the same pods on one type, packed in Karpenter's order".to_owned(),
         "traffic between zones and through NAT".to_owned(),
         "commitments that cover a part only: a Savings Plan in a tornado covers all of it".to_owned(),
     ];
+    if pods > MOST_SETTLED {
+        lines.push(format!("consolidation with nodes of other shapes than asked for, and with autoscalers at an end: with more than {MOST_SETTLED} pods those are one cold batch, and a tornado moves by as much"));
+    }
     if sides.iter().all(|side| side.settled.is_none()) {
         lines.push("arrivals in batches and Karpenter's consolidation: its nodes are those of one cold batch".to_owned());
     }
+    let of_sides: BTreeSet<&String> = sides.iter().flat_map(|side| &side.not_simulated).collect();
+    lines.extend(of_sides.into_iter().cloned());
     lines
 }
 
@@ -164,8 +172,7 @@ fn savings_plans(options: &CompareOptions, book: &PriceBook, comparison: &Compar
         .filter(|line| line.kind == "node" || line.kind == "standing_node")
         .find_map(|line| {
             let name = line.what.split(',').next()?;
-            let rate = PlanTerm::ALL.into_iter().map(|term| plans.of_type(name, term));
-            rate.filter_map(Result::err).next()
+            PlanTerm::ALL.into_iter().find_map(|term| plans.of_type(name, term).err())
         });
     let fargate = book.plan_for_fargate(options.region.name(), PlanTerm::OneYear).ok();
     let day = fargate.map(|one| one.provenance.as_of.to_string()).unwrap_or_default();

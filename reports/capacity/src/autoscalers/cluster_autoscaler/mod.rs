@@ -5,7 +5,7 @@
 //! ([`expander`]) takes one group. A loop that adds nodes does nothing else. One that adds none looks
 //! for nodes that are not needed ([`scale_down`]) and removes those that were not for long enough.
 //!
-//! Modelled after version 1.34 of its source: the filter of schedulable pods, equivalence groups, the
+//! Modelled after its source as of 2025: the filter of schedulable pods, equivalence groups, the
 //! first-fit-decreasing estimate that tries only the newest node, the four expanders with chance
 //! between equals, the two seconds in which pods are too new, the strict *longer than* of the unneeded
 //! time, the five minutes for which a node that could not be emptied is left alone, ten deletions and
@@ -19,7 +19,7 @@ pub use expander::Expander;
 
 use std::collections::BTreeMap;
 
-use super::cluster::{NodeId, NodeState};
+use super::cluster::{NodeId, NodeState, PodState};
 use super::machine::Room;
 use super::node_group::NodeGroup;
 use super::random::Random;
@@ -135,10 +135,10 @@ impl<'a> ClusterAutoscaler<'a> {
             self.scale_down(world);
             return;
         }
-        let all_are_new = waiting.iter().all(|pod| {
-            let record = &world.cluster.pods[*pod];
-            record.first_pending.is_some_and(|since| since + TOO_NEW > world.now)
-                && record.evictions == 0
+        // A pod that was evicted is another pod to it, as old as its eviction.
+        let all_are_new = waiting.iter().all(|pod| match world.cluster.pods[*pod].state {
+            PodState::Pending(since) => since + TOO_NEW > world.now,
+            _ => false,
         });
         if all_are_new {
             // It waits for more of them, and removes nothing meanwhile.

@@ -26,8 +26,9 @@ impl ClusterAutoscaler<'_> {
 
     /// Keeps the list of nodes that are not needed, each with the scan that found it so first.
     pub(super) fn find_unneeded(&mut self, world: &World<'_>) {
+        let known = self.unremovable.len();
         self.unremovable.retain(|_, until| *until > world.now);
-        if self.looked_at == Some(world.cluster.version) {
+        if self.looked_at == Some(world.cluster.version) && self.unremovable.len() == known {
             // Nothing has changed; the same nodes are not needed.
             return;
         }

@@ -24,12 +24,11 @@ pub(super) fn not_helped(world: &World<'_>) -> Vec<PodId> {
             waiting.push(*pod);
             continue;
         }
-        match room.values_mut().find(|free| free.holds(asked)) {
-            Some(free) => *free = free.less(asked),
-            None => {
-                hopeless.insert(asked);
-                waiting.push(*pod);
-            }
+        if let Some(free) = room.values_mut().find(|free| free.holds(asked)) {
+            *free = free.less(asked);
+        } else {
+            hopeless.insert(asked);
+            waiting.push(*pod);
         }
     }
     waiting

@@ -1,26 +1,32 @@
-//! Nodes that Karpenter gives up: empty ones, and such whose pods fit elsewhere or on a cheaper node.
+//! Nodes that Karpenter gives up, when and how.
 //!
 //! A node may go when no pod came or went for `consolidateAfter`, by as many at once as its pool's
-//! budget leaves. Empty nodes go together; else one node at a time, the one with fewest pods first:
-//! deleted when other ready nodes hold its pods, replaced when one strictly cheaper new node does. A
-//! replaced node keeps its pods until the new one is ready.
+//! budget leaves. What goes is decided by Karpenter's three methods in their order, empty nodes,
+//! several at once, a single one: for a plain pool here ([`super::plain`]), else by
+//! [`crate::consolidation`] ([`super::thorough`]); where both can answer, they answer the same. After
+//! the validation time the decision is made again for the same nodes, and carried out if it holds. A
+//! node that is replaced keeps its pods until the new one is ready.
 
-use super::planner::{Claim, not_held};
-use super::{Karpenter, planner::Planner};
+use super::planner::Claim;
+use super::{Karpenter, plain, thorough};
 use crate::autoscalers::cluster::{NodeId, NodeState, Origin};
-use crate::autoscalers::world::{Wake, World};
-use crate::launch::CapacityType;
+use crate::autoscalers::machine::Room;
+use crate::autoscalers::world::{Autoscaler, Wake, World};
 use crate::manifest::{BudgetReason, ConsolidationPolicy, NodePool};
 
-/// What was decided and is looked at again.
-#[derive(Debug, Clone)]
-struct Command {
-    nodes: Vec<NodeId>,
-    replacement: Option<Claim>,
-    decided: i64,
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Command {
+    pub(super) reason: BudgetReason,
+    pub(super) nodes: Vec<NodeId>,
+    pub(super) replacement: Option<Claim>,
+    /// What a replacement has to hold, for a plain pool.
+    pub(super) asked: Room,
+    /// What it has to cost less than, for a plain pool.
+    pub(super) below: i64,
 }
 
-/// A node that waits for its replacement.
+/// Nodes that wait for their replacement.
 #[derive(Debug, Clone)]
 pub(super) struct Replacing {
     by: NodeId,
@@ -30,7 +36,8 @@ pub(super) struct Replacing {
 /// Between two looks.
 #[derive(Debug, Default)]
 pub(super) struct Disruption {
-    command: Option<Command>,
+    /// What was decided, and when.
+    command: Option<(Command, i64)>,
     /// The state of the cluster in which there was nothing to do, and until when that holds.
     nothing: Option<(u64, i64)>,
 }
@@ -43,8 +50,8 @@ impl Karpenter<'_> {
             .nothing
             .is_some_and(|(version, until)| version == world.cluster.version && world.now < until);
         let command = if known { None } else { self.command(world) };
-        if command.is_some() {
-            self.disruption.command = command;
+        if let Some(command) = command {
+            self.disruption.command = Some((command, world.now));
             world.wake_in(self.settings.validation, Wake::Validate);
             return;
         }
@@ -54,45 +61,58 @@ impl Karpenter<'_> {
         world.wake_in(self.settings.look_interval.max(1), Wake::Look);
     }
 
-    /// Acts on what was decided, if it still holds.
+    /// Acts on what was decided, as far as it still holds.
     pub(super) fn validate(&mut self, world: &mut World<'_>) {
-        let Some(command) = self.disruption.command.take() else { return };
-        let holds = match command.nodes.as_slice() {
-            [node] if !world.cluster.nodes[*node].is_empty() || command.replacement.is_some() => {
-                let again = if self.may_go(world, *node, BudgetReason::Underutilized) {
-                    self.single(world, *node, command.decided)
-                } else {
-                    None
-                };
-                let same =
-                    |again: &Command| again.replacement.is_some() == command.replacement.is_some();
-                again.as_ref().is_some_and(same)
+        let Some((command, decided)) = self.disruption.command.take() else { return };
+        match self.still(world, command) {
+            Some(command) => {
+                self.carry_out(world, command, decided);
+                world.wake_in(0, Wake::Look);
             }
-            nodes => nodes.iter().all(|node| {
-                world.cluster.nodes[*node].is_empty()
-                    && self.may_go(world, *node, BudgetReason::Empty)
-            }),
+            None => world.wake_in(self.settings.look_interval.max(1), Wake::Look),
+        }
+    }
+
+    /// What is left of a decision: of empty nodes those that still are, of others all or nothing.
+    fn still(&mut self, world: &World<'_>, command: Command) -> Option<Command> {
+        if command.reason == BudgetReason::Empty {
+            let nodes: Vec<NodeId> = self
+                .within_budgets(world, BudgetReason::Empty, command.nodes)
+                .into_iter()
+                .filter(|node| world.cluster.nodes[*node].is_empty())
+                .collect();
+            return (!nodes.is_empty()).then_some(Command { nodes, ..command });
+        }
+        let nodes = self.within_budgets(world, command.reason, command.nodes.clone());
+        if nodes.len() != command.nodes.len() {
+            return None;
+        }
+        let holds = match &self.planner.plain {
+            Some(pool) => plain::still_holds(pool, world, &command),
+            None => thorough::still_holds(&mut self.planner, world, &command),
         };
-        if !holds {
-            world.wake_in(self.settings.look_interval.max(1), Wake::Look);
+        holds.then_some(command)
+    }
+
+    fn carry_out(&mut self, world: &mut World<'_>, command: Command, decided: i64) {
+        let Some(claim) = &command.replacement else {
+            self.give_up(world, &command.nodes);
             return;
+        };
+        let machine = &claim.machine;
+        let what = format!(
+            "NodeClaim of pool {} in place of {} nodes; CreateFleet: {} in {}",
+            claim.pool,
+            command.nodes.len(),
+            machine.instance_type,
+            machine.zone
+        );
+        let origin = Origin { seen: decided, decided: world.now, what };
+        let by = world.launch(machine.clone(), &claim.pool, origin);
+        for node in &command.nodes {
+            world.cluster.cordon(*node);
         }
-        match &command.replacement {
-            None => self.give_up(world, &command.nodes),
-            Some(claim) => {
-                let what = format!(
-                    "NodeClaim of pool {} in place of a dearer node; CreateFleet: {} in {}",
-                    claim.pool, claim.machine.instance_type, claim.machine.zone
-                );
-                let origin = Origin { seen: command.decided, decided: world.now, what };
-                let by = world.launch(claim.machine.clone(), &claim.pool, origin);
-                for node in &command.nodes {
-                    world.cluster.cordon(*node);
-                }
-                self.replacing.push(Replacing { by, nodes: command.nodes });
-            }
-        }
-        world.wake_in(0, Wake::Look);
+        self.replacing.push(Replacing { by, nodes: command.nodes });
     }
 
     /// A replacement is ready: what it stands in for goes.
@@ -103,80 +123,97 @@ impl Karpenter<'_> {
     }
 
     fn give_up(&mut self, world: &mut World<'_>, nodes: &[NodeId]) {
+        // None of them takes the pods of another.
+        for node in nodes {
+            if world.cluster.nodes[*node].state == NodeState::Ready {
+                world.cluster.cordon(*node);
+            }
+        }
         for node in nodes {
             let holds = !world.cluster.nodes[*node].is_empty();
             let waiting = world.drain(*node, if holds { self.drain_time } else { 0 });
             for _ in waiting {
-                super::Autoscaler::pod_waits(self, world);
+                self.pod_waits(world);
             }
         }
     }
 
+    /// What to do now.
     fn command(&mut self, world: &World<'_>) -> Option<Command> {
-        let decided = world.now;
-        let mut empty = Vec::new();
-        for pool in self.planner.pools() {
-            let of_pool = |node: &NodeId| world.cluster.nodes[*node].group == pool.name;
-            let nodes = world.cluster.in_state(NodeState::Ready).filter(of_pool);
-            let candidates = nodes
-                .filter(|node| world.cluster.nodes[*node].is_empty() && due(world, *node, pool));
-            empty.extend(candidates.take(allowed(world, pool, BudgetReason::Empty)));
+        let candidates = |reason| -> Vec<NodeId> {
+            let ready = world.cluster.in_state(NodeState::Ready);
+            ready.filter(|node| self.is_candidate(world, *node, reason)).collect()
+        };
+        let (empty, others) =
+            (candidates(BudgetReason::Empty), candidates(BudgetReason::Underutilized));
+        if empty.is_empty() && others.is_empty() {
+            return None;
         }
+        if self.planner.plain.is_none() {
+            let budgets = |pool: &NodePool, reason| allowed(world, pool, reason);
+            let may_go: Vec<NodeId> = empty.into_iter().chain(others).collect();
+            return thorough::command(&mut self.planner, world, &may_go, budgets);
+        }
+        let empty = self.within_budgets(world, BudgetReason::Empty, plain::order(world, empty));
         if !empty.is_empty() {
-            return Some(Command { nodes: empty, replacement: None, decided });
+            return Some(Command {
+                reason: BudgetReason::Empty,
+                nodes: empty,
+                replacement: None,
+                asked: Room::default(),
+                below: 0,
+            });
         }
-        let mut candidates: Vec<NodeId> = world
-            .cluster
-            .in_state(NodeState::Ready)
-            .filter(|node| !world.cluster.nodes[*node].is_empty())
-            .filter(|node| self.may_go(world, *node, BudgetReason::Underutilized))
-            .collect();
-        candidates.sort_by_key(|node| (world.cluster.nodes[*node].pods.len(), *node));
-        candidates.into_iter().find_map(|node| self.single(world, node, decided))
+        let others = plain::order(world, others);
+        let together = self.within_budgets(world, BudgetReason::Underutilized, others.clone());
+        let plain = self.planner.plain.as_ref()?;
+        // With one pool the budget that is left for several is what is left for one.
+        if together.is_empty() { None } else { plain::command(plain, world, &together, &others) }
     }
 
-    /// Whether rules and budget let a node go.
-    fn may_go(&self, world: &World<'_>, node: NodeId, reason: BudgetReason) -> bool {
+    /// As many of these nodes, in their order, as the pools' budgets leave.
+    fn within_budgets(
+        &self,
+        world: &World<'_>,
+        reason: BudgetReason,
+        nodes: Vec<NodeId>,
+    ) -> Vec<NodeId> {
+        let mut taken: Vec<(&str, usize)> = Vec::new();
+        let mut kept = Vec::new();
+        for node in nodes {
+            let one = &world.cluster.nodes[node];
+            let pool = self.planner.pool(&one.group);
+            let Some(pool) = pool.filter(|_| one.state == NodeState::Ready) else { continue };
+            let at = taken.iter().position(|(name, _)| *name == pool.name).unwrap_or_else(|| {
+                taken.push((&pool.name, allowed(world, pool, reason)));
+                taken.len() - 1
+            });
+            if taken[at].1 > 0 && is_due(world, node, pool) {
+                taken[at].1 -= 1;
+                kept.push(node);
+            }
+        }
+        kept
+    }
+
+    /// Whether a node is empty, or not, and may be looked at for that.
+    fn is_candidate(&self, world: &World<'_>, node: NodeId, reason: BudgetReason) -> bool {
         let one = &world.cluster.nodes[node];
         let Some(pool) = self.planner.pool(&one.group) else { return false };
-        let by_policy = reason == BudgetReason::Empty
-            || pool.disruption.policy != ConsolidationPolicy::WhenEmpty;
-        one.state == NodeState::Ready
-            && by_policy
-            && due(world, node, pool)
-            && allowed(world, pool, reason) > 0
-    }
-
-    /// What giving up one node takes; none when it cannot go or saves nothing.
-    fn single(&mut self, world: &World<'_>, node: NodeId, decided: i64) -> Option<Command> {
-        let one = &world.cluster.nodes[node];
-        let pods: Vec<usize> = one.pods.iter().copied().collect();
-        let left = not_held(world, &pods, &[NodeState::Ready], &[node]);
-        if left.is_empty() {
-            return Some(Command { nodes: vec![node], replacement: None, decided });
-        }
-        let plan = self.planner.plan(world, &left);
-        let [claim] = plan.claims.as_slice() else { return None };
-        let (now, then) = (one.machine.price.as_ref().ok()?, claim.machine.price.as_ref().ok()?);
-        // A spot node is replaced by another one only behind a feature gate that is off.
-        let is_spot = one.machine.capacity_type == CapacityType::Spot.label();
-        let is_cheaper = then.ten_billionths() < now.ten_billionths();
-        (plan.refused.is_empty() && is_cheaper && !is_spot).then(|| Command {
-            nodes: vec![node],
-            replacement: Some(claim.clone()),
-            decided,
-        })
+        let for_empty = reason == BudgetReason::Empty;
+        one.is_empty() == for_empty
+            && (for_empty || pool.disruption.policy != ConsolidationPolicy::WhenEmpty)
+            && is_due(world, node, pool)
     }
 
     /// When the next node's time is over, if nothing else happens.
     fn next_due(&self, world: &World<'_>) -> i64 {
-        let pools: &Planner = &self.planner;
         world
             .cluster
             .in_state(NodeState::Ready)
             .filter_map(|node| {
                 let one = &world.cluster.nodes[node];
-                let after = pools.pool(&one.group)?.disruption.consolidate_after?;
+                let after = self.planner.pool(&one.group)?.disruption.consolidate_after?;
                 Some(one.changed + after).filter(|due| *due > world.now)
             })
             .min()
@@ -185,30 +222,31 @@ impl Karpenter<'_> {
 }
 
 /// Whether no pod came or went for the pool's time.
-fn due(world: &World<'_>, node: NodeId, pool: &NodePool) -> bool {
+fn is_due(world: &World<'_>, node: NodeId, pool: &NodePool) -> bool {
     pool.disruption
         .consolidate_after
         .is_some_and(|after| world.cluster.nodes[node].changed + after <= world.now)
 }
 
-/// How many nodes of a pool may be disrupted now: the smallest budget, less those that leave or are
-/// not ready. A budget that holds at some times only is taken to hold.
+/// How many nodes of a pool may be disrupted now: the smallest budget of all its nodes that are or
+/// were ready, less those that are already going. A budget on a schedule counts as not in force.
 fn allowed(world: &World<'_>, pool: &NodePool, reason: BudgetReason) -> usize {
     let cluster = &world.cluster;
-    let (mut all, mut busy) = (0, 0);
+    let (mut all, mut going) = (0, 0);
     for node in &cluster.alive {
         let one = &cluster.nodes[*node];
-        if one.group == pool.name {
+        if one.group == pool.name && one.state != NodeState::Coming {
             all += 1;
-            busy += usize::from(one.state != NodeState::Ready);
+            going += usize::from(one.state != NodeState::Ready);
         }
     }
     pool.disruption
         .budgets
         .iter()
+        .filter(|budget| !budget.is_scheduled)
         .filter(|budget| budget.reasons.is_empty() || budget.reasons.contains(&reason))
         .map(|budget| budget.size.of(all))
         .min()
         .unwrap_or(all)
-        .saturating_sub(busy)
+        .saturating_sub(going)
 }

@@ -6,10 +6,12 @@
 //! give up ([`disruption`]), looks again fifteen seconds later, and acts when that still holds.
 
 mod disruption;
+mod plain;
 mod planner;
+mod thorough;
+mod view;
 
-use super::cluster::{NodeId, NodeState, Origin};
-use super::machine::Overhead;
+use super::cluster::{NodeId, Origin};
 use super::world::{Autoscaler, Wake, World};
 use crate::karpenter::InstanceOption;
 use crate::manifest::NodePool;
@@ -17,6 +19,7 @@ use crate::pod::Pod;
 use crate::prices::Coverage;
 use disruption::{Disruption, Replacing};
 use planner::Planner;
+use view::View;
 
 /// Its settings and its choice of machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,9 @@ pub struct KarpenterSettings {
     pub node_pools: Vec<NodePool>,
     /// The types it may launch.
     pub instance_types: Vec<InstanceOption>,
+    /// Whether consolidation asks [`crate::consolidation`] where sizes and prices alone would do: the
+    /// same decisions, far more slowly.
+    pub is_thorough: bool,
 }
 
 impl Default for KarpenterSettings {
@@ -45,6 +51,7 @@ impl Default for KarpenterSettings {
             validation: 15,
             node_pools: Vec::new(),
             instance_types: Vec::new(),
+            is_thorough: false,
         }
     }
 }
@@ -79,10 +86,9 @@ impl<'a> Karpenter<'a> {
         daemonsets: &[Pod],
         drain_time: i64,
     ) -> Self {
-        let overhead = Overhead::of(daemonsets);
         Self {
             settings,
-            planner: Planner::new(settings, daemonsets, overhead),
+            planner: Planner::new(settings, daemonsets),
             drain_time,
             batch: None,
             disruption: Disruption::default(),
@@ -116,12 +122,11 @@ impl<'a> Karpenter<'a> {
 
     /// Launches nodes for all pods that wait and have no place on a node that is on its way.
     fn provision(&mut self, world: &mut World<'_>, batch: OpenBatch) {
-        let waiting: Vec<usize> = world.cluster.pending.values().copied().collect();
-        let left = planner::not_held(world, &waiting, &[NodeState::Ready, NodeState::Coming], &[]);
-        if left.is_empty() {
+        let waiting = View::of(world).waiting;
+        if waiting.is_empty() {
             return;
         }
-        let plan = self.planner.plan(world, &left);
+        let plan = self.planner.plan(world, &waiting);
         for claim in &plan.claims {
             let what = format!(
                 "NodeClaim of pool {} for pods: {}; CreateFleet: {} in {}",
@@ -139,13 +144,12 @@ impl Autoscaler for Karpenter<'_> {
     }
 
     fn pod_waits(&mut self, world: &mut World<'_>) {
-        match &mut self.batch {
-            Some(batch) => batch.last = world.now,
-            None => {
-                self.batch = Some(OpenBatch { since: world.now, last: world.now });
-                let shortest = self.settings.batch_idle.min(self.settings.batch_longest);
-                world.wake_in(shortest, Wake::Batch);
-            }
+        if let Some(batch) = &mut self.batch {
+            batch.last = world.now;
+        } else {
+            self.batch = Some(OpenBatch { since: world.now, last: world.now });
+            let shortest = self.settings.batch_idle.min(self.settings.batch_longest);
+            world.wake_in(shortest, Wake::Batch);
         }
     }
 

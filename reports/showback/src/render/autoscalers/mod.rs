@@ -2,9 +2,9 @@
 //!
 //! | module | what it puts on the page |
 //! |---|---|
-//! | [`runs`] | the figures of both, and their nodes by type |
-//! | [`time`] | nodes and waiting pods over time |
-//! | [`steps`] | the way of the first pod that waited, on one clock and step by step |
+//! | `runs` | the figures of both, and their nodes by type |
+//! | `time` | nodes and waiting pods over time |
+//! | `steps` | the way of the first pod that waited, on one clock and step by step |
 
 mod runs;
 mod steps;

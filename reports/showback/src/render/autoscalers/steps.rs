@@ -52,7 +52,7 @@ fn chart(runs: &[Run]) -> Chart {
                 Cell::Text(span.name.clone()),
                 Cell::Text(way.name.clone()),
                 Cell::Count(span.to.into()),
-                Cell::Count((span.to - span.from).into()),
+                Cell::Count(i128::from(span.to) - i128::from(span.from)),
             ]));
         }
     }

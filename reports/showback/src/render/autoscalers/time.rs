@@ -72,8 +72,8 @@ fn table(title: &str, runs: &[Run], until: i64, pick: fn(&Point) -> i64) -> Tabl
         columns.push(Column::figure(run.title.clone(), "most since"));
     }
     let mut table = Table::new(format!("{title}, read at round times"), columns);
-    let mut at = 0;
-    while at <= until {
+    let mut next = Some(0);
+    while let Some(at) = next.filter(|at| *at <= until) {
         let mut cells = vec![Cell::Figure(clock(at))];
         for run in runs {
             let then = run.series.iter().take_while(|point| point.at <= at).last().map(pick);
@@ -88,7 +88,7 @@ fn table(title: &str, runs: &[Run], until: i64, pick: fn(&Point) -> i64) -> Tabl
             cells.push(most.map_or(Cell::Nothing, |count| Cell::Count(count.into())));
         }
         table.add(Row::plain(cells));
-        at += step;
+        next = at.checked_add(step);
     }
     table
 }

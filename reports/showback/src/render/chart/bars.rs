@@ -66,8 +66,8 @@ pub struct Bars {
 
 /// Bars end here, so that the words at their end have room.
 const REACH: i64 = 6_600;
-/// The longest name that a narrow screen has room for.
-const NAME_WIDTH: usize = 34;
+/// The longest name and note together that a narrow screen has room for.
+const NAME_WIDTH: usize = 52;
 const LEGEND: i64 = 26;
 const LABEL: i64 = 20;
 const ROW_GAP: i64 = 14;
@@ -88,16 +88,18 @@ impl Bars {
             Arrangement::Stacked => thick,
         };
         let bottom = y + self.rows.iter().map(|row| LABEL + deep(row) + ROW_GAP).sum::<i64>();
-        for tick in scale.ticks() {
+        // Where nothing has a figure there is nothing to be measured.
+        let ticks = if most == Amount::ZERO { vec![0] } else { scale.ticks() };
+        for tick in ticks.iter().copied() {
             canvas.upright(place(tick), y, bottom, if tick == 0 { "base" } else { "grid" });
             let label = tick_label(tick, scale.step());
             canvas.text(place(tick), 0, bottom + 16, Anchor::within(place(tick)), "n m", &label);
         }
-        let end = place(scale.ticks().last().copied().unwrap_or_default());
+        let end = place(ticks.last().copied().unwrap_or_default());
         canvas.text(end, 40, bottom + 16, Anchor::Start, "m", &self.unit);
         for row in &self.rows {
             let whole = visible(&row.name);
-            let name = elided(&whole, NAME_WIDTH);
+            let name = elided(&whole, NAME_WIDTH.saturating_sub(width(&row.note)).max(16));
             let title = (name != whole).then_some(&*whole);
             canvas.line_of_text(y + 14, title, &[("b halo", &name), ("m halo", &row.note)]);
             y += LABEL;
@@ -144,17 +146,14 @@ impl Bars {
     ) {
         for (series, bar) in row.bars.iter().enumerate() {
             let name = self.series.get(series).map_or("", String::as_str);
-            match bar.amount {
-                Some(amount) => {
-                    let cents = Cents::of(amount);
-                    canvas.bar(series, 0, place(cents.count()), y, thick);
-                    let words = format!("{} {name}", cents.brief());
-                    canvas.text(place(cents.count()), 6, y + 11, Anchor::Start, "n", &words);
-                }
-                None => {
-                    let words = format!("{name}: {}", bar.otherwise);
-                    canvas.text(0, 6, y + 11, Anchor::Start, "m", &elided(&visible(&words), 46));
-                }
+            if let Some(amount) = bar.amount {
+                let cents = Cents::of(amount);
+                canvas.bar(series, 0, place(cents.count()), y, thick);
+                let words = format!("{} {name}", cents.brief());
+                canvas.text(place(cents.count()), 6, y + 11, Anchor::Start, "n", &words);
+            } else {
+                let words = format!("{name}: {}", bar.otherwise);
+                canvas.text(0, 6, y + 11, Anchor::Start, "m", &elided(&visible(&words), 46));
             }
             y += thick + between;
         }

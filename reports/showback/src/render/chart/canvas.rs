@@ -46,8 +46,8 @@ impl Anchor {
     /// For a label at a place that must not leave the drawing.
     pub(crate) fn within(place: i64) -> Self {
         match place {
-            ..600 => Self::Start,
-            9400.. => Self::End,
+            ..400 => Self::Start,
+            9600.. => Self::End,
             _ => Self::Middle,
         }
     }
@@ -182,7 +182,7 @@ impl Canvas {
 
     /// A piece of a series' line at pixels, for the words that name it.
     pub(crate) fn key(&mut self, series: usize, x: i64, y: i64) {
-        let class = format!("l{}", series % PATTERNS);
+        let class = format!("w{}", series % PATTERNS);
         let data = format!("M{x} {y}h28");
         self.inside.empty("path", &[("d", &data), ("class", &class)]);
     }

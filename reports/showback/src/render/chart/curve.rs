@@ -82,6 +82,7 @@ impl Curve {
             .map(|(series, line)| (format!("l{}", series % 4), path(line, &across, &up)))
             .collect();
         canvas.paths(TOP, HEIGHT, &paths);
+        self.mark(&mut canvas, &across, &y);
         for line in &self.lines {
             let nearest =
                 line.points.iter().min_by_key(|(at, _)| (at.count() - line.named_at.count()).abs());
@@ -92,7 +93,6 @@ impl Curve {
                 canvas.text(place, 0, level, Anchor::within(place), "b halo", &line.name);
             }
         }
-        self.mark(&mut canvas, &across, &y);
         canvas.finish(TOP + HEIGHT + BELOW, out);
     }
 

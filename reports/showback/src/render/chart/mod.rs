@@ -23,6 +23,7 @@ use canvas::Canvas;
 
 use super::markup::Markup;
 use super::table::Table;
+use super::text::prose;
 
 /// A drawing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Chart {
             out.line();
             out.element("figcaption", &[], |out| {
                 out.leaf("strong", &[], &self.title);
-                out.leaf("span", &[], &self.description);
+                out.leaf("span", &[], &prose(&self.description));
             });
             out.line();
             let canvas = Canvas::new(id, &self.title, &self.description);
@@ -78,12 +79,5 @@ impl Chart {
             });
         });
         out.line();
-    }
-
-    /// In Markdown a chart is its table.
-    pub(crate) fn markdown(&self, out: &mut String) {
-        use super::text::markdown as escaped;
-        out.push_str(&format!("**{}** {}\n\n", escaped(&self.title), escaped(&self.description)));
-        self.table.markdown(out);
     }
 }

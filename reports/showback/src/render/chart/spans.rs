@@ -84,7 +84,7 @@ impl Spans {
 fn label(canvas: &mut Canvas, span: &Span, y: i64) {
     let whole = visible(&span.name);
     let name = elided(&whole, NAME_WIDTH);
-    let took = match span.to - span.from {
+    let took = match span.to.saturating_sub(span.from) {
         0 => "at once".to_owned(),
         seconds => format!("+{}", lasting(seconds)),
     };

@@ -1,4 +1,7 @@
 //! Counts over time, each as steps: what was there from one moment to the next.
+//!
+//! Lines differ by how thick they are: dashes cannot be told apart in a line that steps up and down all
+//! day.
 
 use super::canvas::{Anchor, Canvas};
 use super::scale::{FULL, Round, Scale};
@@ -49,13 +52,14 @@ impl Timeline {
             let label = clock(i64::try_from(tick).unwrap_or_default());
             canvas.text(place, 0, TOP + HEIGHT + 18, Anchor::within(place), "n m", &label);
         }
-        let unit = "time since the start, h:min";
-        canvas.text(FULL, 0, TOP + HEIGHT + 38, Anchor::End, "m", unit);
+        let unit = if across.step() % 60 == 0 { "h:min" } else { "h:min:s" };
+        let unit = format!("time since the start, {unit}");
+        canvas.text(FULL, 0, TOP + HEIGHT + 38, Anchor::End, "m", &unit);
         let paths: Vec<(String, String)> = self
             .lines
             .iter()
             .enumerate()
-            .map(|(series, line)| (format!("l{}", series % 4), path(line, &across, &up)))
+            .map(|(series, line)| (format!("w{}", series % 4), path(line, &across, &up)))
             .collect();
         canvas.paths(TOP, HEIGHT, &paths);
         self.name_lines(&mut canvas);

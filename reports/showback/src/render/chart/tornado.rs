@@ -46,7 +46,7 @@ const THICK: i64 = 14;
 const GAP: i64 = 14;
 const AXIS: i64 = 24;
 /// The longest words that a narrow screen has room for.
-const WORDS: usize = 52;
+const WORDS: usize = 60;
 
 impl Tornado {
     pub(crate) fn draw(&self, mut canvas: Canvas, out: &mut Markup) {
@@ -100,7 +100,7 @@ impl Tornado {
 
 fn words(canvas: &mut Canvas, lever: &Lever, y: i64) {
     let (what, note) = (visible(&lever.what), visible(&lever.note));
-    let (short, brief) = (elided(&what, WORDS - 12), elided(&note, WORDS));
+    let (short, brief) = (elided(&what, 40), elided(&note, WORDS));
     let turns = lever.turns.then_some(("turn halo", "◆ turns it"));
     let parts: Vec<(&str, &str)> = std::iter::once(("b halo", &*short)).chain(turns).collect();
     canvas.line_of_text(y + 14, (short != what).then_some(&*what), &parts);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runbook_capacity::money::Amount;
 
-use super::sides::{Line, Side, System};
+use super::side::{Line, Side, System};
 use crate::render::figures::{Cents, grouped};
 use crate::render::page::{Block, Fold, Section};
 use crate::render::read::Unreadable;

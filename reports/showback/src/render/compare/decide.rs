@@ -2,12 +2,43 @@
 
 use runbook_capacity::money::Amount;
 
-use super::sides::Side;
+use super::side::Side;
 use crate::render::chart::{Chart, Drawing, Lever as Bar, Tornado};
 use crate::render::figures::{Cents, Percent};
 use crate::render::page::{Block, Fold, Section};
 use crate::render::read::{Node, Unreadable};
 use crate::render::table::{Cell, Column, Row, Table, Tone};
+use crate::render::text;
+
+/// The answer in a sentence: that on the side which the headline is about, with its figures; without
+/// one, the headline.
+pub(super) fn sentence(headline: &str, sides: &[Side], verdicts: &[Verdict]) -> String {
+    let found = primary(headline, sides, verdicts).and_then(|verdict| {
+        let side = sides.iter().find(|side| side.id == verdict.side)?;
+        let (first, share) = (sides.first()?, verdict.percent?);
+        Some((verdict, side, first, Cents::of(side.total?), Cents::of(first.total?), share))
+    });
+    let Some((verdict, side, first, total, against, share)) = found else {
+        return text::sentence(headline);
+    };
+    let how = if share.count() < 0 { "less" } else { "more" };
+    let figures = format!(
+        "{} $ a month against {} $, {} {how}",
+        total.text(),
+        against.text(),
+        share.magnitude().text()
+    );
+    text::sentence(&match verdict.answer {
+        Answer::Within => format!(
+            "{} and {} cannot be told apart: {figures}, within the uncertainty",
+            side.title, first.title
+        ),
+        answer => format!("{} is {} than {}: {figures}", side.title, answer.words(), first.title),
+    })
+}
+
+/// How much of a setting is shown at a bar; the table has all of it.
+const MOST_SETTING: usize = 26;
 
 /// What was concluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,17 +147,25 @@ impl Verdict {
     }
 }
 
-pub(super) fn read(answer: &Node<'_>) -> Result<Vec<Verdict>, Unreadable> {
-    answer.list("verdicts")?.iter().map(verdict).collect()
+/// `first` is what the differences are to.
+pub(super) fn read(answer: &Node<'_>, first: Option<&Side>) -> Result<Vec<Verdict>, Unreadable> {
+    let whole = first.and_then(|side| side.total);
+    answer.list("verdicts")?.iter().map(|node| verdict(node, whole)).collect()
 }
 
-fn verdict(node: &Node<'_>) -> Result<Verdict, Unreadable> {
+fn verdict(node: &Node<'_>, whole: Option<Amount>) -> Result<Verdict, Unreadable> {
+    let difference = node.maybe_money("difference_usd")?;
+    // The answer's own share is rounded already; rounding it once more would show another one.
+    let exact = |part: Option<Amount>| {
+        part.zip(whole).and_then(|(part, whole)| Percent::share(part, whole))
+    };
+    let uncertainty = node.maybe_money("uncertainty_usd")?;
     Ok(Verdict {
         side: node.text("side")?,
         answer: Answer::read(node)?,
-        difference: node.maybe_money("difference_usd")?,
-        percent: node.maybe_percent("difference_percent")?,
-        uncertainty: node.maybe_percent("uncertainty_percent")?,
+        difference,
+        percent: node.maybe_percent("difference_percent")?.and_then(|_| exact(difference)),
+        uncertainty: node.maybe_percent("uncertainty_percent")?.and_then(|_| exact(uncertainty)),
         levers: node.list("tornado")?.iter().map(lever).collect::<Result<_, _>>()?,
         by_shape: node.list("by_node_shape")?.iter().map(shape).collect::<Result<_, _>>()?,
         reason: node.maybe_text("reason")?,
@@ -228,11 +267,13 @@ fn chart(verdict: &Verdict, title: &str, first: &str) -> Block {
     }))
 }
 
+/// The two settings, each short enough for both to be read, and where the answer turns.
 fn note(lever: &Lever) -> String {
+    let short = |setting: &str| text::elided(&text::visible(setting), MOST_SETTING).into_owned();
     let settings = if lever.low.setting == lever.high.setting {
-        lever.low.setting.clone()
+        short(&lever.low.setting)
     } else {
-        format!("{} … {}", lever.low.setting, lever.high.setting)
+        format!("{} … {}", short(&lever.low.setting), short(&lever.high.setting))
     };
     match &lever.break_even {
         Some(at) => format!("{settings}; break-even {at}"),

@@ -2,32 +2,41 @@
 //!
 //! | module | what it puts on the page |
 //! |---|---|
-//! | [`sides`] | what each side costs, against NodeLess, by node shape, cold and settled |
-//! | [`decide`] | the levers on the difference, as a tornado for each side |
-//! | [`workloads`] | Fargate against nodes: curve, workloads, steps of Fargate's sizes |
-//! | [`bills`] | every side with its lines |
+//! | `sides` | what each side costs, against NodeLess, by node shape, cold and settled |
+//! | `decide` | the levers on the difference, as a tornado for each side |
+//! | `curve` | how full nodes must be to be cheaper than Fargate |
+//! | `workloads` | Fargate against nodes for each workload |
+//! | `sizes` | steps of Fargate's sizes |
+//! | `bills` | every side with its lines |
+//! | `side`, `workload` | what these read |
 //!
 //! The answer is read as the JSON that programs get, so a page can be made of a file that was kept.
 
 mod bills;
+mod curve;
 mod decide;
+mod side;
 mod sides;
+mod sizes;
+mod workload;
 mod workloads;
 
 use serde_json::Value;
 
-use super::figures::grouped;
+use super::figures::{Cents, grouped};
 use super::page::{Block, Origin, Page, Section};
 use super::read::{Node, Unreadable};
 use super::table::{Cell, Column, Row, Table};
 use super::text::{counted, joined, sentence};
-use sides::Side;
+use side::Side;
 
 /// The page of a comparison.
 pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     let answer = Node::root("comparison", answer);
-    let sides = sides::read(&answer)?;
-    let verdicts = decide::read(&answer)?;
+    // Every figure of a page is written in dollars.
+    answer.word("currency", "`USD`", &[("USD", ())])?;
+    let sides = side::read(&answer)?;
+    let verdicts = decide::read(&answer, sides.first())?;
     let origin = origin(&answer.text("source")?);
     let region = answer.text("region")?;
     let headline = answer.text("headline")?;
@@ -35,9 +44,9 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     let place = if origin.is_sandbox { "sandbox, " } else { "" };
     let mut sections = vec![sides::section(&answer, &sides, &verdicts)?];
     sections.extend(decide::section(&headline, &sides, &verdicts));
-    sections.extend(workloads::curve(&answer)?);
+    sections.extend(curve::section(&answer)?);
     sections.extend(workloads::section(&answer)?);
-    sections.extend(workloads::sizes(&answer)?);
+    sections.extend(sizes::section(&answer)?);
     sections.push(bills::section(&sides)?);
     sections.extend(outside(&answer)?);
     sections.push(super::coverage::section(&answer, "types and rates")?);
@@ -45,18 +54,24 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
         title: format!("{heading} {place}{region}"),
         origin,
         heading,
-        answer: sentence(&headline),
+        answer: decide::sentence(&headline, &sides, &verdicts),
         besides: besides(&answer, &headline, &sides, &verdicts)?,
         about: about(&answer, region)?,
         sections,
     })
 }
 
-/// Where the figures are from.
+/// Where the figures are from. What the sandbox has says so itself, also through an inventory of it:
+/// `sandbox, by inv.json`.
 fn origin(source: &str) -> Origin {
-    let is_sandbox = source == "sandbox";
-    let words = if is_sandbox { "sandbox: a simulated account" } else { source };
-    Origin { words: words.to_owned(), is_sandbox }
+    let rest =
+        source.strip_prefix("sandbox").filter(|rest| rest.is_empty() || rest.starts_with(", "));
+    match rest {
+        Some(rest) => {
+            Origin { words: format!("sandbox: a simulated account{rest}"), is_sandbox: true }
+        }
+        None => Origin { words: source.to_owned(), is_sandbox: false },
+    }
 }
 
 fn about(answer: &Node<'_>, region: String) -> Result<Vec<String>, Unreadable> {
@@ -70,6 +85,16 @@ fn about(answer: &Node<'_>, region: String) -> Result<Vec<String>, Unreadable> {
     ])
 }
 
+/// The question as it is asked: what do these pods cost on Fargate, what on Karpenter's nodes?
+fn both(sides: &[Side]) -> Option<String> {
+    let cost = |id: &str| {
+        let side = sides.iter().find(|side| side.id == id)?;
+        Some((side.title.as_str(), Cents::of(side.total?).text()))
+    };
+    let ((one, on_fargate), (other, on_nodes)) = (cost("fargate")?, cost("karpenter_on_demand")?);
+    Some(sentence(&format!("{one} costs {on_fargate} $ a month; {other} costs {on_nodes} $")))
+}
+
 /// What must not be overlooked beside the headline.
 fn besides(
     answer: &Node<'_>,
@@ -77,7 +102,7 @@ fn besides(
     sides: &[Side],
     verdicts: &[decide::Verdict],
 ) -> Result<Vec<String>, Unreadable> {
-    let mut besides = Vec::new();
+    let mut besides: Vec<String> = both(sides).into_iter().collect();
     if let Some(decisive) = decide::primary(headline, sides, verdicts) {
         let turning: Vec<String> = decisive
             .levers
@@ -96,11 +121,13 @@ fn besides(
     }
     let nowhere = answer.texts("held_by_no_side")?;
     if let Some(first) = nowhere.first() {
-        let count = i64::try_from(nowhere.len()).unwrap_or(i64::MAX);
-        besides.push(format!(
-            "{} can run on no side, the first is {first}; they are on no bill.",
-            counted(count, "pod", "pods")
-        ));
+        besides.push(match nowhere.len() {
+            1 => format!("1 pod can run on no side and is on no bill: {first}."),
+            many => format!(
+                "{} pods can run on no side and are on no bill: {first} and others.",
+                grouped(many as i128)
+            ),
+        });
     }
     let unpriced = answer.list("unpriced")?.len();
     if unpriced > 0 {

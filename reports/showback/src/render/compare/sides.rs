@@ -3,150 +3,13 @@
 use runbook_capacity::money::Amount;
 
 use super::decide::{Answer, Verdict};
+use super::side::Side;
 use crate::render::chart::{Arrangement, Bar, BarRow, Bars, Chart, Drawing};
 use crate::render::figures::{Cents, Percent};
 use crate::render::page::{Block, Section};
 use crate::render::read::{Node, Unreadable};
 use crate::render::table::{Cell, Column, Row, Table};
-use crate::render::text::counted;
-
-/// A side.
-#[derive(Debug, Clone)]
-pub(super) struct Side {
-    pub id: String,
-    pub title: String,
-    pub total: Option<Amount>,
-    pub range: Option<(Amount, Amount)>,
-    pub nodes: i64,
-    pub full: Option<Percent>,
-    pub twice: Option<(Batch, Batch)>,
-    pub system: Option<System>,
-    pub lines: Vec<Line>,
-    pub not_held: Vec<(String, String)>,
-    pub notes: Vec<String>,
-}
-
-/// One of Karpenter's two runs.
-#[derive(Debug, Clone)]
-pub(super) struct Batch {
-    pub total: Option<Amount>,
-    pub nodes: i64,
-    pub full: Option<Percent>,
-}
-
-/// The system layer of a side.
-#[derive(Debug, Clone)]
-pub(super) struct System {
-    pub amount: Option<Amount>,
-    pub runs: Vec<String>,
-    pub replaced: Vec<String>,
-    pub note: Option<String>,
-}
-
-/// A line of a bill.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub kind: String,
-    pub what: String,
-    pub count: i64,
-    pub hours: String,
-    pub each: Option<String>,
-    pub amount: Option<Amount>,
-    pub reason: Option<String>,
-}
-
-pub(super) fn read(answer: &Node<'_>) -> Result<Vec<Side>, Unreadable> {
-    answer.list("sides")?.iter().map(side).collect()
-}
-
-fn side(node: &Node<'_>) -> Result<Side, Unreadable> {
-    let range =
-        match (node.maybe_money("usd_per_month_low")?, node.maybe_money("usd_per_month_high")?) {
-            (Some(low), Some(high)) => Some((low, high)),
-            _ => None,
-        };
-    let batch = |name: &str| node.maybe(name)?.as_ref().map(batch).transpose();
-    let side = Side {
-        id: node.text("side")?,
-        title: node.text("title")?,
-        total: node.maybe_money("usd_per_month")?,
-        range,
-        nodes: node.integer("nodes")?,
-        full: node.maybe_percent("utilisation_percent")?,
-        twice: batch("cold")?.zip(batch("settled")?),
-        system: node.maybe("system")?.as_ref().map(system).transpose()?,
-        lines: node.list("lines")?.iter().map(line).collect::<Result<_, _>>()?,
-        not_held: node
-            .list("not_held")?
-            .iter()
-            .map(|one| Ok((one.text("name")?, one.text("reason")?)))
-            .collect::<Result<_, _>>()?,
-        notes: node.texts("notes")?,
-    };
-    adds_up(node, &side)?;
-    Ok(side)
-}
-
-/// A bill whose lines are not its total is not shown to anybody.
-fn adds_up(node: &Node<'_>, side: &Side) -> Result<(), Unreadable> {
-    let Some(total) = side.total else { return Ok(()) };
-    let lines: Amount = side.lines.iter().filter_map(|line| line.amount).sum();
-    let parts: Vec<Amount> = side.lines.iter().filter_map(|line| line.amount).collect();
-    if Cents::parts(Cents::of(total), &parts).is_some() {
-        return Ok(());
-    }
-    Err(node.does_not_add_up(Cents::of(lines).text(), Cents::of(total).text()))
-}
-
-fn batch(node: &Node<'_>) -> Result<Batch, Unreadable> {
-    Ok(Batch {
-        total: node.maybe_money("usd_per_month")?,
-        nodes: node.integer("nodes")?,
-        full: node.maybe_percent("utilisation_percent")?,
-    })
-}
-
-fn system(node: &Node<'_>) -> Result<System, Unreadable> {
-    Ok(System {
-        amount: node.maybe_money("usd_per_month")?,
-        runs: node.texts("runs")?,
-        replaced: node.texts("replaced")?,
-        note: node.maybe_text("note")?,
-    })
-}
-
-fn line(node: &Node<'_>) -> Result<Line, Unreadable> {
-    let each = node.maybe("usd_each")?.map(|_| node.decimal("usd_each", 6)).transpose()?;
-    Ok(Line {
-        kind: node.text("kind")?,
-        what: node.text("what")?,
-        count: node.integer("count")?,
-        hours: node.decimal("hours", 2)?,
-        each,
-        amount: node.maybe_money("usd_per_month")?,
-        reason: node.maybe_text("reason")?,
-    })
-}
-
-impl Side {
-    /// Why there is no total.
-    fn gap(&self) -> String {
-        if !self.not_held.is_empty() {
-            let count = i64::try_from(self.not_held.len()).unwrap_or(i64::MAX);
-            return format!("cannot run {}", counted(count, "pod", "pods"));
-        }
-        let unpriced = self.lines.iter().filter(|line| line.amount.is_none()).count();
-        let count = i64::try_from(unpriced).unwrap_or(i64::MAX);
-        format!("{} without a price", counted(count, "line", "lines"))
-    }
-
-    fn money(&self) -> Cell {
-        match self.total {
-            Some(total) => Cell::Money(Cents::of(total)),
-            None => Cell::Missing(self.gap()),
-        }
-    }
-}
+use crate::render::text::{counted, joined};
 
 /// The others by what they cost, those without a total last; the first side stays first.
 fn in_order(sides: &[Side]) -> Vec<&Side> {
@@ -170,15 +33,20 @@ pub(super) fn section(
             .with(Block::Heading("The same question for other nodes".to_owned()))
             .with(Block::Table(by_shape(&ordered, verdicts)));
     }
-    if sides.iter().any(|side| side.twice.is_some()) {
+    if sides.iter().any(|side| side.settled.is_some()) {
         section = section
             .with(Block::Heading("Karpenter, cold and settled".to_owned()))
             .with(Block::Text(
                 "Cold is one batch of all pods on an empty cluster. Settled is after arrivals in \
-                 batches and consolidation until nothing more is saved; that is what is billed here."
+                 batches and consolidation until nothing more is saved; where there is both, settled \
+                 is what is billed."
                     .to_owned(),
             ))
             .with(Block::Table(twice(&ordered)));
+    } else if sides.iter().any(|side| side.cold.is_some()) {
+        let text =
+            "Karpenter’s nodes are those of one cold batch: all pods at once on an empty cluster.";
+        section = section.with(Block::Text(text.to_owned()));
     }
     if answer.maybe("shape")?.is_some() {
         section = section.with(Block::Text(shape(&answer.field("shape")?)?));
@@ -188,20 +56,30 @@ pub(super) fn section(
 
 /// The nodes that were allowed, in a sentence.
 fn shape(node: &Node<'_>) -> Result<String, Unreadable> {
-    let vcpus = match node.maybe_integer("vcpus_at_most")? {
-        Some(most) => format!("at most {most} vCPU"),
-        None => "any number of vCPU".to_owned(),
+    let mut most = Vec::new();
+    if let Some(vcpus) = node.maybe_integer("vcpus_at_most")? {
+        most.push(format!("{vcpus} vCPU"));
+    }
+    if let Some(pods) = node.maybe_integer("pods_at_most")? {
+        most.push(counted(pods, "pod", "pods"));
+    }
+    let mut text = match most.as_slice() {
+        [] => "Nodes may have any size".to_owned(),
+        some => format!("Nodes have at most {}", joined(some)),
     };
-    let count = |name: &str, one: &str, many: &str| -> Result<String, Unreadable> {
-        Ok(counted(node.integer(name)?, one, many))
-    };
-    Ok(format!(
-        "Nodes have {vcpus} and {} at most, a root volume of {} GiB; there are at least {} in {}.",
-        count("pods_at_most", "pod", "pods")?,
-        node.integer("root_volume_gib")?,
-        count("nodes_at_least", "node", "nodes")?,
-        count("zones_at_least", "zone", "zones")?,
-    ))
+    if let Some(volume) = node.maybe_integer("root_volume_gib")? {
+        text.push_str(&format!(" and a root volume of {volume} GiB"));
+    }
+    text.push_str(&format!(
+        "; there are at least {} in {}. Karpenter’s pools: {}.",
+        counted(node.integer("nodes_at_least")?, "node", "nodes"),
+        counted(node.integer("zones_at_least")?, "zone", "zones"),
+        match node.texts("node_pools")? {
+            names if names.is_empty() => "none".to_owned(),
+            names => joined(&names),
+        }
+    ));
+    Ok(text)
 }
 
 fn chart(sides: &[&Side], verdicts: &[Verdict]) -> Chart {
@@ -233,7 +111,7 @@ fn chart(sides: &[&Side], verdicts: &[Verdict]) -> Chart {
     }
     Chart {
         title: "Dollars a month, by side".to_owned(),
-        description: described(sides),
+        description: format!("{}{}", described(sides), shared(sides)),
         drawing: Drawing::Bars(Bars {
             unit: "$ a month".to_owned(),
             series: vec!["system layer".to_owned(), "workloads".to_owned()],
@@ -273,6 +151,18 @@ fn split_cells(side: &Side) -> Vec<Cell> {
         range(|(low, _)| low),
         range(|(_, high)| high),
     ]
+}
+
+/// What it means that a side has no system layer of its own.
+fn shared(sides: &[&Side]) -> &'static str {
+    let is_shared = |side: &&&Side| {
+        side.total.is_some() && side.system.as_ref().and_then(|system| system.amount).is_none()
+    };
+    if sides.iter().any(|side| is_shared(&side)) {
+        " Where no system layer is drawn, its pods share the nodes of the workloads."
+    } else {
+        ""
+    }
 }
 
 fn described(sides: &[&Side]) -> String {
@@ -372,12 +262,15 @@ fn twice(sides: &[&Side]) -> Table {
     }
     let mut table = Table::new("Karpenter in one cold batch, and settled", columns);
     for side in sides {
-        let Some((cold, settled)) = &side.twice else { continue };
+        if side.cold.is_none() && side.settled.is_none() {
+            continue;
+        }
         let mut cells = vec![Cell::Name(side.title.clone())];
-        for run in [cold, settled] {
-            cells.push(Cell::money(run.total.map(Cents::of)));
-            cells.push(Cell::Count(run.nodes.into()));
-            cells.push(run.full.map_or(Cell::Nothing, Cell::Share));
+        for run in [&side.cold, &side.settled] {
+            let full = run.as_ref().and_then(|run| run.full);
+            cells.push(Cell::money(run.as_ref().and_then(|run| run.total).map(Cents::of)));
+            cells.push(run.as_ref().map_or(Cell::Nothing, |run| Cell::Count(run.nodes.into())));
+            cells.push(full.map_or(Cell::Nothing, Cell::Share));
         }
         table.add(Row::plain(cells));
     }

@@ -3,6 +3,9 @@
 //! It acts only while its own pods are ready. A batch of pods closes a second after the last one
 //! came; they share one claim when one type holds them all, else each gets its own.
 
+mod going;
+mod machine;
+
 use runbook_capacity::allocatable::NodeSettings;
 use runbook_capacity::launch::{self, Launch};
 use runbook_capacity::node_requirement::{NodeRequirement, Operator};
@@ -12,23 +15,21 @@ use runbook_capacity::quantity::{Bytes, Millicores};
 use serde_json::{Value, json};
 
 use super::super::{collection, object};
-use super::{Cluster, is_true, leases, lifecycle, pods, scheduler, set_condition};
-use crate::aws::{ec2, eks, iam};
+use super::{Cluster, is_true, leases, scheduler, set_condition};
+use crate::aws::{ec2, iam};
 use crate::store::Transaction;
 use crate::world::ids;
 
+pub(super) use going::{empty, terminated};
+use going::{terminate, watch_emptiness};
+pub(super) use machine::{initialized, launched, registered};
+
 const GROUP: &str = "karpenter.sh";
 const AWS_GROUP: &str = "karpenter.k8s.aws";
-/// Claims whose emptiness is being waited out.
-const EMPTYING: &str = "sandbox/emptying";
-/// Claims that are being terminated.
-const TERMINATING: &str = "sandbox/terminating";
 /// What keeps a claim until its machine is gone. Without a running Karpenter nobody takes it away.
 const TERMINATION: &str = "karpenter.sh/termination";
 /// What keeps a node class until no claim uses it.
 const CLASS_TERMINATION: &str = "karpenter.k8s.aws/termination";
-/// How long a machine takes to go.
-const TERMINATION_SECONDS: i64 = 35;
 
 /// Whether its controller runs.
 fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
@@ -440,240 +441,6 @@ fn mark(
         set_condition(&mut status, kind, true, kind, "", &now);
     }
     finish_status(cluster, transaction, GROUP, "nodeclaims", claim, status);
-}
-
-/// The machine is there.
-pub(super) fn launched(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
-    let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
-    let class_name = claim["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else {
-        return;
-    };
-    let zone = object::label(&claim, "topology.kubernetes.io/zone").unwrap_or_default().to_owned();
-    let subnet = class["status"]["subnets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|one| one["zone"] == zone)
-        .and_then(|one| one["id"].as_str())
-        .unwrap_or_default()
-        .to_owned();
-    let id = ids::ec2(cluster.context, "i", &format!("{}/{name}", cluster.name));
-    let address = pods::address(cluster, transaction, &subnet, &id);
-    let mut tags = class["spec"]["tags"].as_object().cloned().unwrap_or_default();
-    let pool = object::label(&claim, "karpenter.sh/nodepool").unwrap_or_default().to_owned();
-    for (key, value) in [
-        ("Name".to_owned(), format!("{pool}/{name}")),
-        (format!("kubernetes.io/cluster/{}", cluster.name), "owned".to_owned()),
-        ("karpenter.sh/nodepool".to_owned(), pool),
-        ("karpenter.sh/nodeclaim".to_owned(), name.to_owned()),
-        ("karpenter.k8s.aws/ec2nodeclass".to_owned(), class_name.to_owned()),
-        ("eks:eks-cluster-name".to_owned(), cluster.name.to_owned()),
-    ] {
-        tags.insert(key, json!(value));
-    }
-    let spot = object::label(&claim, "karpenter.sh/capacity-type") == Some("spot");
-    let instance = json!({
-        "instanceId": id, "imageId": ids::ec2(cluster.context, "ami", "al2023"), "instanceState": {"code": 16, "name": "running"}, "privateIpAddress": address,
-        "privateDnsName": format!("ip-{}.{}.compute.internal", address.replace('.', "-"), cluster.context.region),
-        "instanceType": object::label(&claim, "node.kubernetes.io/instance-type"), "launchTime": transaction.now().to_string(), "placement": {"availabilityZone": zone},
-        "subnetId": subnet, "instanceLifecycle": if spot { json!("spot") } else { Value::Null }, "architecture": if object::label(&claim, "kubernetes.io/arch") == Some("arm64") { "arm64" } else { "x86_64" },
-        "reservationId": ids::ec2(cluster.context, "r", &id), "ownerId": cluster.context.account, "tags": tags,
-    });
-    transaction.put(ec2::INSTANCES, &id, instance);
-    claim["status"]["providerID"] = json!(format!("aws:///{zone}/{id}"));
-    claim["status"]["imageID"] = json!(ids::ec2(cluster.context, "ami", "al2023"));
-    mark(cluster, transaction, &mut claim, &["Launched"]);
-    let seconds = cluster.seconds("register", name, 35, 15);
-    cluster.schedule(transaction, seconds, "karpenter.registered", name);
-}
-
-/// The kubelet has joined, if the node role may.
-pub(super) fn registered(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
-    let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
-    let class_name = claim["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let class =
-        cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name).unwrap_or_default();
-    let role = format!(
-        "arn:aws:iam::{}:role/{}",
-        cluster.context.account,
-        class["spec"]["role"].as_str().unwrap_or_default()
-    );
-    if !eks::access::has_type(transaction, cluster.name, &role, "EC2_LINUX") {
-        // The kubelet is turned away and tries again.
-        cluster.schedule(transaction, 30, "karpenter.registered", name);
-        return;
-    }
-    let provider = claim["status"]["providerID"].as_str().unwrap_or_default().to_owned();
-    let id = provider.rsplit('/').next().unwrap_or_default().to_owned();
-    let Some(instance) = transaction.get(ec2::INSTANCES, &id) else { return };
-    let node_name = instance["privateDnsName"].as_str().unwrap_or_default().to_owned();
-    let version = transaction
-        .get("eks/cluster", cluster.name)
-        .and_then(|cluster| cluster["version"].as_str().map(str::to_owned))
-        .unwrap_or_default();
-    let mut labels = claim["metadata"]["labels"].clone();
-    labels["kubernetes.io/hostname"] = json!(node_name);
-    labels["sandbox/subnet"] = instance["subnetId"].clone();
-    labels["karpenter.sh/registered"] = json!("true");
-    let now = object::timestamp(transaction);
-    let architecture = object::label(&claim, "kubernetes.io/arch").unwrap_or("amd64").to_owned();
-    let mut node = json!({
-        "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": node_name, "labels": labels, "ownerReferences": [object::reference(&claim)]},
-        "spec": {"providerID": provider, "taints": claim["spec"]["taints"]},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": instance["privateIpAddress"]}, {"type": "Hostname", "address": node_name}],
-            "capacity": claim["status"]["capacity"], "allocatable": claim["status"]["allocatable"],
-            "nodeInfo": {
-                "kubeletVersion": format!("v{version}.1-eks-sandbox"), "osImage": "Amazon Linux 2023.9.20251105", "kernelVersion": "6.12.53-69.119.amzn2023", "containerRuntimeVersion": "containerd://2.1.4",
-                "architecture": architecture, "operatingSystem": "linux", "bootID": "", "machineID": "", "systemUUID": "", "kubeProxyVersion": "",
-            },
-            "conditions": [],
-        },
-    });
-    set_condition(
-        &mut node["status"],
-        "Ready",
-        true,
-        "KubeletReady",
-        "kubelet is posting ready status",
-        &now,
-    );
-    cluster.put(transaction, "", "nodes", node);
-    claim["status"]["nodeName"] = json!(node_name);
-    mark(cluster, transaction, &mut claim, &["Registered"]);
-    cluster.schedule(transaction, 10, "karpenter.initialized", name);
-}
-
-pub(super) fn initialized(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
-    let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
-    mark(cluster, transaction, &mut claim, &["Initialized", "Ready"]);
-}
-
-/// Pods that keep a node from being empty.
-fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value) -> usize {
-    let node = &claim["status"]["nodeName"];
-    cluster
-        .list(transaction, "", "pods")
-        .iter()
-        .filter(|pod| {
-            pod["spec"]["nodeName"] == *node
-                && object::owner(pod, "DaemonSet").is_none()
-                && pod["status"]["phase"] != "Succeeded"
-        })
-        .count()
-}
-
-/// Empty nodes are watched for as long as their pool says.
-fn watch_emptiness(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for claim in cluster.list(transaction, GROUP, "nodeclaims") {
-        let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let is_empty = is_true(&claim, "Initialized")
-            && !object::is_deleting(&claim)
-            && occupants(cluster, transaction, &claim) == 0;
-        let key = format!("{}/{name}", cluster.name);
-        if !is_empty {
-            transaction.delete(EMPTYING, &key);
-            continue;
-        }
-        if transaction.get(EMPTYING, &key).is_none() {
-            let since = transaction.now().to_string();
-            transaction.put(EMPTYING, &key, json!(since));
-            let seconds = consolidate_after(cluster, transaction, &claim);
-            cluster.schedule(transaction, seconds + 15, "karpenter.empty", &name);
-        }
-    }
-}
-
-fn consolidate_after(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value) -> i64 {
-    let pool = object::label(claim, "karpenter.sh/nodepool")
-        .and_then(|pool| cluster.get(transaction, GROUP, "nodepools", pool))
-        .unwrap_or_default();
-    let text = pool["spec"]["disruption"]["consolidateAfter"].as_str().unwrap_or("0s");
-    let (digits, unit) = text.split_at(text.len().saturating_sub(1));
-    let factor = match unit {
-        "h" => 3600,
-        "m" => 60,
-        _ => 1,
-    };
-    digits.parse::<i64>().unwrap_or(0) * factor
-}
-
-/// A node was empty long enough: its claim, itself and its machine go.
-pub(super) fn empty(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
-    let Some(claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
-    let key = format!("{}/{name}", cluster.name);
-    let Some(since) = transaction.get(EMPTYING, &key) else { return };
-    let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
-    let waited = since.map_or(0, |since| transaction.now().duration_since(since).as_secs());
-    if waited < consolidate_after(cluster, transaction, &claim)
-        || occupants(cluster, transaction, &claim) > 0
-    {
-        return;
-    }
-    transaction.delete(EMPTYING, &key);
-    lifecycle::delete(cluster.context, transaction, cluster.name, GROUP, "nodeclaims", name, None);
-}
-
-/// Drains the nodes of claims that are being deleted; their machines go a moment later.
-fn terminate(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for claim in cluster.list(transaction, GROUP, "nodeclaims") {
-        let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let key = format!("{}/{name}", cluster.name);
-        if !object::is_deleting(&claim) || transaction.get(TERMINATING, &key).is_some() {
-            continue;
-        }
-        transaction.put(TERMINATING, &key, json!(true));
-        cluster.schedule(transaction, TERMINATION_SECONDS, "karpenter.terminated", &name);
-        let node = claim["status"]["nodeName"].as_str().unwrap_or_default().to_owned();
-        if let Some(mut cordoned) = cluster.get(transaction, "", "nodes", &node) {
-            cordoned["spec"]["unschedulable"] = json!(true);
-            cluster.put(transaction, "", "nodes", cordoned);
-        }
-        for pod in pods_on(cluster, transaction, &node) {
-            if object::owner(&pod, "DaemonSet").is_none() {
-                let key = object::key(&pod);
-                lifecycle::delete(
-                    cluster.context,
-                    transaction,
-                    cluster.name,
-                    "",
-                    "pods",
-                    &key,
-                    None,
-                );
-            }
-        }
-    }
-}
-
-fn pods_on(cluster: &Cluster<'_>, transaction: &Transaction<'_>, node: &str) -> Vec<Value> {
-    let all = cluster.list(transaction, "", "pods");
-    all.into_iter().filter(|pod| !node.is_empty() && pod["spec"]["nodeName"] == node).collect()
-}
-
-/// The machine of a deleted claim is gone: so are its node, what ran on it, and the claim.
-pub(super) fn terminated(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, name: &str) {
-    let key = format!("{}/{name}", cluster.name);
-    transaction.delete(TERMINATING, &key);
-    let Some(claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
-    if !is_running(cluster, transaction) {
-        // The next Karpenter begins again.
-        return;
-    }
-    let provider = claim["status"]["providerID"].as_str().unwrap_or_default();
-    if let Some(id) = provider.rsplit('/').next().filter(|id| !id.is_empty()) {
-        transaction.delete(ec2::INSTANCES, id);
-    }
-    let node = claim["status"]["nodeName"].as_str().unwrap_or_default();
-    for pod in pods_on(cluster, transaction, node) {
-        cluster.remove(transaction, "", "pods", &object::key(&pod));
-    }
-    if !node.is_empty() {
-        cluster.remove(transaction, "", "nodes", node);
-    }
-    cluster.remove(transaction, GROUP, "nodeclaims", name);
 }
 
 /// Lets a deleted node class go once no claim uses it; whether it is gone.
