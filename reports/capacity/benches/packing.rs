@@ -4,7 +4,7 @@
 //! the numbers are drawn here, so its figures stand beside these only as a measure. Both in one run,
 //! on the same pods: `benchmark-karpenter` of `tests/real`.
 //!
-//! `cargo bench -p runbook-capacity`
+//! `cargo bench -p runbook-capacity --bench packing`, with `-- settle` for the second part only.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use runbook_capacity::allocatable::NodeSettings;
-use runbook_capacity::consolidation::{Arrivals, ConsolidationInput, settled};
+use runbook_capacity::consolidation::{Arrivals, ConsolidationInput, pack_settled, settled};
 use runbook_capacity::karpenter::{
     InstanceOption, PackInput, Preferences, offered_types, pack, read_instance_types,
 };
@@ -173,8 +173,8 @@ fn real_types(most_vcpus: i64) -> Vec<InstanceOption> {
 fn main() {
     let mut out = std::io::stdout();
     let fake = fake_types();
-    let only = std::env::args().nth(1).unwrap_or_default();
-    for count in [1_000, 5_000].into_iter().filter(|_| only != "settle") {
+    let settles_only = std::env::args().any(|argument| argument == "settle");
+    for count in [1_000, 5_000].into_iter().filter(|_| !settles_only) {
         for (name, pods, preferences) in [
             ("Karpenter's mix", mixed(count), Preferences::Respect),
             ("preferences respected", wishing(count), Preferences::Respect),
@@ -212,9 +212,13 @@ fn main() {
         let before = cpu();
         let answer = settled(&input, arrivals);
         let spent = cpu() - before;
+        let before = cpu();
+        let alone = pack_settled(&input.pack);
+        let spent_alone = cpu() - before;
+        assert_eq!(alone.price, answer.price, "the same in two forms");
         writeln!(
             out,
-            "settle {count} pods, {} types up to {most_vcpus} vCPU, {} at once: {spent} µs of CPU; {} steps, {} nodes at {} $/h, cold {} nodes at {} $/h",
+            "settle {count} pods, {} types up to {most_vcpus} vCPU, {} at once: {spent_alone} µs of CPU, with the cold answer and reasons {spent}; {} steps, {} nodes at {} $/h, cold {} nodes at {} $/h",
             input.pack.instance_types.len(),
             arrivals.pods_at_once,
             answer.steps.len(),

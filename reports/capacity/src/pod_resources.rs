@@ -147,6 +147,16 @@ impl PodResources {
         requests
     }
 
+    /// Whether it asks for anything but CPU, memory and disk.
+    pub(crate) fn mentions_others(&self) -> bool {
+        let containers = self.containers.iter().chain(&self.init_containers);
+        containers
+            .map(|container| &container.requests)
+            .chain(&self.pod_level)
+            .chain([&self.overhead])
+            .any(|requests| !requests.extended.is_empty())
+    }
+
     /// The same before the `RuntimeClass` overhead.
     pub(crate) fn without_overhead(&self) -> Resources {
         let mut running = Resources::default();

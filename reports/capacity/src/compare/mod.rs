@@ -8,6 +8,7 @@
 pub mod break_even;
 pub mod fleet;
 pub mod lever;
+pub mod node_group;
 pub(crate) mod on_fargate;
 pub mod options;
 pub mod runs;

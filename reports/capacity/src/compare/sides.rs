@@ -15,12 +15,12 @@ use crate::quantity::{Bytes, Millicores};
 use crate::region::{Region, zones};
 
 use super::fleet::Fleet;
-use super::on_fargate;
 use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
 use super::side::{Line, LineKind, NotHeld, Side, SideId};
 use super::system::{self, Component};
 use super::workload::{ARCH, Images, Workloads};
+use super::{node_group, on_fargate};
 
 /// Where and with which nodes.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ pub fn side(id: SideId, workloads: &Workloads, setting: &Setting<'_>) -> Side {
         SideId::KarpenterGraviton => {
             karpenter(id, workloads, setting, setting.images.unwrap_or(Images::Both))
         }
-        SideId::NodeGroup => node_group(workloads, setting),
+        SideId::NodeGroup => node_group::side(workloads, setting),
         SideId::AutoMode => auto_mode(workloads, setting),
     }
 }
@@ -171,69 +171,6 @@ fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: I
     side
 }
 
-/// The types that the managed node group may have.
-pub fn node_group_types(setting: &Setting<'_>) -> Vec<&'static InstanceType> {
-    catalogue()
-        .iter()
-        .filter(|one| {
-            (one.family() == setting.node_group || one.name == setting.node_group)
-                && !one.name.contains(".metal")
-                && setting.shape.allows(one, setting.region)
-        })
-        .collect()
-}
-
-/// The bill of a managed node group of one type.
-pub fn node_group_of(
-    one: &'static InstanceType,
-    workloads: &Workloads,
-    setting: &Setting<'_>,
-) -> Side {
-    let mut side = Side::new(SideId::NodeGroup);
-    let images = match one.architecture {
-        Architecture::Arm64 => Images::Both,
-        _ => Images::Amd64,
-    };
-    let system = workloads.system.workloads(&system::NODE_GROUP);
-    let mut fleet = fleet(workloads, setting, AMD64);
-    fleet.types = vec![one];
-    fleet.pools = Vec::new();
-    fleet.settles = false;
-    fleet.bill_cold(&workloads.parts(&system, images), &mut side);
-    side.notes.push(if one.name == setting.node_group {
-        format!("nodes of {}, as asked for", one.name)
-    } else {
-        format!(
-            "nodes of {}: of the sizes of {} that is the cheapest in a steady state",
-            one.name, setting.node_group
-        )
-    });
-    side
-}
-
-/// The best of some bills of node groups; of equal ones the first.
-pub fn best_node_group<'s>(bills: impl Iterator<Item = &'s Side>, setting: &Setting<'_>) -> Side {
-    let rank = |side: &&Side| {
-        let total = side.total();
-        (side.not_held.len(), total.holes.len(), total.amount)
-    };
-    bills.min_by_key(rank).cloned().unwrap_or_else(|| {
-        let mut side = Side::new(SideId::NodeGroup);
-        side.not_held.push(NotHeld {
-            pod: "cluster-autoscaler".to_owned(),
-            reason: format!("no {} is {} here", setting.node_group, setting.shape.title()),
-        });
-        side
-    })
-}
-
-fn node_group(workloads: &Workloads, setting: &Setting<'_>) -> Side {
-    let types = node_group_types(setting);
-    let bills: Vec<Side> =
-        types.into_iter().map(|one| node_group_of(one, workloads, setting)).collect();
-    best_node_group(bills.iter(), setting)
-}
-
 fn auto_mode(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     let mut side = Side::new(SideId::AutoMode);
     let mut fleet = fleet(workloads, setting, AMD64);
@@ -262,7 +199,7 @@ fn daemons(workloads: &[Workload]) -> Vec<Pod> {
     workloads.iter().flat_map(Workload::pods).collect()
 }
 
-fn fleet<'a>(
+pub(super) fn fleet<'a>(
     workloads: &Workloads,
     setting: &Setting<'a>,
     architectures: &[Architecture],

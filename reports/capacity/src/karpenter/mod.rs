@@ -24,6 +24,7 @@ mod input;
 mod instance_table;
 mod limits;
 mod outcome;
+mod quick_hash;
 mod relax;
 pub(crate) mod replacement;
 mod requirement;
@@ -85,7 +86,10 @@ pub(crate) fn columns(input: &PackInput) -> Columns {
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let on_nodes = input.existing.iter().flat_map(|node| node.pods.iter().map(|one| &one.pod));
     for pod in input.pods.iter().chain(&input.daemonsets).chain(on_nodes) {
-        if seen.insert(std::sync::Arc::as_ptr(&pod.template) as usize) {
+        // The four that every node has need no asking.
+        if pod.template.resources.mentions_others()
+            && seen.insert(std::sync::Arc::as_ptr(&pod.template) as usize)
+        {
             asked.push(pod.template.resources.kubernetes_requests());
         }
     }

@@ -6,6 +6,7 @@
 
 use indexmap::IndexSet;
 
+use super::quick_hash::QuickHash;
 use super::requirement::{Key, Labels, Requirement};
 
 /// A distinct set of requirements.
@@ -99,7 +100,7 @@ enum Memo {
 /// All sets seen so far.
 #[derive(Debug)]
 pub(crate) struct RequirementSets {
-    sets: IndexSet<RequirementSet>,
+    sets: IndexSet<RequirementSet, QuickHash>,
     on_claims: Vec<Vec<Memo>>,
     on_nodes: Vec<Vec<Memo>>,
 }
@@ -107,7 +108,7 @@ pub(crate) struct RequirementSets {
 impl Default for RequirementSets {
     fn default() -> Self {
         Self {
-            sets: IndexSet::from([RequirementSet::default()]),
+            sets: std::iter::once(RequirementSet::default()).collect(),
             on_claims: Vec::new(),
             on_nodes: Vec::new(),
         }

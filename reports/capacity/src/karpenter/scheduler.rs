@@ -264,15 +264,12 @@ impl Scheduler {
 
     fn in_order(&self, pods: &[Pod], shapes: &[ShapeId]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..pods.len()).collect();
-        order.sort_by_cached_key(|pod| {
+        let key = |pod: &usize| {
             let requests = &self.shapes.all[shapes[*pod]].requests;
-            (
-                Reverse(requests[CPU]),
-                Reverse(requests[MEMORY]),
-                pods[*pod].created,
-                pods[*pod].uid.clone(),
-            )
-        });
+            let Pod { created, uid, .. } = &pods[*pod];
+            (Reverse(requests[CPU]), Reverse(requests[MEMORY]), created, uid)
+        };
+        order.sort_by(|left, right| key(left).cmp(&key(right)));
         order
     }
 

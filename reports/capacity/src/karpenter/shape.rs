@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use super::amounts::Amounts;
 use super::batch::Batch;
 use super::input::Preferences;
+use super::quick_hash::QuickHash;
 use super::relax::relax;
 use super::requirement::Requirement;
 use super::requirement_sets::SetId;
@@ -109,7 +110,7 @@ impl Shape {
 /// All shapes of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    known: IndexMap<(Arc<str>, Arc<PodTemplate>), ()>,
+    known: IndexMap<(Arc<str>, Arc<PodTemplate>), (), QuickHash>,
     by_address: BTreeMap<(usize, Arc<str>), ShapeId>,
     pub(crate) all: Vec<Shape>,
     /// Shapes that some claim refuses.

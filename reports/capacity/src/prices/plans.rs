@@ -136,9 +136,9 @@ mod tests {
         let of = |region: &str, name: &str, term| {
             book.plan_for_type(region, name, term).map(|one| one.ten_thousandths)
         };
-        assert_eq!(of("ap-northeast-2", "m6i.4xlarge", PlanTerm::OneYear), Ok(2836));
+        assert_eq!(of("ap-northeast-2", "m6i.4xlarge", PlanTerm::OneYear), Ok(2837));
         assert_eq!(of("ap-northeast-2", "c5a.large", PlanTerm::OneYear), Ok(2209));
-        assert_eq!(of("us-east-1", "m6i.large", PlanTerm::ThreeYears), Ok(4928));
+        assert_eq!(of("us-east-1", "m6i.large", PlanTerm::ThreeYears), Ok(4929));
         let fargate = book.plan_for_fargate("eu-west-1", PlanTerm::ThreeYears).expect("a rate");
         assert_eq!(fargate.ten_thousandths, 4500);
         assert!(!fargate.provenance.source.is_empty());

@@ -1,16 +1,15 @@
 //! The sides for every setting that a verdict needs.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::civil::Date;
 
 use super::CompareOptions;
-use crate::catalogue::InstanceType;
 use crate::compare::lever::{Pair, Reshaped};
+use crate::compare::node_group;
 use crate::compare::shape::NodeShape;
 use crate::compare::side::{Side, SideId};
-use crate::compare::sides::{Setting, best_node_group, node_group_of, node_group_types, side};
+use crate::compare::sides::{Setting, side};
 use crate::compare::workload::{Scale, Workloads};
 use crate::prices::{Coverage, PriceBook, Service};
 use crate::region::Region;
@@ -32,54 +31,41 @@ pub(super) struct Bills {
     pub(super) savings: Vec<(String, crate::money::Amount)>,
 }
 
-/// A bill to be made, which depends on no other.
+/// Bills to be made, which depend on no others.
 enum Task<'a> {
     /// A side with nodes of a shape.
     Side(SideId, &'a Workloads, Setting<'a>),
-    /// A node group of a type.
-    NodeGroup(&'static InstanceType, &'a Workloads, Setting<'a>),
+    /// Node groups with nodes of each shape.
+    NodeGroups(&'a Workloads, &'a [Setting<'a>]),
 }
 
 impl Task<'_> {
-    fn bill(&self) -> Side {
+    fn bills(&self) -> Vec<Side> {
         match self {
-            Self::Side(id, workloads, setting) => side(*id, workloads, setting),
-            Self::NodeGroup(one, workloads, setting) => node_group_of(one, workloads, setting),
+            Self::Side(id, workloads, setting) => vec![side(*id, workloads, setting)],
+            Self::NodeGroups(workloads, settings) => node_group::sides(workloads, settings),
         }
     }
 }
 
-/// The sides of some workloads for some shapes. A side without nodes, and a node group of a type, are
-/// billed once for all of them.
+/// The sides of some workloads for some shapes, each list in the order of [`SideId::ALL`]. A side
+/// without nodes is billed once for all of them.
 fn bills(workloads: &Workloads, settings: &[Setting<'_>]) -> Vec<Vec<Side>> {
     let shared = [SideId::Fargate, SideId::NodeGroup];
     let each: Vec<SideId> = SideId::ALL.into_iter().filter(|id| !shared.contains(id)).collect();
-    let mut groups: BTreeMap<&str, (&'static InstanceType, Setting<'_>)> = BTreeMap::new();
-    for setting in settings {
-        for one in node_group_types(setting) {
-            groups.entry(&one.name).or_insert((one, *setting));
-        }
-    }
-    let mut tasks: Vec<Task<'_>> =
-        groups.values().map(|(one, setting)| Task::NodeGroup(one, workloads, *setting)).collect();
+    let mut tasks = vec![Task::NodeGroups(workloads, settings)];
     tasks.extend(settings.first().map(|one| Task::Side(SideId::Fargate, workloads, *one)));
     for setting in settings {
         tasks.extend(each.iter().map(|id| Task::Side(*id, workloads, *setting)));
     }
     let mut made = at_once(&tasks).into_iter();
-    let of_groups: BTreeMap<&str, Side> = groups.keys().copied().zip(made.by_ref()).collect();
-    let on_fargate = made.next();
-    settings
-        .iter()
-        .map(|setting| {
-            let of_setting: Vec<Side> = made.by_ref().take(each.len()).collect();
-            let allowed = node_group_types(setting);
-            let group = best_node_group(
-                allowed.iter().filter_map(|one| of_groups.get(one.name.as_str())),
-                setting,
-            );
-            let mut sides: Vec<Side> =
-                of_setting.into_iter().chain(on_fargate.clone()).chain([group]).collect();
+    let groups = made.next().unwrap_or_default();
+    let on_fargate = made.next().unwrap_or_default();
+    groups
+        .into_iter()
+        .map(|group| {
+            let mut sides: Vec<Side> = made.by_ref().take(each.len()).flatten().collect();
+            sides.extend(on_fargate.iter().cloned().chain([group]));
             sides.sort_by_key(|side| SideId::ALL.iter().position(|id| *id == side.id));
             sides
         })
@@ -87,7 +73,7 @@ fn bills(workloads: &Workloads, settings: &[Setting<'_>]) -> Vec<Vec<Side>> {
 }
 
 /// Does all of them, as many at a time as there are processors, and gives the bills in their order.
-fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
+fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<Side>> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -96,11 +82,11 @@ fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
             let at = next.fetch_add(1, Ordering::Relaxed);
             tasks.get(at).map(|task| (at, task))
         } {
-            made.push((at, task.bill()));
+            made.push((at, task.bills()));
         }
         made
     };
-    let mut made: Vec<(usize, Side)> = std::thread::scope(|scope| {
+    let mut made: Vec<(usize, Vec<Side>)> = std::thread::scope(|scope| {
         let others: Vec<_> = (1..workers.min(tasks.len())).map(|_| scope.spawn(work)).collect();
         let mut made = work();
         for other in others {
@@ -113,7 +99,7 @@ fn at_once(tasks: &[Task<'_>]) -> Vec<Side> {
         made
     });
     made.sort_by_key(|(at, _)| *at);
-    made.into_iter().map(|(_, side)| side).collect()
+    made.into_iter().map(|(_, bills)| bills).collect()
 }
 
 impl Bills {

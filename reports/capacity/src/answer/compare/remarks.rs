@@ -47,6 +47,7 @@ pub(super) const NOT_PRICED: [&str; 4] = [
 pub(super) fn not_simulated(sides: &[Side], pods: usize) -> Vec<String> {
     let mut lines = vec![
         "Cluster Autoscaler's own placing: its node count is that of the same pods on one type, packed in Karpenter's order".to_owned(),
+        "in which zones nodes stand: their types are offered in as many as asked for, and spreads of pods are kept".to_owned(),
         "traffic between zones and through NAT".to_owned(),
         "commitments that cover a part only: a Savings Plan in a tornado covers all of it".to_owned(),
     ];

@@ -25,6 +25,7 @@ use running::{Noted, note_all, note_host};
 
 use super::batch::{Batch, HostName};
 use super::input::Preferences;
+use super::quick_hash::QuickHash;
 use super::requirement::{Key, Requirement, Value};
 use super::requirement_sets::{Clash, RequirementSet, SetId, Undefined};
 use crate::node_requirement::{NodeRequirement, Operator};
@@ -100,7 +101,7 @@ pub(crate) struct Topology {
     /// Anti-affinity seen from the other side: groups count the pods that have it.
     pub(crate) inverse: Vec<Group>,
     inverse_by_identity: BTreeMap<Identity, GroupId>,
-    classes: IndexSet<(Arc<str>, BTreeMap<String, String>)>,
+    classes: IndexSet<(Arc<str>, BTreeMap<String, String>), QuickHash>,
     chosen: Vec<Chosen>,
     chosen_inverse: Vec<Chosen>,
     /// Which groups count a class of pods when it runs already.
