@@ -19,5 +19,6 @@ mod mistakes;
 mod nodeless;
 mod outputs;
 mod plans;
+mod prices;
 mod stopped;
 mod support;
