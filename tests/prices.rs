@@ -147,6 +147,10 @@ fn a_list_of_the_sandbox_is_never_taken_for_one_of_aws() {
 fn every_answer_takes_the_prices_that_were_asked_for() {
     let folder = Folder::new()
         .file("pods.csv", "name,cpu,memory,replicas\nweb,1,1Gi,1\n")
+        .file(
+            "trace.csv",
+            "t_seconds,action,name,cpu,memory,owner\n0,add,a,500m,1Gi,web\n900,remove,a,,,\n",
+        )
         .file(AWS_LIST, aws_list("0.0001").text());
     assert_eq!(
         shown(&folder, &[]),
@@ -164,7 +168,7 @@ fn every_answer_takes_the_prices_that_were_asked_for() {
     assert_eq!(packed["prices"]["newest"], "2026-11-26");
     let with = folder.well(&["report", "compare", "pods.csv", "--region", "ap-northeast-2"]).out;
     let model: &[&str] =
-        &["report", "autoscalers", "--shape", "burst", "--node-group", "m7g.large:2:100"];
+        &["report", "autoscalers", "--trace", "trace.csv", "--node-group", "m7g.large:2:100"];
     let modelled = folder.well(model).out;
     std::fs::remove_file(folder.path().join(AWS_LIST)).unwrap();
     assert_ne!(
