@@ -62,9 +62,10 @@ impl PriceLists {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("failed to read {name}: {error}")),
         };
+        let on = if self.source == ListSource::Sandbox { "" } else { " --on aws" };
         let way_out = |why: String| {
             format!(
-                "{why}; without the file, what comes with the program is used, and `runbook prices refresh --region {region}` asks again"
+                "{why}; remove it, and `runbook prices refresh{on} --region {region}` asks again"
             )
         };
         let list = PriceList::read(&name, &text).map_err(|error| way_out(error.to_string()))?;

@@ -19,6 +19,7 @@ mod mistakes;
 mod nodeless;
 mod outputs;
 mod plans;
+mod prices;
 mod reports;
 mod stopped;
 mod support;

@@ -245,7 +245,7 @@ spec: {containers: [{name: c, resources: {requests: {cpu: 1, memory: 1Gi, epheme
      1  kube-system/agent                                        documented
         cannot run on Fargate: a DaemonSet: Fargate has no node to run it on; it uses hostNetwork
      1  disk               1vCPU 2GB                             documented
-        1 CPU and 1Gi + 256Mi memory, rounded up to 1vCPU 2GB; CPU decides; 49Gi of disk, 20Gi of it included; no price of `fargate_ephemeral_storage` in `ap-northeast-2`; `runbook prices refresh --region ap-northeast-2` asks AWS
+        1 CPU and 1Gi + 256Mi memory, rounded up to 1vCPU 2GB; CPU decides; 49Gi of disk, 20Gi of it included; no price of `fargate_ephemeral_storage` in `ap-northeast-2`; `runbook prices refresh --on aws --region ap-northeast-2` asks AWS
 
 prices  2 of 3 prices that it takes have a price, of 2026-10-05
 "

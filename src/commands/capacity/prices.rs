@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(
             text(&answer, Style::plain()),
             "  item       region     kind       $  per   of  from
-  m7g.large  sa-east-1  on-demand     hour      no on-demand price of `m7g.large` in `sa-east-1`; `runbook prices refresh --region sa-east-1` asks AWS
+  m7g.large  sa-east-1  on-demand     hour      no on-demand price of `m7g.large` in `sa-east-1`; `runbook prices refresh --on aws --region sa-east-1` asks AWS
 "
         );
     }

@@ -40,9 +40,9 @@ pub(crate) struct CompareArguments {
     /// The region of the prices; else the inventory's, else AWS_REGION
     #[arg(long)]
     region: Option<String>,
-    /// The largest node in vCPUs, or any
-    #[arg(long, value_name = "VCPUS", default_value = "16", value_parser = largest)]
-    largest_node: Largest,
+    /// The largest node in vCPUs, or any [default: what the options say, else 16]
+    #[arg(long, value_name = "VCPUS", value_parser = largest)]
+    largest_node: Option<Largest>,
     /// NodePools that Karpenter may use; may be given several times. Without it there is one,
     /// on-demand, of types up to the largest node and without burstable ones
     #[arg(long = "node-pool", value_name = "FILE")]
@@ -219,11 +219,13 @@ fn comparison(
     }
     let workloads = Workloads::with(given.manifests, &file)?;
     let mut options = CompareOptions::new(region);
-    options.shape.vcpus_at_most = arguments.largest_node.0;
     options.source = given.source;
     options.node_pools = pools;
     options.is_strict = arguments.strict_prices;
-    let options = options.with(file);
+    let mut options = options.with(file);
+    if let Some(Largest(vcpus)) = arguments.largest_node {
+        options.shape.vcpus_at_most = vcpus;
+    }
     let lists = session.price_lists(given.on);
     let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
     Ok(Comparison::new(&workloads, &options, &book, arguments.prices.age(), given.notes))

@@ -59,7 +59,8 @@ fn products(call: &mut Call<'_, '_>) -> Answer {
         Some(token) => Some(Token::read(token, &question, now)?),
         None => None,
     };
-    let mut found: Vec<(String, Offer)> = offers(code)
+    let region = filters.iter().find_map(Filter::region);
+    let mut found: Vec<(String, Offer)> = offers(code, region)
         .filter(|offer| filters.iter().all(|filter| filter.takes(offer)))
         .map(|offer| (offer.sku(), offer))
         .filter(|(sku, _)| after.as_ref().is_none_or(|after| sku > after))
@@ -156,6 +157,12 @@ impl<'a> Filter<'a> {
         Ok(Self { field: part("Field")?, value: part("Value")?, test })
     }
 
+    /// The region whose products it takes, so that those of others need not be made.
+    fn region(&self) -> Option<&'a str> {
+        let is_region = matches!(self.field, "regionCode" | "fromRegionCode");
+        (is_region && matches!(self.test, Test::Is)).then_some(self.value)
+    }
+
     /// A product without the field is taken by no filter but the one that excludes.
     fn takes(&self, offer: &Offer) -> bool {
         let Some(value) = offer.field(self.field) else { return matches!(self.test, Test::NoneOf) };
@@ -193,7 +200,7 @@ mod tests {
 
     #[test]
     fn filters_take_and_refuse() {
-        let offer = offers("AmazonEKS").next().expect("an offer");
+        let offer = offers("AmazonEKS", None).next().expect("an offer");
         let takes = |kind: &str, field: &str, value: &str| {
             let filter = json!({"Type": kind, "Field": field, "Value": value});
             Filter::of(&filter).map(|filter| filter.takes(&offer))

@@ -65,7 +65,7 @@ impl From<ListSource> for String {
 pub struct ListedPrice {
     /// The price.
     pub price: Price,
-    /// The day it was asked for.
+    /// The day it was current.
     pub as_of: Date,
     /// The day it was published.
     pub published: Date,

@@ -218,7 +218,7 @@ impl PriceBook {
             if let Some(why) = self.why_unpriced(region, instance_type) {
                 return Unpriced::because(why);
             }
-            Unpriced::because(format!("no on-demand price of `{instance_type}` in `{region}`; `runbook prices refresh --region {region}` asks AWS"))
+            Unpriced::because(format!("no on-demand price of `{instance_type}` in `{region}`; `runbook prices refresh --on aws --region {region}` asks AWS"))
         })
     }
 
@@ -249,7 +249,7 @@ impl PriceBook {
         }
         let of = |region: &str| self.services.get(region).and_then(|prices| prices.get(&service));
         of(region).or_else(|| of(EVERY_REGION)).ok_or_else(|| {
-            Unpriced::because(format!("no price of `{}` in `{region}`; `runbook prices refresh --region {region}` asks AWS", service.name()))
+            Unpriced::because(format!("no price of `{}` in `{region}`; `runbook prices refresh --on aws --region {region}` asks AWS", service.name()))
         })
     }
 
@@ -496,7 +496,7 @@ mod tests {
         let book = PriceBook::embedded();
         assert_eq!(
             book.on_demand("sa-east-1", "m6i.large").unwrap_err().to_string(),
-            "unpriced: no on-demand price of `m6i.large` in `sa-east-1`; `runbook prices refresh --region sa-east-1` asks AWS"
+            "unpriced: no on-demand price of `m6i.large` in `sa-east-1`; `runbook prices refresh --on aws --region sa-east-1` asks AWS"
         );
         assert!(book.service("ap-northeast-2", Service::FargateEphemeralStorage).is_err());
         assert_eq!(

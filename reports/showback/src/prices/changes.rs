@@ -67,14 +67,14 @@ impl Changes {
             let by = |change: &Change| std::cmp::Reverse(change.thousandths().abs());
             by(one).cmp(&by(other)).then_with(|| one.item.cmp(&other.item))
         });
+        let missing = |service: &Service| !answered.services.contains_key(service);
+        for service in asked_services().filter(missing) {
+            changes.miss(answered, service.name(), before.service(region, service));
+        }
         for name in expected_types(region, before) {
             if !answered.on_demand.contains_key(name) {
                 changes.miss(answered, name, before.on_demand(region, name));
             }
-        }
-        let missing = |service: &Service| !answered.services.contains_key(service);
-        for service in asked_services().filter(missing) {
-            changes.miss(answered, service.name(), before.service(region, service));
         }
         changes
     }

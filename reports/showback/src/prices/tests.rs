@@ -73,6 +73,14 @@ fn a_price_comes_with_its_day_and_usage_type() {
 }
 
 #[test]
+fn the_sandbox_makes_no_figure_newer() {
+    let texts = [instance(&json!({})).to_string()];
+    let answered = read(&texts, SEOUL, ListSource::Sandbox, today());
+    assert_eq!(answered.list.on_demand["m7g.large"].as_of.to_string(), "2026-11-20");
+    assert_eq!(answered.list.fetched, today());
+}
+
+#[test]
 fn what_stands_beside_a_price_is_not_taken_for_it() {
     for other in [
         json!({"tenancy": "Dedicated", "usagetype": "APN2-DedicatedUsage:m7g.large"}),

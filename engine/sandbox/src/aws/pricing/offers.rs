@@ -73,11 +73,12 @@ enum Peculiarity {
     Reserved,
 }
 
-/// All products of a service.
-pub(super) fn offers(service: &str) -> impl Iterator<Item = Offer> {
+/// All products of a service, or those that are offered in a region.
+pub(super) fn offers(service: &str, only: Option<&str>) -> impl Iterator<Item = Offer> {
     let is_asked = move |offer: &Offer| offer.service == service;
     let has_types = service == "AmazonEC2";
-    REGIONS.into_iter().flat_map(move |region| {
+    let is_meant = move |region: &Region| only.is_none_or(|only| only == region.name());
+    REGIONS.into_iter().filter(is_meant).flat_map(move |region| {
         let types = PriceBook::embedded()
             .on_demand_in(region.name())
             .filter(move |_| has_types)
@@ -458,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_product_has_the_shape_of_the_real_list() {
-        let offer = offers("AmazonEC2")
+        let offer = offers("AmazonEC2", None)
             .find(|offer| offer.field("usagetype") == Some("APN2-BoxUsage:m7g.large"))
             .expect("an offer");
         let product = offer.product("S");
@@ -475,7 +476,7 @@ mod tests {
     #[test]
     fn no_two_products_have_one_number() {
         for (service, _) in SERVICES {
-            let mut skus: Vec<String> = offers(service).map(|offer| offer.sku()).collect();
+            let mut skus: Vec<String> = offers(service, None).map(|offer| offer.sku()).collect();
             let all = skus.len();
             skus.sort();
             skus.dedup();
@@ -486,7 +487,7 @@ mod tests {
     #[test]
     fn what_comes_on_top_and_by_the_thousand_is_listed_so() {
         let price = |service: &str, usage: &str| {
-            let offer = offers(service).find(|offer| offer.field("usagetype") == Some(usage));
+            let offer = offers(service, None).find(|offer| offer.field("usagetype") == Some(usage));
             offer.map(|offer| dollars(offer.price)).expect("an offer")
         };
         assert_eq!(price("AmazonEKS", "USE1-AmazonEKS-Hours:extendedSupport"), "0.5000000000");
