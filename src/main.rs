@@ -14,6 +14,7 @@ mod commands;
 mod environment;
 mod exit;
 mod library;
+mod price_lists;
 mod printer;
 mod state;
 mod style;

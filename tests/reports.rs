@@ -57,6 +57,28 @@ fn the_finished_cluster_is_compared_and_the_answer_says_that_it_is_simulated() {
 }
 
 #[test]
+fn what_karpenter_would_take_away_is_told_for_each_node() {
+    let folder = built();
+    folder.well(&["collect", "--once", "--out", "inventory.json"]);
+    let arguments = ["capacity", "consolidate", "inventory.json", "-o", "json"];
+    let answer = told(&folder.run(&arguments));
+    // The node of the smoke test is empty now; that of the workload is needed.
+    assert_eq!(answer["end"], "at_rest");
+    assert_eq!(answer["steps"][0]["method"], "empty", "{answer}");
+    assert_eq!(answer["steps"][0]["pods"], Value::Array(Vec::new()));
+    let nodes = answer["nodes"].as_array().unwrap();
+    let why = |node: &Value| node["why_not"]["words"].as_str().unwrap().to_owned();
+    let fargate: Vec<_> = nodes
+        .iter()
+        .filter(|node| node["name"].as_str().unwrap().starts_with("fargate-"))
+        .collect();
+    assert_eq!(fargate.len(), 6, "{answer}");
+    assert!(fargate.iter().all(|node| why(node) == "no NodePool made it"), "{answer}");
+    let table = folder.well(&["capacity", "consolidate", "inventory.json"]);
+    assert!(table.out.starts_with("steps: 1 · nodes that go: 1, that come: 0"), "{}", table.out);
+}
+
+#[test]
 fn a_page_stands_by_itself() {
     let folder = built();
     let said = folder.well(&["report", "compare", "-o", "html", "--out", "page.html"]);

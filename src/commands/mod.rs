@@ -14,6 +14,7 @@ mod init;
 mod list;
 mod plan;
 mod planned;
+pub(crate) mod refresh;
 pub(crate) mod report;
 mod resume;
 mod run;
@@ -26,11 +27,15 @@ use std::sync::Arc;
 use runbook_core::registry::Registry;
 use runbook_modules::Machine;
 
+use capacity::PricesCommand;
+
 use crate::arguments::{Command, CommandLine, TableFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::price_lists::PriceLists;
 use crate::printer::Printer;
 use crate::state::StateFolder;
+use crate::target::On;
 use crate::trouble::Trouble;
 use crate::view;
 
@@ -47,6 +52,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The price lists for questions about a target.
+    pub(crate) fn price_lists(&self, on: On) -> PriceLists {
+        PriceLists::on(on, &self.state, &self.environment)
+    }
+
     /// Prints rows as a table or as CSV; JSON is each command's own.
     pub(crate) fn tabular(
         &self,
@@ -109,13 +119,12 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
         Command::Plan(arguments) => block_on(plan::plan(session, &arguments)),
         Command::Apply(arguments) => block_on(apply::apply(session, &arguments)),
         Command::Resume(arguments) => block_on(resume::resume(session, &arguments)),
-        Command::Capacity(command) => {
-            Ok(capacity::run(command, &session.environment, &session.printer))
-        }
+        Command::Capacity(command) => Ok(capacity::run(session, command)),
         Command::Report(command) => report::run(session, command),
         Command::Collect(arguments) => block_on(collect::run(session, &arguments)),
-        Command::Prices(command) => {
-            Ok(capacity::run_prices(command, &session.environment, &session.printer))
+        Command::Prices(PricesCommand::Show(arguments)) => Ok(capacity::show(session, &arguments)),
+        Command::Prices(PricesCommand::Refresh(arguments)) => {
+            block_on(refresh::run(session, &arguments))
         }
         Command::Sandbox(command) => sandbox::sandbox(session, command),
         Command::EksToken(arguments) => block_on(eks_token::eks_token(session, &arguments)),

@@ -5,12 +5,12 @@
 use runbook_capacity::answer::fargate::{FargateAnswer, FargatePod};
 use runbook_capacity::answer::written;
 use runbook_capacity::manifest::{Manifests, read_pods};
-use runbook_capacity::prices::PriceBook;
 
 use super::table::{Align, table};
 use super::{Output, PriceArguments, Problems, exit, files, json, refuse, region, remark};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::price_lists::PriceLists;
 use crate::printer::Printer;
 use crate::style::{Meaning, Style};
 
@@ -32,10 +32,11 @@ pub(crate) struct FargateArguments {
 
 pub(super) fn run(
     arguments: &FargateArguments,
+    lists: &PriceLists,
     environment: &Environment,
     printer: &Printer,
 ) -> Exit {
-    let answer = match answer(arguments, environment) {
+    let answer = match answer(arguments, lists, environment) {
         Ok(answer) => answer,
         Err(problems) => return refuse(printer, &problems, "nothing was sized"),
     };
@@ -55,6 +56,7 @@ pub(super) fn run(
 
 fn answer(
     arguments: &FargateArguments,
+    lists: &PriceLists,
     environment: &Environment,
 ) -> Result<FargateAnswer, Problems> {
     let region = region(arguments.region.as_deref(), environment)
@@ -63,11 +65,12 @@ fn answer(
             vec!["which region's prices? give --region, such as --region ap-northeast-2".to_owned()]
         })?;
     let (manifests, notes) = pods(&arguments.pods, environment)?;
+    let book = lists.book(Some(&region)).map_err(|why| vec![why])?;
     Ok(FargateAnswer::new(
         &manifests.workloads,
         &manifests.storage,
         &region,
-        PriceBook::embedded(),
+        &book,
         arguments.prices.age(),
         notes,
     ))
@@ -107,7 +110,7 @@ pub(in crate::commands) fn pods(
 }
 
 /// The first few names.
-pub(super) fn some(names: &[String]) -> String {
+pub(in crate::commands) fn some(names: &[String]) -> String {
     const FEW: usize = 5;
     let first = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(FEW) {
@@ -198,6 +201,7 @@ fn headline(answer: &FargateAnswer, style: Style) -> String {
 mod tests {
     use super::*;
     use runbook_capacity::answer::PriceAge;
+    use runbook_capacity::prices::PriceBook;
 
     fn shown(manifests: &str, region: &str) -> String {
         let read = read_pods("pods.yaml", manifests).expect("pods");

@@ -5,6 +5,7 @@
 //! for people is drawn, and what is missing becomes an exit code.
 
 mod allocatable;
+mod consolidate;
 mod fargate;
 pub(super) mod files;
 mod node;
@@ -13,18 +14,23 @@ mod prices;
 pub(super) mod table;
 
 use jiff::civil::Date;
+use runbook_capacity::answer::consolidation::CONSOLIDATION;
 use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
 use runbook_capacity::manifest::{NodePool, read_node_pools};
 use serde::Serialize;
 
+use super::Session;
+use super::refresh::RefreshArguments;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::printer::{Printer, harmless};
 use crate::style::{Meaning, Style};
+use crate::target::On;
 
 pub(crate) use allocatable::AllocatableArguments;
+pub(crate) use consolidate::ConsolidateArguments;
 pub(crate) use fargate::FargateArguments;
-pub(super) use fargate::pods;
+pub(super) use fargate::{pods, some};
 pub(crate) use pack::PackArguments;
 pub(crate) use prices::ShowArguments;
 
@@ -37,6 +43,8 @@ pub(crate) enum CapacityCommand {
     Fargate(FargateArguments),
     /// What a node of a type offers to pods, and the arithmetic.
     Allocatable(Box<AllocatableArguments>),
+    /// What Karpenter would take away or replace of the nodes that are there, and why not more.
+    Consolidate(Box<ConsolidateArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -50,6 +58,8 @@ pub(crate) enum CapacityCommand {
 pub(crate) enum PricesCommand {
     /// Prices of instance types or services, with source and day.
     Show(ShowArguments),
+    /// Ask the Price List for the prices of a region, and use them from then on.
+    Refresh(RefreshArguments),
 }
 
 /// An answer that has a schema.
@@ -61,6 +71,8 @@ pub(crate) enum Answer {
     Fargate,
     /// Of `capacity allocatable`.
     Allocatable,
+    /// Of `capacity consolidate`.
+    Consolidate,
     /// Of `prices show`.
     Prices,
 }
@@ -91,18 +103,26 @@ pub(super) const DEFAULT_REGION: &str = "ap-northeast-2";
 pub(crate) type Problems = Vec<String>;
 
 /// Answers a question about capacity.
-pub(crate) fn run(command: CapacityCommand, environment: &Environment, printer: &Printer) -> Exit {
+pub(crate) fn run(session: &Session, command: CapacityCommand) -> Exit {
+    let (environment, printer) = (&session.environment, &*session.printer);
+    let lists = session.price_lists(On::Aws);
     match command {
-        CapacityCommand::Pack(arguments) => pack::run(&arguments, environment, printer),
-        CapacityCommand::Fargate(arguments) => fargate::run(&arguments, environment, printer),
+        CapacityCommand::Pack(arguments) => pack::run(&arguments, &lists, environment, printer),
+        CapacityCommand::Fargate(arguments) => {
+            fargate::run(&arguments, &lists, environment, printer)
+        }
         CapacityCommand::Allocatable(arguments) => {
             allocatable::run(&arguments, environment, printer)
+        }
+        CapacityCommand::Consolidate(arguments) => {
+            consolidate::run(&arguments, &lists, environment, printer)
         }
         CapacityCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Pack => ("runbook capacity pack", schema::PACK),
                 Answer::Fargate => ("runbook capacity fargate", schema::FARGATE),
                 Answer::Allocatable => ("runbook capacity allocatable", schema::ALLOCATABLE),
+                Answer::Consolidate => ("runbook capacity consolidate", CONSOLIDATION),
                 Answer::Prices => ("runbook prices show", schema::PRICES),
             };
             json(printer, &schema::schema(title, shape), Exit::Done)
@@ -111,14 +131,8 @@ pub(crate) fn run(command: CapacityCommand, environment: &Environment, printer: 
 }
 
 /// Answers a question about prices.
-pub(crate) fn run_prices(
-    command: PricesCommand,
-    environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    match command {
-        PricesCommand::Show(arguments) => prices::run(&arguments, environment, printer),
-    }
+pub(crate) fn show(session: &Session, arguments: &ShowArguments) -> Exit {
+    prices::run(arguments, &session.price_lists(arguments.on), &session.printer)
 }
 
 impl PriceArguments {
@@ -129,7 +143,7 @@ impl PriceArguments {
 
 /// The machine's day; prices age in real time, whatever target is used.
 #[expect(clippy::disallowed_methods, reason = "the age of a price is counted from the real day")]
-fn today() -> Date {
+pub(super) fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 

@@ -11,6 +11,7 @@ use super::node::NodeArguments;
 use super::{Output, PriceArguments, exit, json, refuse, remark};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::price_lists::PriceLists;
 use crate::printer::Printer;
 
 /// Arguments.
@@ -89,8 +90,13 @@ impl From<MinValues> for karpenter::MinValues {
     }
 }
 
-pub(super) fn run(arguments: &PackArguments, environment: &Environment, printer: &Printer) -> Exit {
-    let question = match question::question(arguments, environment) {
+pub(super) fn run(
+    arguments: &PackArguments,
+    lists: &PriceLists,
+    environment: &Environment,
+    printer: &Printer,
+) -> Exit {
+    let question = match question::question(arguments, lists, environment) {
         Ok(question) => question,
         Err(problems) => return refuse(printer, &problems, "nothing was packed"),
     };

@@ -2,14 +2,14 @@
 
 use runbook_capacity::answer::prices::{PriceRow, PricesAnswer};
 use runbook_capacity::answer::written;
-use runbook_capacity::prices::PriceBook;
 
 use super::table::{Align, table};
 use super::{Output, PriceArguments, Problems, exit, files, is_region, json, refuse, remark};
-use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::price_lists::PriceLists;
 use crate::printer::Printer;
 use crate::style::Style;
+use crate::target::On;
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,6 +20,9 @@ pub(crate) struct ShowArguments {
     /// Only this region; without it, every region with instances in the tables.
     #[arg(long)]
     region: Option<String>,
+    /// Whose: those for questions about your account, or those for questions about the sandbox.
+    #[arg(long, value_enum, default_value = "aws", value_name = "TARGET")]
+    pub(super) on: On,
     #[command(flatten)]
     prices: PriceArguments,
     /// The form of the answer.
@@ -27,12 +30,8 @@ pub(crate) struct ShowArguments {
     output: Output,
 }
 
-pub(super) fn run(
-    arguments: &ShowArguments,
-    _environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    let answer = match answer(arguments) {
+pub(super) fn run(arguments: &ShowArguments, lists: &PriceLists, printer: &Printer) -> Exit {
+    let answer = match answer(arguments, lists) {
         Ok(answer) => answer,
         Err(problems) => return refuse(printer, &problems, "nothing was answered"),
     };
@@ -45,13 +44,13 @@ pub(super) fn run(
     exit
 }
 
-fn answer(arguments: &ShowArguments) -> Result<PricesAnswer, Problems> {
+fn answer(arguments: &ShowArguments, lists: &PriceLists) -> Result<PricesAnswer, Problems> {
     let region = arguments.region.as_deref();
     if let Some(wrong) = region.filter(|name| !is_region(name)) {
         return Err(vec![format!("`{wrong}` is not the name of a region, such as ap-northeast-2")]);
     }
-    PricesAnswer::new(&arguments.names, region, PriceBook::embedded(), arguments.prices.age())
-        .map_err(files::said)
+    let book = lists.book(region).map_err(|why| vec![why])?;
+    PricesAnswer::new(&arguments.names, region, &book, arguments.prices.age()).map_err(files::said)
 }
 
 /// For people.
@@ -94,6 +93,7 @@ fn row(row: &PriceRow) -> Vec<String> {
 mod tests {
     use super::*;
     use runbook_capacity::answer::{Completeness, PriceAge};
+    use runbook_capacity::prices::PriceBook;
 
     fn ask(names: &[&str], region: &str) -> PricesAnswer {
         let names: Vec<String> = names.iter().map(|one| (*one).to_owned()).collect();

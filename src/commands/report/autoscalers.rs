@@ -11,7 +11,6 @@ use runbook_capacity::autoscalers::made::TraceShape;
 use runbook_capacity::autoscalers::node_group::NodeGroupSpec;
 use runbook_capacity::autoscalers::standard::Setting;
 use runbook_capacity::autoscalers::trace::{Trace, read_trace};
-use runbook_capacity::prices::PriceBook;
 use runbook_showback::render;
 
 use super::{deliver, priced_region};
@@ -20,6 +19,7 @@ use crate::commands::capacity::{
     DEFAULT_REGION, PriceArguments, Problems, exit, files, node_pools, refuse,
 };
 use crate::exit::Exit;
+use crate::target::On;
 use crate::trouble::{Trouble, failure_text};
 
 /// Arguments.
@@ -161,9 +161,11 @@ fn question(
     let region = region(session, arguments).map_err(&mut keep).ok();
     let pools = node_pools(&arguments.node_pools, &session.environment).map_err(&mut keep).ok();
     let (Some(region), Some(pools)) = (region, pools) else { return Err(problems) };
+    let lists = session.price_lists(On::Aws);
+    let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
     let setting = Setting {
         region,
-        book: PriceBook::embedded(),
+        book: &book,
         node_groups: &arguments.node_groups,
         node_pools: &pools,
         instance_types: None,

@@ -9,7 +9,6 @@ use runbook_capacity::answer::{schema as shapes, written};
 use runbook_capacity::compare::options::{Options, read_options};
 use runbook_capacity::compare::workload::Workloads;
 use runbook_capacity::manifest::{Manifests, read_inventory};
-use runbook_capacity::prices::PriceBook;
 use runbook_showback::render;
 
 use super::{deliver, priced_region, text};
@@ -20,6 +19,7 @@ use crate::commands::collect::{ClusterArguments, inventory};
 use crate::commands::{Session, block_on};
 use crate::environment::Environment;
 use crate::exit::Exit;
+use crate::target::On;
 use crate::trouble::{Trouble, failure_text};
 
 /// Arguments.
@@ -102,7 +102,7 @@ pub(super) fn run(session: &Session, arguments: &CompareArguments) -> Result<Exi
         Ok(given) => given,
         Err(problems) => return Ok(refuse(printer, &problems, "nothing was compared")),
     };
-    let comparison = match comparison(arguments, given, &session.environment) {
+    let comparison = match comparison(session, arguments, given) {
         Ok(comparison) => comparison,
         Err(problems) => return Ok(refuse(printer, &problems, "nothing was compared")),
     };
@@ -145,6 +145,8 @@ struct Given {
     source: String,
     /// The region that the inventory names.
     region: Option<String>,
+    /// Whose prices apply: what is simulated is priced with the sandbox's.
+    on: On,
 }
 
 fn given(
@@ -159,6 +161,7 @@ fn given(
             notes,
             source,
             region: None,
+            on: On::Aws,
         }));
     }
     if let Some(name) = &arguments.inventory {
@@ -189,18 +192,19 @@ fn of_inventory(name: &str, text: &str) -> Result<Given, Problems> {
     }
     let head: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let said = |field: &str| head[field].as_str().map(str::to_owned);
-    let source = match said("source").as_deref() {
-        Some("sandbox") => format!("sandbox, by {name}"),
-        _ => name.to_owned(),
+    let (source, on) = match said("source").as_deref() {
+        Some("sandbox") => (format!("sandbox, by {name}"), On::Sandbox),
+        _ => (name.to_owned(), On::Aws),
     };
-    Ok(Given { manifests, notes, source, region: said("region") })
+    Ok(Given { manifests, notes, source, region: said("region"), on })
 }
 
 fn comparison(
+    session: &Session,
     arguments: &CompareArguments,
     given: Given,
-    environment: &Environment,
 ) -> Result<Comparison, Problems> {
+    let environment = &session.environment;
     let mut problems = Vec::new();
     let mut keep = |found: Problems| problems.extend(found);
     let named = arguments.region.as_deref().or(given.region.as_deref());
@@ -220,8 +224,9 @@ fn comparison(
     options.node_pools = pools;
     options.is_strict = arguments.strict_prices;
     let options = options.with(file);
-    let book = PriceBook::embedded();
-    Ok(Comparison::new(&workloads, &options, book, arguments.prices.age(), given.notes))
+    let lists = session.price_lists(given.on);
+    let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
+    Ok(Comparison::new(&workloads, &options, &book, arguments.prices.age(), given.notes))
 }
 
 fn options(arguments: &CompareArguments, environment: &Environment) -> Result<Options, Problems> {

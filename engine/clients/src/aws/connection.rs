@@ -16,7 +16,7 @@ use super::call::Calls;
 use super::interceptor::Gatekeeper;
 use super::partition::Partition;
 use super::sts::CallerIdentity;
-use super::{autoscaling, ec2, eks, events, iam, sqs, sts};
+use super::{autoscaling, ec2, eks, events, iam, pricing, sqs, sts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::request::{Access, Observer};
@@ -138,6 +138,7 @@ struct SdkClients {
     eks: OnceLock<aws_sdk_eks::Client>,
     events: OnceLock<aws_sdk_eventbridge::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
+    pricing: OnceLock<aws_sdk_pricing::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
 }
@@ -276,6 +277,23 @@ impl Connection {
         /// IAM.
         iam, aws_sdk_iam, "iam"
     );
+    /// The Price List, which only some regions serve, for all of them.
+    pub fn pricing(&self) -> pricing::Client {
+        let sdk = self.inner.clients.pricing.get_or_init(|| {
+            let mut configuration =
+                aws_sdk_pricing::config::Builder::from(&self.inner.configuration)
+                    .interceptor(self.gatekeeper());
+            if let Some(region) = self.partition().price_list_region() {
+                configuration = configuration.region(Region::new(region));
+            }
+            aws_sdk_pricing::Client::from_conf(configuration.build())
+        });
+        pricing::Client::new(
+            sdk.clone(),
+            Calls { service: "pricing", caller: self.caller.clone() },
+            self.inner.configuration.endpoint_url().map(str::to_owned),
+        )
+    }
     service!(
         /// SQS.
         sqs, aws_sdk_sqs, "sqs"

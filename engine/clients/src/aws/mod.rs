@@ -15,6 +15,7 @@ pub mod ec2;
 pub mod eks;
 pub mod events;
 pub mod iam;
+pub mod pricing;
 pub mod sqs;
 pub mod sts;
 

@@ -31,6 +31,16 @@ impl Partition {
             _ => "amazonaws.com",
         }
     }
+
+    /// The region that serves the Price List of the whole partition; none where it is not known to
+    /// be served.
+    pub fn price_list_region(&self) -> Option<&'static str> {
+        match self.0.as_str() {
+            "aws" => Some("us-east-1"),
+            "aws-cn" => Some("cn-northwest-1"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Partition {
@@ -47,6 +57,7 @@ mod tests {
     fn the_partition_stands_in_the_arn() {
         let china = Partition::of_arn("arn:aws-cn:iam::111122223333:user/a").unwrap();
         assert_eq!((china.as_str(), china.dns_suffix()), ("aws-cn", "amazonaws.com.cn"));
+        assert_eq!(china.price_list_region(), Some("cn-northwest-1"));
         assert_eq!(Partition::of_arn("111122223333"), None);
         assert_eq!(Partition::of_arn("arn::iam"), None);
     }

@@ -256,6 +256,62 @@ async fn pages_are_followed_to_the_end() {
 }
 
 #[tokio::test]
+async fn the_price_list_is_asked_where_it_is_served_and_read_to_its_last_page() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    world.peer.then([
+        Answer::json(
+            200,
+            r#"{"FormatVersion":"aws_v1","PriceList":["{\"a\":1}"],"NextToken":"n"}"#,
+        ),
+        Answer::refuse(400, "ThrottlingException", "Rate exceeded"),
+        Answer::json(200, r#"{"FormatVersion":"aws_v1","PriceList":["{\"b\":2}"],"NextToken":""}"#),
+    ]);
+    let attributes = [("regionCode", "ap-northeast-2"), ("tenancy", "Shared")];
+    let products = connection.pricing().products("AmazonEC2", &attributes).await.unwrap();
+    assert_eq!(products, [r#"{"a":1}"#, r#"{"b":2}"#]);
+    let asked = world.peer.asked();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[0].header("x-amz-target"), Some("AWSPriceListService.GetProducts"));
+    let scope = asked[0].header("authorization").unwrap();
+    assert!(scope.contains("/us-east-1/pricing/aws4_request"), "{scope}");
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&asked[0].body).unwrap(),
+        serde_json::json!({
+            "ServiceCode": "AmazonEC2", "FormatVersion": "aws_v1", "MaxResults": 100,
+            "Filters": [
+                {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "ap-northeast-2"},
+                {"Type": "TERM_MATCH", "Field": "tenancy", "Value": "Shared"},
+            ],
+        })
+    );
+    assert!(asked[2].body.contains(r#""NextToken":"n""#), "{}", asked[2].body);
+    assert_eq!(
+        world.tries.seen()[1..],
+        [
+            "pricing:GetProducts read 1 ok",
+            "pricing:GetProducts read 1 ThrottlingException",
+            "pricing:GetProducts read 2 ok"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_price_list_that_goes_in_circles_is_left() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    let page = r#"{"PriceList":["{}"],"NextToken":"n"}"#;
+    world.peer.then([Answer::json(200, page), Answer::json(200, page)]);
+    let error = connection.pricing().products("AmazonEKS", &[]).await.unwrap_err();
+    assert_eq!(error.class(), Class::Unreadable);
+    assert!(error.to_string().contains("as its next one"), "{error}");
+
+    world.peer.then([Answer::refuse(400, "ExpiredNextTokenException", "expired")]);
+    let error = connection.pricing().products("AmazonEKS", &[]).await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (Class::Invalid, Some("ExpiredNextTokenException")));
+}
+
+#[tokio::test]
 async fn nobody_at_home_is_known_not_to_have_happened() {
     let world = World::new().await;
     let connection = world.connection(Access::Write).await;

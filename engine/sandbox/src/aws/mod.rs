@@ -17,6 +17,7 @@ pub(crate) mod front;
 pub(crate) mod iam;
 pub(crate) mod input;
 pub(crate) mod paging;
+pub(crate) mod pricing;
 pub(crate) mod protocol;
 pub(crate) mod refusal;
 pub(crate) mod signature;
@@ -96,7 +97,7 @@ pub(crate) struct Service {
 }
 
 /// All services.
-pub(crate) const SERVICES: [Service; 9] = [
+pub(crate) const SERVICES: [Service; 10] = [
     Service {
         name: "sts",
         protocol: Protocol::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
@@ -138,6 +139,11 @@ pub(crate) const SERVICES: [Service; 9] = [
             namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
         },
         operations: elasticloadbalancing::OPERATIONS,
+    },
+    Service {
+        name: "pricing",
+        protocol: Protocol::Json { version: "1.1", prefix: "AWSPriceListService", kind: "" },
+        operations: pricing::OPERATIONS,
     },
     Service {
         name: "ssm",

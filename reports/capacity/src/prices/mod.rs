@@ -1,10 +1,11 @@
 //! The price book: list prices with their source and day, and which are missing.
 //!
-//! The default one is embedded; one fetched from the Price List replaces it and has the same shape.
+//! The default one is embedded; a [`PriceList`] that was asked for replaces the prices of its region.
 //! A price that is not in the book is [`Unpriced`]: there is no falling back to another region, and
 //! an answer says by its [`Coverage`] how much of what it looked at had a price.
 
 mod currency;
+mod list;
 mod plans;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub use currency::{Currency, OtherCurrency};
+pub use list::{ListSource, ListedPrice, PriceList, PriceListError};
 pub use plans::{Discount, PlanTerm, UserPlan};
 
 use crate::embedded;
@@ -153,6 +155,9 @@ pub struct PriceBook {
     plans: plans::Plans,
     #[serde(default)]
     currency: Currency,
+    /// What has no price for a reason of its own, by region.
+    #[serde(default)]
+    unpriced: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// How much of what was looked at had a price.
@@ -210,6 +215,9 @@ impl PriceBook {
     /// The on-demand price of a type.
     pub fn on_demand(&self, region: &str, instance_type: &str) -> Result<&Quote, Unpriced> {
         self.on_demand.get(region).and_then(|types| types.get(instance_type)).ok_or_else(|| {
+            if let Some(why) = self.why_unpriced(region, instance_type) {
+                return Unpriced::because(why);
+            }
             Unpriced::because(format!("no on-demand price of `{instance_type}` in `{region}`; `runbook prices refresh --region {region}` asks AWS"))
         })
     }
@@ -236,6 +244,9 @@ impl PriceBook {
 
     /// The price of a service in a region.
     pub fn service(&self, region: &str, service: Service) -> Result<&Quote, Unpriced> {
+        if let Some(why) = self.why_unpriced(region, service.name()) {
+            return Err(Unpriced::because(why));
+        }
         let of = |region: &str| self.services.get(region).and_then(|prices| prices.get(&service));
         of(region).or_else(|| of(EVERY_REGION)).ok_or_else(|| {
             Unpriced::because(format!("no price of `{}` in `{region}`; `runbook prices refresh --region {region}` asks AWS", service.name()))
@@ -268,6 +279,7 @@ impl PriceBook {
 
     /// Puts an on-demand price in, replacing what was there.
     pub fn set_on_demand(&mut self, region: &str, instance_type: &str, quote: Quote) {
+        self.forget_why(region, instance_type);
         self.on_demand
             .entry(region.to_owned())
             .or_default()
@@ -276,7 +288,28 @@ impl PriceBook {
 
     /// Puts the price of a service in, replacing what was there.
     pub fn set_service(&mut self, region: &str, service: Service, quote: Quote) {
+        self.forget_why(region, service.name());
         self.services.entry(region.to_owned()).or_default().insert(service, quote);
+    }
+
+    /// Takes the price of an instance type or a service away, with the reason.
+    pub fn unprice(&mut self, region: &str, item: &str, why: String) {
+        if let Some((service, _)) = Service::parse(item) {
+            self.services.get_mut(region).and_then(|prices| prices.remove(&service));
+        } else {
+            self.on_demand.get_mut(region).and_then(|prices| prices.remove(item));
+        }
+        self.unpriced.entry(region.to_owned()).or_default().insert(item.to_owned(), why);
+    }
+
+    fn why_unpriced(&self, region: &str, item: &str) -> Option<&str> {
+        self.unpriced.get(region)?.get(item).map(String::as_str)
+    }
+
+    fn forget_why(&mut self, region: &str, item: &str) {
+        if let Some(items) = self.unpriced.get_mut(region) {
+            items.remove(item);
+        }
     }
 
     /// The book with every price `numerator/denominator` of what it was.

@@ -9,13 +9,13 @@ use runbook_capacity::manifest::{
     Existing, Manifests, WorkloadKind, read_daemonsets, read_existing,
 };
 use runbook_capacity::pod::Pod;
-use runbook_capacity::prices::PriceBook;
 use runbook_capacity::region::{Region, zones};
 
 use super::PackArguments;
 use crate::commands::capacity::fargate::{pods, some};
 use crate::commands::capacity::{DEFAULT_REGION, Problems, files, node_pools, region};
 use crate::environment::Environment;
+use crate::price_lists::PriceLists;
 
 /// A question, where it is about, and what is to be said about it.
 pub(super) struct Question {
@@ -35,6 +35,7 @@ impl Question {
 /// Reads everything; all that is wrong is said at once.
 pub(super) fn question(
     arguments: &PackArguments,
+    lists: &PriceLists,
     environment: &Environment,
 ) -> Result<Question, Problems> {
     let mut problems = Vec::new();
@@ -42,7 +43,7 @@ pub(super) fn question(
     let read = pods(&arguments.pods, environment).map_err(&mut keep).ok();
     let node_pools = node_pools(&arguments.node_pools, environment).map_err(&mut keep).ok();
     let daemonsets = daemonsets(&arguments.daemonsets, environment).map_err(&mut keep).ok();
-    let types = instance_types(arguments, environment).map_err(&mut keep).ok();
+    let types = instance_types(arguments, lists, environment).map_err(&mut keep).ok();
     let existing = existing(arguments.existing.as_deref(), environment).map_err(&mut keep).ok();
     let (
         Some((manifests, mut notes)),
@@ -141,7 +142,11 @@ fn existing(name: Option<&str>, environment: &Environment) -> Result<Existing, P
 /// Types, where they are from, and what is to be said about that.
 type Types = (Vec<InstanceOption>, String, Vec<String>);
 
-fn instance_types(arguments: &PackArguments, environment: &Environment) -> Result<Types, Problems> {
+fn instance_types(
+    arguments: &PackArguments,
+    lists: &PriceLists,
+    environment: &Environment,
+) -> Result<Types, Problems> {
     if let Some(name) = &arguments.instance_types {
         if arguments.node.is_given() {
             return Err(vec![
@@ -164,6 +169,7 @@ fn instance_types(arguments: &PackArguments, environment: &Environment) -> Resul
         })?;
     let settings = arguments.node.settings(environment)?;
     let zones: Vec<String> = zones(region).iter().map(|zone| (*zone).to_owned()).collect();
-    let types = offered_types(region, &zones, &settings, PriceBook::embedded());
+    let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
+    let types = offered_types(region, &zones, &settings, &book);
     Ok((types, name, notes))
 }

@@ -127,5 +127,10 @@ pub(in crate::kubernetes::controllers) fn initialized(
     name: &str,
 ) {
     let Some(mut claim) = cluster.get(transaction, GROUP, "nodeclaims", name) else { return };
+    let node = claim["status"]["nodeName"].as_str().unwrap_or_default();
+    if let Some(mut node) = cluster.get(transaction, "", "nodes", node) {
+        node["metadata"]["labels"]["karpenter.sh/initialized"] = json!("true");
+        cluster.put(transaction, "", "nodes", node);
+    }
     mark(cluster, transaction, &mut claim, &["Initialized", "Ready"]);
 }

@@ -1,0 +1,121 @@
+//! The price lists of the state folder, and the price book with them.
+//!
+//! Lists of AWS, of the sandbox and of whoever stands at `AWS_ENDPOINT_URL` lie in folders of their
+//! own, and each says inside from where it is. A question is answered with the lists of its own source
+//! only, so no simulated price gets into an answer about a real account.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use runbook_capacity::prices::{ListSource, PriceBook, PriceList};
+
+use crate::environment::Environment;
+use crate::state::{StateFolder, write_whole};
+use crate::target::On;
+use crate::trouble::Trouble;
+
+/// The lists of one source.
+#[derive(Debug, Clone)]
+pub(crate) struct PriceLists {
+    source: ListSource,
+    folder: PathBuf,
+    /// As a person would type it.
+    shown: String,
+}
+
+impl PriceLists {
+    /// Those that answer questions about a target.
+    pub(crate) fn on(on: On, state: &StateFolder, environment: &Environment) -> Self {
+        let source = match (on, endpoint(environment)) {
+            (On::Sandbox, _) => ListSource::Sandbox,
+            (On::Aws, Some(url)) => ListSource::Endpoint(url.to_owned()),
+            (On::Aws, None) => ListSource::Aws,
+        };
+        Self::of(source, state)
+    }
+
+    /// Those of a source.
+    pub(crate) fn of(source: ListSource, state: &StateFolder) -> Self {
+        let inner = match &source {
+            ListSource::Aws => "prices".to_owned(),
+            ListSource::Sandbox => "prices/sandbox".to_owned(),
+            ListSource::Endpoint(url) => {
+                let hash = blake3::hash(url.as_bytes()).to_hex();
+                format!("prices/at-{}", &hash[..16])
+            }
+        };
+        let shown = format!("{}/{inner}", state.shown);
+        Self { source, folder: state.path.join(inner), shown }
+    }
+
+    /// Whose they are.
+    pub(crate) fn source(&self) -> &ListSource {
+        &self.source
+    }
+
+    /// The list of a region, if one was asked for.
+    pub(crate) fn list(&self, region: &str) -> Result<Option<PriceList>, String> {
+        let path = self.folder.join(format!("{region}.json"));
+        let name = format!("`{}/{region}.json`", self.shown);
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("failed to read {name}: {error}")),
+        };
+        let way_out = |why: String| {
+            format!(
+                "{why}; without the file, what comes with the program is used, and `runbook prices refresh --region {region}` asks again"
+            )
+        };
+        let list = PriceList::read(&name, &text).map_err(|error| way_out(error.to_string()))?;
+        if list.region != region || list.source != self.source {
+            return Err(way_out(format!(
+                "{name} is not what its place says: it is of {}, {}",
+                list.region, list.source
+            )));
+        }
+        Ok(Some(list))
+    }
+
+    /// Stores a list; its path as a person would type it.
+    pub(crate) fn store(&self, list: &PriceList, state: &StateFolder) -> Result<String, Trouble> {
+        state.create()?;
+        std::fs::create_dir_all(&self.folder).map_err(|error| {
+            Trouble::failed(format!("failed to create `{}`: {error}", self.folder.display()))
+        })?;
+        let file = format!("{}.json", list.region);
+        write_whole(&self.folder.join(&file), list.text().as_bytes())?;
+        Ok(format!("{}/{file}", self.shown))
+    }
+
+    /// The price book for questions about a region, or about every region.
+    pub(crate) fn book(&self, region: Option<&str>) -> Result<Cow<'static, PriceBook>, String> {
+        let regions = match region {
+            Some(region) => vec![region.to_owned()],
+            None => self.regions(),
+        };
+        let mut book = Cow::Borrowed(PriceBook::embedded());
+        for region in regions {
+            if let Some(list) = self.list(&region)? {
+                book = Cow::Owned(book.refreshed(&list));
+            }
+        }
+        Ok(book)
+    }
+
+    /// The regions that have a list, by name. A folder that cannot be listed has none: it was never
+    /// written to.
+    fn regions(&self) -> Vec<String> {
+        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut regions: Vec<String> = files
+            .filter_map(|file| file.file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
+            .collect();
+        regions.sort();
+        regions
+    }
+}
+
+/// Where the Price List is asked instead of AWS, as the SDK decides it.
+fn endpoint(environment: &Environment) -> Option<&str> {
+    environment.get("AWS_ENDPOINT_URL").or_else(|| environment.get("AWS_ENDPOINT_URL_PRICING"))
+}
