@@ -186,16 +186,17 @@ fn main() {
                 preferences,
                 ..PackInput::default()
             };
-            let (mut best, mut answer) = (u64::MAX, pack(&input));
-            for _ in 0..3 {
-                let before = cpu();
+            // The clock ticks coarsely: it is read over many packings.
+            let (before, mut answer, mut packings) = (cpu(), pack(&input), 1);
+            while packings < 10 || cpu() - before < 200_000 {
                 answer = pack(&input);
-                best = best.min(cpu() - before);
+                packings += 1;
             }
+            let spent = (cpu() - before) / packings;
             writeln!(
                 out,
-                "pack {count} pods, 400 types, {name}: {best} µs of CPU, best of 3; {} pods/s, {} nodes, {} without a place, {} $/h",
-                u64::try_from(count).unwrap() * 1_000_000 / best.max(1),
+                "pack {count} pods, 400 types, {name}: {spent} µs of CPU; {} pods/s, {} nodes, {} without a place, {} $/h",
+                u64::try_from(count).unwrap() * 1_000_000 / spent.max(1),
                 answer.nodes.len(),
                 answer.unschedulable.len(),
                 answer.price.map_or_else(String::new, |price| price.to_string())
