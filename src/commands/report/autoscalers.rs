@@ -1,5 +1,7 @@
 //! `runbook report autoscalers`: the Cluster Autoscaler beside Karpenter on one trace of pods, a model.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
+
 use std::path::PathBuf;
 
 use runbook_capacity::answer::autoscalers::{AUTOSCALERS, AutoscalersAnswer, AutoscalersOptions};

@@ -311,11 +311,10 @@ impl Driver {
                     other => self.spawn(other),
                 }
             }
-            if !writes.is_empty() && writes.len() < self.gathers {
-                if let Some(message) = next_soon(&mut receiver).await {
-                    effects.extend(self.take(message, &cancel, &mut holds));
-                    continue;
-                }
+            let may_gather = !writes.is_empty() && writes.len() < self.gathers;
+            if may_gather && let Some(message) = next_soon(&mut receiver).await {
+                effects.extend(self.take(message, &cancel, &mut holds));
+                continue;
             }
             if !writes.is_empty() || self.state.is_over() {
                 self.commit().await?;
