@@ -179,7 +179,7 @@ fn given(
         inventory.missing.iter().map(|what| format!("not seen: {what}")).collect();
     Ok(of_inventory(&inventory.origin.cluster, &inventory.text()).map(|given| {
         let notes = missing.into_iter().chain(given.notes).collect();
-        Given { source, notes, ..given }
+        Given { notes, source, ..given }
     }))
 }
 
