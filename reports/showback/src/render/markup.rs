@@ -1,7 +1,7 @@
 //! HTML and SVG, written so that nothing from elsewhere becomes markup.
 //!
 //! Names of elements and attributes are literals of the program; every value and every text passes
-//! [`escaped`], the one place where characters are escaped. Elements are closed by the value that
+//! [`escape_into`], the one place where characters are escaped. Elements are closed by the value that
 //! opened them, so what is written is well formed.
 
 use super::text::visible;

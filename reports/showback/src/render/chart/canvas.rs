@@ -1,7 +1,7 @@
 //! An SVG that is as wide as its place.
 //!
 //! There is no view box: a horizontal place is a share of the width and everything else is in pixels.
-//! Only paths need a view box, and get one of their own that is stretched ([`Canvas::path`]) while
+//! Only paths need a view box, and get one of their own that is stretched ([`Canvas::paths`]) while
 //! their strokes are not.
 
 use super::scale::FULL;
