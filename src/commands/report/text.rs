@@ -60,7 +60,7 @@ fn bills(comparison: &Comparison) -> String {
         .iter()
         .map(|side| {
             let verdict = comparison.verdicts.iter().find(|one| one.side == side.side);
-            let against = verdict.and_then(|one| one.difference_percent);
+            let against = verdict.and_then(|one| share(one.difference_usd, comparison));
             vec![
                 side.title.to_owned(),
                 total(side),
@@ -90,6 +90,13 @@ fn total(side: &SideAnswer) -> String {
     side.total.map_or_else(|| "none".to_owned(), |total| total.dollars(2))
 }
 
+/// Dollars in per cent of the first side's, rounded once when they are written: the answer's own
+/// percentages are rounded already.
+fn share(usd: Option<f64>, comparison: &Comparison) -> Option<f64> {
+    let first = comparison.sides.first()?.usd_per_month.filter(|first| *first > 0.0)?;
+    Some(usd? / first * 100.0)
+}
+
 fn signed(percent: f64) -> String {
     let sign = if percent < 0.0 { '−' } else { '+' };
     format!("{sign} {:.1} %", percent.abs())
@@ -107,7 +114,9 @@ fn judged(verdict: &VerdictAnswer, comparison: &Comparison, style: Style) -> Str
         _ => Meaning::Waiting,
     };
     let words = style.paint(meaning, in_words(verdict.answer));
-    let mut text = match (verdict.difference_percent, verdict.uncertainty_percent) {
+    let of_first = |usd| share(usd, comparison);
+    let figures = (of_first(verdict.difference_usd), of_first(verdict.uncertainty_usd));
+    let mut text = match figures {
         (Some(difference), Some(uncertainty)) => format!(
             "  {title}: {words} ({}, the uncertainty is {uncertainty:.1} %)\n",
             signed(difference)
@@ -123,7 +132,7 @@ fn judged(verdict: &VerdictAnswer, comparison: &Comparison, style: Style) -> Str
         .filter(|bar| bar.turns)
         .take(MOST_LEVERS)
         .map(|bar| match &bar.break_even {
-            Some(at) => format!("{} (even at {at})", bar.lever),
+            Some(at) => format!("{} (even {at})", bar.lever),
             None => bar.lever.clone(),
         })
         .collect();
