@@ -38,7 +38,7 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     let (graph, library) = graph_of(session, &plan, &arguments.inputs, &secret_key)?;
     let target = target_of(session, &plan, &arguments.sandbox).await?;
     if arguments.apply.output == EventFormat::Text {
-        session.printer.out(&target.banner);
+        session.greet(&target);
         session.printer.out("");
         session.printer.out(&view::plan::render(&plan, &session.printer.out));
     }

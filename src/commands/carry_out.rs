@@ -25,6 +25,8 @@ use crate::trouble::Trouble;
 use crate::view;
 use crate::view::progress::{Mode, Progress};
 
+/// How long giving back a lease may take, in real time.
+const GIVE_BACK: Duration = Duration::from_secs(10);
 /// How often waiting is shown anew, in real time.
 const REDRAW: Duration = Duration::from_millis(200);
 
@@ -103,8 +105,9 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
-    if outcome.is_ok() {
-        leases.give_back().await;
+    // A cluster that cannot be reached any more must not keep what there is to say.
+    if outcome.is_ok() && tokio::time::timeout(GIVE_BACK, leases.give_back()).await.is_err() {
+        session.printer.note("the cluster's lease could not be given back; it runs out by itself");
     }
     ticking.abort();
     progress.finish();
@@ -203,9 +206,8 @@ fn told(session: &Session, work: &Work<'_>, report: &RunReport, signal: Signal) 
     }
     let may_go_on = text && !work.options.quiet && report.outcome == Outcome::Succeeded;
     if may_go_on && work.target.on == On::Sandbox && has_cluster(work) {
-        session.printer.note(
-            "next: runbook report compare · in another terminal: runbook sandbox up, then eval \"$(runbook sandbox env)\"; kubectl get nodes",
-        );
+        let next = "next: runbook report compare · in another terminal: runbook sandbox up, then eval \"$(runbook sandbox env)\"; kubectl get nodes";
+        session.printer.note(&view::words::prose(next, &session.printer.err));
     }
     match report.outcome {
         Outcome::Succeeded => Exit::Done,

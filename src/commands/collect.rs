@@ -16,6 +16,7 @@ use crate::state::write_whole;
 use crate::style::Meaning;
 use crate::target::{On, Target};
 use crate::trouble::Trouble;
+use crate::view::words;
 
 /// Which cluster.
 #[derive(Debug, Clone, clap::Args)]
@@ -89,7 +90,7 @@ pub(super) async fn inventory(
         &session.printer,
     )
     .await?;
-    session.printer.note(&target.banner);
+    session.printer.note(&words::prose(&target.banner, &session.printer.err));
     let looked = look(&target, arguments, region).await;
     target.close().await;
     let inventory = looked?;

@@ -35,7 +35,7 @@ use crate::exit::Exit;
 use crate::price_lists::PriceLists;
 use crate::printer::Printer;
 use crate::state::StateFolder;
-use crate::target::On;
+use crate::target::{On, Target};
 use crate::trouble::Trouble;
 use crate::view;
 
@@ -55,6 +55,11 @@ impl Session {
     /// The price lists for questions about a target.
     pub(crate) fn price_lists(&self, on: On) -> PriceLists {
         PriceLists::on(on, &self.state, &self.environment)
+    }
+
+    /// Says where it works, as the first line of the output.
+    pub(crate) fn greet(&self, target: &Target) {
+        self.printer.out(&view::words::prose(&target.banner, &self.printer.out));
     }
 
     /// Prints rows as a table or as CSV; JSON is each command's own.

@@ -28,7 +28,7 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     .await?;
     session.state.create()?;
     if text {
-        session.printer.out(&target.banner);
+        session.greet(&target);
         super::run::say_origin(session, &compiled);
     }
     warn(session, &compiled);

@@ -17,6 +17,7 @@ use crate::price_lists::PriceLists;
 use crate::style::{Meaning, Style};
 use crate::target::{On, Target};
 use crate::trouble::Trouble;
+use crate::view::words;
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,7 +46,7 @@ pub(super) async fn run(session: &Session, arguments: &RefreshArguments) -> Resu
         &session.printer,
     )
     .await?;
-    session.printer.note(&target.banner);
+    session.printer.note(&words::prose(&target.banner, &session.printer.err));
     let asked = answers(session, &target, &region).await;
     target.close().await;
     let (lists, answered) = asked?;

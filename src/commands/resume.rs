@@ -30,7 +30,7 @@ pub(crate) async fn resume(
     let (graph, _) = graph_of(session, &plan, &arguments.inputs, &secret_key)?;
     let target = target_of(session, &plan, &arguments.sandbox).await?;
     if arguments.apply.output == EventFormat::Text {
-        session.printer.out(&target.banner);
+        session.greet(&target);
         session.printer.out(&format!("run {run} of {} carries on", plan.owner));
     }
     let work = Work {

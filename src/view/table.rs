@@ -1,7 +1,10 @@
 //! Tables: aligned columns for people, CSV for programs.
 //!
-//! A table is data, so its cells are never cut; what is decoration (plans, progress) is. On a
-//! terminal a last column of sentences is folded where the line ends; in a pipe a row is a line.
+//! A table is data, so its cells are never cut; what is decoration (plans, progress) is. In a pipe a
+//! row is a line. On a terminal a last column of sentences is folded where the line ends, and where
+//! the columns do not fit side by side, those that do not go below the others, the same in each row.
+
+use std::ops::Range;
 
 use super::words;
 use crate::printer::harmless;
@@ -11,6 +14,8 @@ use crate::style::{Meaning, Style};
 const GAP: &str = "   ";
 /// With less room than this a column of sentences is not folded.
 const SENTENCE: usize = 20;
+/// Before columns that stand below others.
+const BELOW: &str = "    ";
 
 /// Aligned columns, three spaces between them; a column that holds only numbers is right-aligned.
 pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> String {
@@ -32,52 +37,61 @@ pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> S
                 && rows.iter().all(|row| row[at].is_empty() || is_number(&row[at]))
         })
         .collect();
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells
-            .iter()
-            .zip(&widths)
-            .zip(&numeric)
-            .map(
-                |((cell, width), numeric)| {
-                    if *numeric { words::right(cell, *width) } else { words::left(cell, *width) }
-                },
-            )
-            .collect();
-        cells.join(GAP).trim_end().to_owned()
+    let aligned = |at: usize, cell: &str| {
+        if numeric[at] { words::right(cell, widths[at]) } else { words::left(cell, widths[at]) }
+    };
+    let line = |cells: &[String], columns: Range<usize>| {
+        let indent = if columns.start == 0 { "" } else { BELOW };
+        let cells: Vec<String> = columns.map(|at| aligned(at, &cells[at])).collect();
+        format!("{indent}{}", cells.join(GAP)).trim_end().to_owned()
     };
     let head: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
     let last = columns.len().saturating_sub(1);
     let before: usize = widths.iter().take(last).map(|width| width + GAP.len()).sum();
     let room = style.width.saturating_sub(before);
-    let folds = style.terminal && room >= SENTENCE;
-    words::lines([style.paint(Meaning::Strong, &line(&head))].into_iter().chain(
-        rows.iter().flat_map(|row| {
-            if !folds || row.last().is_none_or(|cell| words::width(cell) <= room) {
-                return vec![line(row)];
-            }
-            let mut row = row.clone();
-            let mut parts = folded(&row[last], room).into_iter();
-            row[last] = parts.next().unwrap_or_default();
-            let first = line(&row);
-            let rest = parts.map(|part| format!("{}{part}", " ".repeat(before)));
-            [first].into_iter().chain(rest).collect()
-        }),
-    ))
+    let longest = |row: &Vec<String>| row[last].split(' ').map(words::width).max();
+    let may_fold = !columns.is_empty() && rows.iter().filter_map(longest).all(|word| word <= room);
+    let folds = style.terminal && room >= SENTENCE && may_fold;
+    let side_by_side = if folds { vec![0..columns.len()] } else { side_by_side(&widths, style) };
+    let lines = |cells: &[String]| -> Vec<String> {
+        side_by_side.iter().map(|columns| line(cells, columns.clone())).collect()
+    };
+    let heads = lines(&head).into_iter().map(|line| style.paint(Meaning::Strong, &line));
+    words::lines(heads.chain(rows.iter().flat_map(|row| {
+        if !folds || row.last().is_none_or(|cell| words::width(cell) <= room) {
+            return lines(row);
+        }
+        let mut row = row.clone();
+        let mut parts = words::folded(&row[last], room).into_iter();
+        row[last] = parts.next().unwrap_or_default();
+        let first = line(&row, 0..columns.len());
+        let rest = parts.map(|part| format!("{}{part}", " ".repeat(before)));
+        [first].into_iter().chain(rest).collect()
+    })))
 }
 
-/// A sentence in lines of so many columns; a word that is longer stays whole.
-fn folded(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if words::width(line) + 1 + words::width(word) <= columns => {
-                line.push(' ');
-                line.push_str(word);
+/// Which columns stand side by side: all of them, or as many as a line of the terminal holds, the
+/// others below.
+fn side_by_side(widths: &[usize], style: &Style) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut taken = 0;
+    for (at, width) in widths.iter().enumerate() {
+        match groups.last_mut() {
+            Some(group) if !style.terminal || taken + GAP.len() + width <= style.width => {
+                group.end = at + 1;
+                taken += GAP.len() + width;
             }
-            _ => lines.push(word.to_owned()),
+            Some(_) => {
+                groups.push(at..at + 1);
+                taken = BELOW.len() + width;
+            }
+            None => {
+                groups.push(0..1);
+                taken = *width;
+            }
         }
     }
-    lines
+    groups
 }
 
 /// CSV with a head line. A cell that a spreadsheet would take for a formula begins with `'`;
@@ -137,6 +151,26 @@ mod tests {
     fn a_cell_can_neither_break_its_line_nor_drive_the_terminal() {
         let rows = rows(&[&["a\nb\u{1b}[2J"]]);
         assert_eq!(render(&["NAME"], &rows, &Style::plain()), "NAME\na b\u{fffd}[2J\n");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_on_a_terminal_stand_below_the_others() {
+        let rows = rows(&[
+            &["default", "nginx-7c5d", "10.0.0.1", "ip-10-0-0-1.compute.internal"],
+            &["kube-system", "coredns", "10.0.12.7", "ip-10-0-12-7.compute.internal"],
+        ]);
+        let columns = ["NAMESPACE", "NAME", "IP", "NODE"];
+        assert_eq!(
+            render(&columns, &rows, &Style { colour: false, terminal: true, width: 40 }),
+            "NAMESPACE     NAME         IP\n\
+             \x20   NODE\n\
+             default       nginx-7c5d   10.0.0.1\n\
+             \x20   ip-10-0-0-1.compute.internal\n\
+             kube-system   coredns      10.0.12.7\n\
+             \x20   ip-10-0-12-7.compute.internal\n"
+        );
+        let piped = Style { colour: false, terminal: false, width: 40 };
+        assert_eq!(render(&columns, &rows, &piped).lines().count(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::printer::harmless;
+use crate::style::Style;
 
 /// `0s`, `48s`, `9m 04s`, `1h 05m`, `2d 03h`: two units are enough for a person.
 pub(crate) fn duration(time: Duration) -> String {
@@ -111,6 +112,30 @@ pub(crate) fn one_line(text: &str) -> String {
 /// line of progress has no room for that.
 pub(crate) fn first_line(text: &str) -> String {
     one_line(text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+/// A sentence in lines of so many columns; a word that is longer stays whole.
+pub(crate) fn folded(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A sentence as a line; on a terminal in as many as it takes, the later ones indented.
+pub(crate) fn prose(text: &str, style: &Style) -> String {
+    const INDENT: &str = "  ";
+    if !style.terminal {
+        return text.to_owned();
+    }
+    folded(text, style.width.saturating_sub(INDENT.len())).join(&format!("\n{INDENT}"))
 }
 
 /// Parts in as many lines as they take; each line but the last ends with the separator, each but

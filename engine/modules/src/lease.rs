@@ -29,6 +29,8 @@ const NAMESPACE: &str = "kube-system";
 const LASTS: Duration = Duration::from_mins(5);
 /// A lease that was shown less long ago is not shown again.
 const FRESH: Duration = Duration::from_mins(1);
+/// How often it is tried to write a Lease that others write, or whose answers are lost.
+const TRIES: u32 = 3;
 /// Beyond the end of another run's lease, for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -51,12 +53,14 @@ impl ClusterLeases {
         Self { run: run.into(), held: Mutex::default() }
     }
 
-    /// Takes or renews the Lease; one that somebody else took in between is looked at once more.
+    /// Takes or renews the Lease. One that somebody else took in between is looked at again, and so
+    /// is one whose answer was lost: if it was written, it is ours by now.
     async fn take(&self, cluster: &Connection, owner: &str) -> Result<Reference, Failure> {
         let kind = Kind::new("coordination.k8s.io/v1", "Lease");
         let object = Reference::new(kind, Some(NAMESPACE), name(owner));
-        let mut raced = false;
+        let mut left = TRIES;
         loop {
+            left -= 1;
             let now = cluster.now();
             let live = cluster.get(&object).await.map_err(|error| refused(&error))?;
             let written = match live {
@@ -70,11 +74,9 @@ impl ClusterLeases {
             };
             match written {
                 Ok(_) => return Ok(object),
+                Err(Undone::Ambiguous(_)) if left > 0 => {}
                 Err(Undone::Rejected(error))
-                    if !raced && (error.is_conflict() || error.already_exists()) =>
-                {
-                    raced = true;
-                }
+                    if left > 0 && (error.is_conflict() || error.already_exists()) => {}
                 Err(undone) => return Err(refused(undone.error())),
             }
         }

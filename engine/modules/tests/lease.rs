@@ -68,3 +68,16 @@ async fn one_run_of_an_owner_writes_in_a_cluster_at_a_time() {
     assert!(kubernetes.get(&object).await.unwrap().is_none());
     first.before_write(&context).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_whose_answer_was_lost_is_looked_at_again() {
+    let world = World::with_cluster().await;
+    let context = world.task("k8s.apply", json!({"manifests": []})).await.context;
+    let lost = "- {operation: 'kubernetes:create leases*', kind: lost_reply}\n\
+                - {operation: 'kubernetes:patch leases*', kind: lost_reply}\n";
+    world.served.control().load_faults(runbook_sandbox::parse_faults(lost).unwrap()).await.unwrap();
+    let leases = ClusterLeases::new("only");
+    leases.before_write(&context).await.unwrap();
+    let other = ClusterLeases::new("other").before_write(&context).await.unwrap_err();
+    assert!(other.message.contains("is held by run `only`"), "{other}");
+}

@@ -15,12 +15,16 @@
 //! ```
 //!
 //! Kubernetes' operations are `kubernetes:<verb> <resource>`, for example
-//! `kubernetes:patch deployments.apps`. Faults count in memory: a script belongs to a process, not
+//! `kubernetes:patch deployments.apps` or `kubernetes:list pods`; the `code` of a refusal is then a
+//! reason such as `Forbidden`, and `stale_read`, `partial_page` and `slow_convergence` are AWS's only.
+//! Faults count in memory: a script belongs to a process, not
 //! to a world.
 
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+
+use crate::kubernetes::suffer;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +110,9 @@ pub(crate) fn check(script: &[Fault]) -> Result<(), ScriptError> {
                 "`operation` is `service:operation`, for example `eks:CreateCluster`",
             );
         }
+        if fault.operation.starts_with("kubernetes:") {
+            check_kubernetes(fault).or_else(senseless)?;
+        }
         let speaks = fault.code.is_some() || fault.message.is_some();
         match fault.kind {
             FaultKind::Refusal if fault.code.is_none() => {
@@ -117,6 +124,18 @@ pub(crate) fn check(script: &[Fault]) -> Result<(), ScriptError> {
         }
     }
     Ok(())
+}
+
+fn check_kubernetes(fault: &Fault) -> Result<(), &'static str> {
+    match (fault.kind, &fault.code) {
+        (FaultKind::StaleRead | FaultKind::PartialPage | FaultKind::SlowConvergence, _) => {
+            Err("stale reads, partial pages and slow convergence are of AWS's services only")
+        }
+        (FaultKind::Refusal, Some(code)) if suffer::reason(code).is_none() => {
+            Err("the `code` of Kubernetes' refusal is a reason, for example Forbidden or Conflict")
+        }
+        _ => Ok(()),
+    }
 }
 
 #[derive(Debug, Default)]

@@ -122,7 +122,7 @@ fn cluster_handler(sandbox: &Arc<Sandbox>, cluster: String) -> Handler {
             // Until the answer's head is ready: what a watch waits for afterwards does not hold
             // the clock.
             let _serving = sandbox.begin_request();
-            Ok(kubernetes::serve(sandbox.clone(), cluster, request).await)
+            kubernetes::serve(sandbox.clone(), cluster, request).await
         }
         .boxed()
     })

@@ -18,6 +18,7 @@ mod schema;
 mod selector;
 mod serve;
 mod structural;
+pub(crate) mod suffer;
 mod table;
 
 pub(crate) use controllers::{Controllers, due};

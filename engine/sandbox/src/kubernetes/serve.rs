@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::api::{self, Answer, Request, Status, Watch};
+use super::suffer::{self, Suffered};
 use crate::Sandbox;
 use crate::requests::{self, Class};
+use crate::server::Dropped;
 use crate::server::body::{self, Body};
 
 /// The largest body of a request, as etcd and the apiserver have it.
@@ -25,24 +27,24 @@ pub(crate) async fn serve(
     sandbox: Arc<Sandbox>,
     cluster: String,
     request: http::Request<Incoming>,
-) -> Response<Body> {
+) -> Result<Response<Body>, Dropped> {
     let (parts, incoming) = request.into_parts();
     let run = requests::run_of(&parts.headers);
     let Some(principal) = principal(&sandbox, &cluster, &parts.headers) else {
-        return of_status(&Status::new(401, "Unauthorized", "Unauthorized"));
+        return Ok(of_status(&Status::new(401, "Unauthorized", "Unauthorized")));
     };
     if !is_admin(&sandbox, &cluster, &principal) {
         let message = format!(
             "forbidden: User \"{principal}\" has no access policy on this cluster (the sandbox knows administrators only)"
         );
-        return of_status(&Status::new(403, "Forbidden", message));
+        return Ok(of_status(&Status::new(403, "Forbidden", message)));
     }
     let Ok(collected) = Limited::new(incoming, MOST_BYTES).collect().await else {
-        return of_status(&Status::new(
+        return Ok(of_status(&Status::new(
             413,
             "RequestEntityTooLarge",
             format!("Request entity too large: limit is {MOST_BYTES}"),
-        ));
+        )));
     };
     let text = |name: &str| header(&parts.headers, name);
     let request = Request {
@@ -55,14 +57,17 @@ pub(crate) async fn serve(
         user: principal.clone(),
         body: collected.to_bytes().to_vec(),
     };
-    let answer = match api::answer(&sandbox.world, &cluster, &request) {
-        Ok(answer) => answer,
-        Err(error) => {
-            sandbox.fail(&error);
-            Status::new(500, "InternalError", "the sandbox's world cannot be written").into()
-        }
+    let fault = suffer::operation(&request)
+        .and_then(|operation| sandbox.faults.strike("kubernetes", &operation));
+    let suffered = suffer::suffer(fault.as_ref());
+    let is_dropped = matches!(suffered, Suffered::Reset | Suffered::LostReply);
+    let answer = match suffered {
+        Suffered::Refused(status) => status.into(),
+        Suffered::Reset => Status::new(500, "ConnectionClosed", "nothing happened").into(),
+        Suffered::Nothing | Suffered::LostReply => answer(&sandbox, &cluster, &request),
     };
     let status = match &answer {
+        _ if is_dropped => 0,
         Answer::Json { status, .. } | Answer::Text { status, .. } => *status,
         Answer::Watch(_) | Answer::Bytes { .. } => 200,
     };
@@ -83,7 +88,14 @@ pub(crate) async fn serve(
         status,
         error,
     });
-    respond(&sandbox, answer)
+    if is_dropped { Err(Dropped) } else { Ok(respond(&sandbox, answer)) }
+}
+
+fn answer(sandbox: &Sandbox, cluster: &str, request: &Request) -> Answer {
+    api::answer(&sandbox.world, cluster, request).unwrap_or_else(|error| {
+        sandbox.fail(&error);
+        Status::new(500, "InternalError", "the sandbox's world cannot be written").into()
+    })
 }
 
 /// Who a request's token belongs to: the ARN, when it is a token of this cluster and an access

@@ -59,6 +59,18 @@ impl Request {
         self.get("fieldManager").map_or_else(agent, str::to_owned)
     }
 
+    /// The resource that the request is about, qualified by its group, and whether it names one
+    /// object; nothing for what is no resource.
+    pub(crate) fn resource(&self) -> Option<(String, bool)> {
+        let target = target(&self.path)?;
+        let is_one = target.name.is_some();
+        let group = Some(target.group).filter(|group| !group.is_empty());
+        Some((
+            group.map_or(target.plural.clone(), |group| format!("{}.{group}", target.plural)),
+            is_one,
+        ))
+    }
+
     /// The class of the request, from what it does.
     pub(crate) fn class(&self) -> &'static str {
         match self.method.as_str() {
