@@ -13,6 +13,7 @@ mod bad_input;
 mod commands;
 mod damage;
 mod docs;
+mod faults;
 mod foreign;
 mod kills;
 mod mistakes;

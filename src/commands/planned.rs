@@ -78,8 +78,6 @@ pub(crate) async fn planned(
     secret_key: &SecretKey,
     planning: &Planning<'_>,
 ) -> Result<Plan, Trouble> {
-    // Time stands while we look.
-    let hold = target.clock.hold();
     let inputs: BTreeMap<_, _> = secret_key.mask_all(&graph.inputs).into_iter().collect();
     let made = plan::make(PlanInput {
         looker: looker(session, target, graph, Access::Read, None, planning.bound_to),
@@ -96,7 +94,6 @@ pub(crate) async fn planned(
         targets: planning.targets.to_vec(),
     })
     .await;
-    drop(hold);
     match made {
         Ok(planned) => Ok(planned.plan.with_files(library.root_name(), library.files_read())),
         Err(error) => Err(refused(session, graph, &error)),

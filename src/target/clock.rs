@@ -48,6 +48,10 @@ impl Clock for RealTime {
         Hold::none()
     }
 
+    fn aside(&self) -> Hold {
+        Hold::none()
+    }
+
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
         async { Delegation { environment: Vec::new(), guard: Hold::none() } }.boxed()
     }
@@ -260,6 +264,15 @@ impl Clock for SandboxTime {
         self.0.changed.notify_one();
         let shared = self.0.clone();
         Hold::new(move || shared.release())
+    }
+
+    fn aside(&self) -> Hold {
+        self.0.release();
+        let shared = self.0.clone();
+        Hold::new(move || {
+            shared.state().holds += 1;
+            shared.changed.notify_one();
+        })
     }
 
     fn delegate(&self) -> BoxFuture<'_, Delegation> {

@@ -26,6 +26,10 @@ pub trait Clock: Send + Sync {
     /// Keeps world time from jumping until it is dropped.
     fn hold(&self) -> Hold;
 
+    /// The hold under which this is called does not count until what is returned is dropped: for who
+    /// waits for another one of ours (see [`crate::turn`]).
+    fn aside(&self) -> Hold;
+
     /// Lets a child process of ours wait in world time by itself: the hold under which this is
     /// called does not count while the returned guard lives, and the child is told by its
     /// environment how to take part. On a real clock the environment is empty.

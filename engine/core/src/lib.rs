@@ -33,5 +33,6 @@ pub mod registry;
 pub mod shape;
 pub mod source;
 pub mod task;
+pub mod turn;
 pub mod value;
 pub mod yaml;

@@ -7,10 +7,10 @@
 //! before it writes. There is no loop in the background that could go on while the run hangs.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::lock::Mutex;
 use jiff::Timestamp;
 use runbook_clients::kubernetes::{Connection, Deletion, Kind, Reference};
 use runbook_clients::{Error, Undone};
@@ -18,6 +18,7 @@ use runbook_core::connection::Kind as ConnectionKind;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::lease::Leases;
 use runbook_core::module::Context;
+use runbook_core::turn::Turn;
 use serde_json::{Value, json};
 
 use crate::connections;
@@ -37,6 +38,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// Takes Leases in the clusters that a run writes to.
 pub struct ClusterLeases {
     run: String,
+    /// A second task that writes to the same cluster waits for the answer.
+    turn: Turn,
     held: Mutex<BTreeMap<String, Held>>,
 }
 
@@ -50,7 +53,11 @@ struct Held {
 impl ClusterLeases {
     /// Leases of that run.
     pub fn new(run: impl Into<String>) -> Self {
-        Self { run: run.into(), held: Mutex::default() }
+        Self { run: run.into(), turn: Turn::default(), held: Mutex::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes or renews the Lease. One that somebody else took in between is looked at again, and so
@@ -129,24 +136,20 @@ impl Leases for ClusterLeases {
             return Ok(());
         }
         let cluster = connections::cluster(context)?.kubernetes;
-        let now = cluster.now();
-        // Held while asking: a second task that writes to the same cluster waits for the answer.
-        let mut held = self.held.lock().await;
         let identity = connection.identity_text();
-        if let Some(one) = held.get(&identity)
-            && after(one.shown, FRESH) > now
-        {
+        let _turn = self.turn.take(&context.clock).await;
+        let now = cluster.now();
+        if self.held().get(&identity).is_some_and(|one| after(one.shown, FRESH) > now) {
             return Ok(());
         }
         let object = self.take(&cluster, &context.owner.to_string()).await?;
-        held.insert(identity, Held { cluster, object, shown: now });
+        self.held().insert(identity, Held { cluster, object, shown: now });
         Ok(())
     }
 
     async fn give_back(&self) {
-        for Held { cluster, object, .. } in
-            std::mem::take(&mut *self.held.lock().await).into_values()
-        {
+        let held = std::mem::take(&mut *self.held());
+        for Held { cluster, object, .. } in held.into_values() {
             let Ok(Some(live)) = cluster.get(&object).await else { continue };
             if live["spec"]["holderIdentity"] != self.run.as_str() {
                 continue;

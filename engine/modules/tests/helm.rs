@@ -58,6 +58,10 @@ impl Clock for Delegating {
         Hold::none()
     }
 
+    fn aside(&self) -> Hold {
+        Hold::none()
+    }
+
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
         Box::pin(async {
             let environment = vec![("RUNBOOK_CLOCK".to_owned(), "delegated".to_owned())];

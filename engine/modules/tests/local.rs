@@ -58,6 +58,10 @@ impl Clock for HandClock {
         Hold::none()
     }
 
+    fn aside(&self) -> Hold {
+        Hold::none()
+    }
+
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
         Box::pin(async { Delegation { environment: Vec::new(), guard: Hold::none() } })
     }

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use futures::lock::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::change::{Action, Change};
 use crate::clock::Clock;
@@ -19,6 +17,7 @@ use crate::module::{Context, Observed, TryObserver, Values, Verdict};
 use crate::owner::{Mark, Owner, Ownership};
 use crate::task::evaluate::{self, Arguments, Runs, Settings};
 use crate::task::{Instance, View};
+use crate::turn::Turn;
 use crate::value::Value;
 
 /// What looking at an instance needs besides the instance.
@@ -42,41 +41,53 @@ pub struct Looker {
 pub struct Connections {
     connector: Arc<dyn Connector>,
     access: Access,
+    /// Held while connecting: a second task that wants the same connection waits for it.
+    turn: Turn,
     open: Mutex<BTreeMap<(ConnectionId, String), Connection>>,
 }
 
 impl Connections {
     /// Connections of that access through that connector.
     pub fn new(connector: Arc<dyn Connector>, access: Access) -> Self {
-        Self { connector, access, open: Mutex::new(BTreeMap::new()) }
+        Self { connector, access, turn: Turn::default(), open: Mutex::default() }
     }
 
     /// Opens the chain of connections that an instance needs; the last one is its own.
     async fn open(
         &self,
         chain: &[(ConnectionId, crate::connection::Kind, BTreeMap<String, Value>)],
+        clock: &Arc<dyn Clock>,
     ) -> Result<Option<Connection>, Failure> {
         let mut last: Option<Connection> = None;
         for (id, kind, settings) in chain {
             let name = (*id, format!("{settings:?}"));
-            // Held while connecting: a second task that wants the same connection waits for it.
-            let mut open = self.open.lock().await;
-            let connection = if let Some(connection) = open.get(&name) {
-                connection.clone()
-            } else {
-                let connection =
-                    self.connector.connect(*kind, settings, last.as_ref(), self.access).await?;
-                open.insert(name, connection.clone());
-                connection
+            if let Some(connection) = self.known(&name) {
+                last = Some(connection);
+                continue;
+            }
+            let turn = self.turn.take(clock).await;
+            let connection = match self.known(&name) {
+                Some(connection) => connection,
+                None => self.connector.connect(*kind, settings, last.as_ref(), self.access).await?,
             };
+            self.opened().insert(name, connection.clone());
+            drop(turn);
             last = Some(connection);
         }
         Ok(last)
     }
 
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<(ConnectionId, String), Connection>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, name: &(ConnectionId, String)) -> Option<Connection> {
+        self.opened().get(name).cloned()
+    }
+
     /// Identities of all open connections, sorted.
-    pub async fn identities(&self) -> Vec<String> {
-        let open = self.open.lock().await;
+    pub fn identities(&self) -> Vec<String> {
+        let open = self.opened();
         let mut texts: Vec<String> = open.values().map(Connection::identity_text).collect();
         texts.sort();
         texts.dedup();
@@ -153,7 +164,7 @@ impl Looker {
             GivenKind::Ended(look) => return Ok(look),
             GivenKind::Observe(arguments, chain) => (arguments, chain),
         };
-        let connection = self.connections.open(&chain).await?;
+        let connection = self.connections.open(&chain, &self.clock).await?;
         let context = self.context(instance, connection);
         self.observe(instance, arguments, context).await
     }

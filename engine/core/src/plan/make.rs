@@ -81,6 +81,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
                     let ahead = maker.ahead_of(instance.vertex);
                     async move {
                         let look = if ahead.is_empty() {
+                            // Time stands while somebody looks, and not while all of them wait for
+                            // the world to take another try.
+                            let _hold = looker.clock.hold();
                             let given = looker.given(&instance, &view);
                             looker.look(&instance, given).await
                         } else {
@@ -99,11 +102,12 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     if !maker.error.problems.is_empty() || !maker.error.failures.is_empty() {
         return Err(maker.error);
     }
-    let connections = input.looker.connections.identities().await;
+    let connections = input.looker.connections.identities();
     let target = Target { connections, ..input.target };
     let made_at = input.looker.clock.now();
     let owner = input.looker.owner.to_string();
     let (orphans, unlisted) = if input.targets.is_empty() {
+        let _hold = input.looker.clock.hold();
         maker.orphans(&input.looker.owner).await
     } else {
         (Vec::new(), Vec::new())

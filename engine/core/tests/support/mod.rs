@@ -161,6 +161,13 @@ impl Clock for TestClock {
         })
     }
 
+    fn aside(&self) -> Hold {
+        self.0.state.lock().unwrap().busy -= 1;
+        self.0.turn();
+        let clock = self.0.clone();
+        Hold::new(move || clock.state.lock().unwrap().busy += 1)
+    }
+
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
         Box::pin(async { Delegation { environment: Vec::new(), guard: Hold::none() } })
     }
