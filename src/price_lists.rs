@@ -93,7 +93,7 @@ impl PriceLists {
     pub(crate) fn book(&self, region: Option<&str>) -> Result<Cow<'static, PriceBook>, String> {
         let regions = match region {
             Some(region) => vec![region.to_owned()],
-            None => self.regions(),
+            None => self.regions()?,
         };
         let mut book = Cow::Borrowed(PriceBook::embedded());
         for region in regions {
@@ -104,19 +104,26 @@ impl PriceLists {
         Ok(book)
     }
 
-    /// The regions that have a list, by name. A folder that cannot be listed has none: it was never
-    /// written to.
-    fn regions(&self) -> Vec<String> {
-        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut regions: Vec<String> = files
-            .filter_map(|file| file.file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
-            .collect();
+    /// The regions that have a list, by name; none when nothing was ever asked for.
+    fn regions(&self) -> Result<Vec<String>, String> {
+        let failed = |error: std::io::Error| format!("failed to list `{}`: {error}", self.shown);
+        let files = match std::fs::read_dir(&self.folder) {
+            Ok(files) => files,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut regions = Vec::new();
+        for file in files {
+            let name = file.map_err(failed)?.file_name();
+            let region = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            regions.extend(region.map(str::to_owned));
+        }
         regions.sort();
-        regions
+        Ok(regions)
     }
 }
 
-/// Where the Price List is asked instead of AWS, as the SDK decides it.
+/// Where every service is asked instead of AWS.
 fn endpoint(environment: &Environment) -> Option<&str> {
-    environment.get("AWS_ENDPOINT_URL").or_else(|| environment.get("AWS_ENDPOINT_URL_PRICING"))
+    environment.get("AWS_ENDPOINT_URL")
 }

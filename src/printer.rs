@@ -4,8 +4,8 @@
 //! the work goes on. Text that comes from the world is made harmless first: control characters
 //! could drive the terminal.
 
-use std::io::Write as _;
-use std::sync::Mutex;
+use std::io::ErrorKind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::environment::Environment;
 use crate::style::Style;
@@ -16,8 +16,9 @@ pub(crate) struct Printer {
     pub(crate) out: Style,
     /// How stderr shows text.
     pub(crate) err: Style,
-    /// One writer at a time: lines do not mix.
-    turn: Mutex<()>,
+    /// One writer at a time: lines do not mix. Holds why stdout could not be written, when it could
+    /// not: then the answer is not where it was asked for, and the program has not done its work.
+    turn: Mutex<Option<std::io::Error>>,
 }
 
 impl Printer {
@@ -26,39 +27,54 @@ impl Printer {
         Self {
             out: Style::of_stdout(environment),
             err: Style::of_stderr(environment),
-            turn: Mutex::new(()),
+            turn: Mutex::new(None),
         }
     }
 
     /// Writes text to stdout as it is; a line end is added when there is none.
     pub(crate) fn out(&self, text: &str) {
-        let _turn = self.turn.lock();
-        write(std::io::stdout().lock(), text);
+        self.raw(&lines(text));
     }
 
     /// Writes bytes to stdout, nothing added.
     pub(crate) fn raw(&self, bytes: &[u8]) {
-        let _turn = self.turn.lock();
-        let mut stdout = std::io::stdout().lock();
-        // See `write`: a reader that has gone is no failure.
-        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        let mut turn = self.turn();
+        let written = write(std::io::stdout().lock(), bytes);
+        if let Err(error) = written
+            && turn.is_none()
+        {
+            *turn = Some(error);
+        }
     }
 
     /// Writes a line to stderr.
     pub(crate) fn note(&self, text: &str) {
-        let _turn = self.turn.lock();
-        write(std::io::stderr().lock(), text);
+        let _turn = self.turn();
+        // There is no place left to say that nothing can be said.
+        drop(write(std::io::stderr().lock(), &lines(text)));
+    }
+
+    /// Why something that was asked for could not be written to stdout.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.turn().as_ref().map(ToString::to_string)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<std::io::Error>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn write(mut stream: impl std::io::Write, text: &str) {
+fn lines(text: &str) -> Vec<u8> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    // The reader of a closed pipe has what it wanted; a full disk behind a redirection shows in
-    // the file that is cut off, and the journal knows what was done.
-    let _ = stream
-        .write_all(text.as_bytes())
-        .and_then(|()| stream.write_all(end.as_bytes()))
-        .and_then(|()| stream.flush());
+    [text.as_bytes(), end.as_bytes()].concat()
+}
+
+/// The reader of a closed pipe has what it wanted: that is no failure. A full disk is.
+fn write(mut stream: impl std::io::Write, bytes: &[u8]) -> std::io::Result<()> {
+    match stream.write_all(bytes).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Text of foreign origin without control characters, except line ends and tabs.

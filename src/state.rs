@@ -141,14 +141,25 @@ impl StateFolder {
 #[derive(Debug)]
 pub(crate) struct Lease(#[expect(dead_code, reason = "held, not used")] File);
 
-/// Writes a file as a whole or not at all.
+/// Writes a file as a whole or not at all: beside it, then in its place. A link is followed; what is
+/// no file (a device, a pipe) is written to, never replaced.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
-    let mut beside = path.as_os_str().to_owned();
+    let failed = |error| unusable("write", path, &error);
+    // What is not there yet has no other name.
+    let place = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let is_other = |it: std::fs::Metadata| !it.is_file() && !it.is_dir();
+    if std::fs::metadata(&place).is_ok_and(is_other) {
+        return std::fs::write(&place, bytes).map_err(failed);
+    }
+    let mut beside = place.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);
-    std::fs::write(&beside, bytes)
-        .and_then(|()| std::fs::rename(&beside, path))
-        .map_err(|error| unusable("write", path, &error))
+    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, &place));
+    if written.is_err() {
+        // Why it could not be written is what counts.
+        drop(std::fs::remove_file(&beside));
+    }
+    written.map_err(failed)
 }
 
 /// Writes a file that only its owner can read, in place of one that is there.

@@ -1,7 +1,7 @@
 //! `runbook collect`: one look at a cluster, kept as an inventory.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runbook_clients::kubernetes;
 use runbook_core::connection::{Access, Connection, Kind};
@@ -40,7 +40,7 @@ pub(crate) struct CollectArguments {
     /// Look once, and end
     #[arg(long)]
     once: bool,
-    /// Where the inventory goes [default: stdout]
+    /// Where the inventory goes [default: -, stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The region [default: that of the environment]
@@ -57,8 +57,8 @@ pub(super) async fn run(session: &Session, arguments: &CollectArguments) -> Resu
             .hint("runbook collect --once --out inventory.json"));
     }
     let inventory = inventory(session, &arguments.cluster, arguments.region.as_deref()).await?;
-    let text = inventory.text();
-    let Some(out) = &arguments.out else {
+    let text = inventory.text().map_err(|error| Trouble::of(&error))?;
+    let Some(out) = arguments.out.as_ref().filter(|out| out.as_os_str() != "-") else {
         session.printer.raw(text.as_bytes());
         return Ok(Exit::Done);
     };
@@ -82,20 +82,20 @@ pub(super) async fn inventory(
     arguments: &ClusterArguments,
     region: Option<&str>,
 ) -> Result<Inventory, Trouble> {
-    let target = Target::open(
-        arguments.target.on,
-        &arguments.target.sandbox,
-        &session.state,
-        &session.environment,
-        &session.printer,
-    )
-    .await?;
-    session.printer.note(&words::prose(&target.banner, &session.printer.err));
+    // A cluster of a kubeconfig is no part of the sandbox: its time is real, and so is it.
+    let on = if arguments.kubeconfig.is_some() { On::Aws } else { arguments.target.on };
+    let (options, printer) = (&arguments.target.sandbox, &session.printer);
+    let target = Target::open(on, options, &session.state, &session.environment, printer).await?;
+    let banner = match &arguments.kubeconfig {
+        Some(path) => format!("the cluster of `{}`, read only", path.display()),
+        None => target.banner.clone(),
+    };
+    printer.note(&words::prose(&banner, &printer.err));
     let looked = look(&target, arguments, region).await;
     target.close().await;
     let inventory = looked?;
     for missing in &inventory.missing {
-        session.printer.note(&format!("not seen: {missing}"));
+        printer.note(&format!("not seen: {missing}"));
     }
     Ok(inventory)
 }
@@ -105,42 +105,49 @@ async fn look(
     arguments: &ClusterArguments,
     region: Option<&str>,
 ) -> Result<Inventory, Trouble> {
-    let connector = target.connector(None);
-    let text = |value: &str| Value::from(value);
-    let mut settings = BTreeMap::new();
-    let aws = if let Some(path) = &arguments.kubeconfig {
-        settings.insert("kubeconfig".to_owned(), text(&path.display().to_string()));
-        if let Some(context) = &arguments.context {
-            settings.insert("context".to_owned(), text(context));
+    let (connection, source) = match &arguments.kubeconfig {
+        Some(path) => {
+            (by_kubeconfig(target, path, arguments.context.as_deref()).await?, "kubeconfig")
         }
-        None
-    } else {
-        let region = region.map(|region| ("region".to_owned(), text(region)));
-        let region = region.into_iter().collect();
-        let aws = connector
-            .connect(Kind::Aws, &region, None, Access::Read)
-            .await
-            .map_err(Trouble::from)?;
-        let name = match &arguments.cluster {
-            Some(name) => name.clone(),
-            None => only_cluster(&aws, target.on).await?,
-        };
-        settings.insert("eks_cluster".to_owned(), text(&name));
-        Some(aws)
+        None => (by_name(target, arguments, region).await?, target.on.name()),
     };
-    let connection = connector
-        .connect(Kind::Kubernetes, &settings, aws.as_ref(), Access::Read)
-        .await
-        .map_err(Trouble::from)?;
     let identity = |name: &str| connection.identity.get(name).cloned();
-    let source = if aws.is_some() { target.on.name() } else { "kubeconfig" };
     let origin = Origin {
         source: source.to_owned(),
         account: identity("account"),
-        region: identity("region"),
+        region: identity("region").or_else(|| region.map(str::to_owned)),
         cluster: identity("cluster").or_else(|| identity("server")).unwrap_or_default(),
     };
     collect(&kubernetes_of(&connection)?, origin).await.map_err(|error| Trouble::of(&error))
+}
+
+async fn by_kubeconfig(
+    target: &Target,
+    path: &Path,
+    context: Option<&str>,
+) -> Result<Connection, Trouble> {
+    let mut settings =
+        BTreeMap::from([("kubeconfig".to_owned(), Value::from(&*path.display().to_string()))]);
+    settings.extend(context.map(|name| ("context".to_owned(), Value::from(name))));
+    let connector = target.connector(None);
+    Ok(connector.connect(Kind::Kubernetes, &settings, None, Access::Read).await?)
+}
+
+async fn by_name(
+    target: &Target,
+    arguments: &ClusterArguments,
+    region: Option<&str>,
+) -> Result<Connection, Trouble> {
+    let connector = target.connector(None);
+    let settings = region.map(|region| ("region".to_owned(), Value::from(region)));
+    let settings = settings.into_iter().collect();
+    let aws = connector.connect(Kind::Aws, &settings, None, Access::Read).await?;
+    let name = match &arguments.cluster {
+        Some(name) => name.clone(),
+        None => only_cluster(&aws, target.on).await?,
+    };
+    let settings = BTreeMap::from([("eks_cluster".to_owned(), Value::from(name.as_str()))]);
+    Ok(connector.connect(Kind::Kubernetes, &settings, Some(&aws), Access::Read).await?)
 }
 
 fn kubernetes_of(connection: &Connection) -> Result<kubernetes::Connection, Trouble> {

@@ -90,7 +90,14 @@ pub(crate) fn run(line: CommandLine, environment: Environment, printer: Arc<Prin
         registry: runbook_modules::registry_on(&machine),
     };
     match dispatch(&session, line.command) {
-        Ok(exit) => exit,
+        Ok(exit) => match printer.failure() {
+            None => exit,
+            Some(why) => {
+                let trouble = Trouble::failed(format!("failed to write to stdout: {why}"));
+                printer.note(&trouble.render(&printer.err));
+                Exit::Failed
+            }
+        },
         Err(trouble) => {
             if !trouble.told {
                 printer.note(&trouble.render(&printer.err));

@@ -15,7 +15,7 @@ use crate::arguments::TargetArguments;
 use crate::exit::Exit;
 use crate::price_lists::PriceLists;
 use crate::style::{Meaning, Style};
-use crate::target::{On, Target};
+use crate::target::Target;
 use crate::trouble::Trouble;
 use crate::view::words;
 
@@ -80,13 +80,13 @@ async fn answers(
         .downcast_ref::<runbook_clients::aws::Connection>()
         .ok_or_else(|| Trouble::failed("the connection is to no account"))?;
     let client = aws.pricing();
-    let mut lists = PriceLists::on(target.on, &session.state, &session.environment);
-    if target.on == On::Aws
-        && *lists.source() == ListSource::Aws
+    let lists = PriceLists::on(target.on, &session.state, &session.environment);
+    if *lists.source() == ListSource::Aws
         && let Some(url) = client.endpoint()
     {
-        // A profile may name an endpoint, too.
-        lists = PriceLists::of(ListSource::Endpoint(url.to_owned()), &session.state);
+        let message =
+            format!("the profile asks {url}, and questions would not know whose list to use");
+        return Err(Trouble::usage(message).hint(format!("AWS_ENDPOINT_URL={url}")));
     }
     let answered =
         ask(&client, region, lists.source().clone(), today()).await.map_err(|error| {

@@ -55,7 +55,7 @@ async fn on_target(
     session.state.create()?;
     let text = arguments.apply.output == EventFormat::Text;
     if text {
-        session.greet(&target);
+        session.greet(target);
         say_origin(session, &compiled);
     }
     warn(session, &compiled);

@@ -52,7 +52,8 @@ pub(crate) fn render(columns: &[&str], rows: &[Vec<String>], style: &Style) -> S
     let longest = |row: &Vec<String>| row[last].split(' ').map(words::width).max();
     let may_fold = !columns.is_empty() && rows.iter().filter_map(longest).all(|word| word <= room);
     let folds = style.terminal && room >= SENTENCE && may_fold;
-    let side_by_side = if folds { vec![0..columns.len()] } else { side_by_side(&widths, style) };
+    let all_beside: Vec<Range<usize>> = std::iter::once(0..columns.len()).collect();
+    let side_by_side = if folds { all_beside } else { side_by_side(&widths, style) };
     let lines = |cells: &[String]| -> Vec<String> {
         side_by_side.iter().map(|columns| line(cells, columns.clone())).collect()
     };
@@ -187,7 +188,15 @@ mod tests {
         let pipe = Style { terminal: false, ..narrow };
         assert_eq!(render(&["N", "WHY"], &rows, &pipe).lines().count(), 3);
         let too_narrow = Style { width: 20, ..narrow };
-        assert_eq!(render(&["N", "WHY"], &rows, &too_narrow).lines().count(), 3);
+        assert_eq!(
+            render(&["N", "WHY"], &rows, &too_narrow),
+            "N\n\
+             \x20   WHY\n\
+             a\n\
+             \x20   it goes on behind the end of the line\n\
+             b\n\
+             \x20   short\n"
+        );
     }
 
     #[test]

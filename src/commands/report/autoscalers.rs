@@ -37,7 +37,7 @@ pub(crate) struct AutoscalersArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Write the trace as CSV and do nothing else
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     print_trace: bool,
     /// A node group of the Cluster Autoscaler, one in each zone; may be given several times
     /// [default: m6i.large:2:100 in three zones]
@@ -96,7 +96,8 @@ pub(super) fn run(session: &Session, arguments: &AutoscalersArguments) -> Result
         Err(problems) => return Ok(refuse(&session.printer, &problems, "nothing was modelled")),
     };
     if arguments.print_trace {
-        session.printer.raw(question.trace.csv().as_bytes());
+        let text = question.trace.csv();
+        deliver(session, &text, arguments.out.as_deref(), &source)?;
         return Ok(Exit::Done);
     }
     let region = match region(session, arguments) {
@@ -158,6 +159,9 @@ fn question(
     arguments: &AutoscalersArguments,
     trace: Trace,
 ) -> Result<Question, Problems> {
+    if !arguments.priorities.is_empty() && arguments.expander != Expander::Priority {
+        return Err(vec!["--priority is for --expander priority".to_owned()]);
+    }
     let mut problems = Vec::new();
     let mut keep = |found: Problems| problems.extend(found);
     let region = region(session, arguments).map_err(&mut keep).ok();

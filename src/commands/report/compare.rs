@@ -22,18 +22,21 @@ use crate::exit::Exit;
 use crate::target::On;
 use crate::trouble::{Trouble, failure_text};
 
+/// Options that say which cluster is looked at: they mean nothing beside files.
+const OF_A_CLUSTER: [&str; 6] = ["on", "cluster", "kubeconfig", "context", "scenario", "faults"];
+
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CompareArguments {
     /// Manifests, CSV tables (name, cpu, memory, replicas, hours), folders of them, or - for stdin;
     /// without any, what runs in the cluster
-    #[arg(value_name = "PODS")]
+    #[arg(value_name = "PODS", conflicts_with_all = OF_A_CLUSTER)]
     pods: Vec<String>,
     /// A folder of manifests
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = OF_A_CLUSTER)]
     manifests: Vec<String>,
     /// What runs in a cluster: an inventory, or what kubectl get prints as JSON
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["pods", "manifests"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pods", "manifests"], conflicts_with_all = OF_A_CLUSTER)]
     inventory: Option<String>,
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -177,7 +180,8 @@ fn given(
     };
     let missing: Vec<String> =
         inventory.missing.iter().map(|what| format!("not seen: {what}")).collect();
-    Ok(of_inventory(&inventory.origin.cluster, &inventory.text()).map(|given| {
+    let text = inventory.text().map_err(|error| Trouble::of(&error))?;
+    Ok(of_inventory(&inventory.origin.cluster, &text).map(|given| {
         let notes = missing.into_iter().chain(given.notes).collect();
         Given { notes, source, ..given }
     }))

@@ -69,7 +69,7 @@ fn deliver(
     out: Option<&Path>,
     headline: &str,
 ) -> Result<(), Trouble> {
-    let Some(out) = out else {
+    let Some(out) = out.filter(|out| out.as_os_str() != "-") else {
         session.printer.raw(format!("{}\n", text.trim_end()).as_bytes());
         return Ok(());
     };

@@ -285,6 +285,13 @@ impl Connection {
                     .interceptor(self.gatekeeper());
             if let Some(region) = self.partition().price_list_region() {
                 configuration = configuration.region(Region::new(region));
+                if self.inner.configuration.endpoint_url().is_none() {
+                    // A profile may send one service elsewhere, and prices that are said to be
+                    // AWS's must be.
+                    let suffix = self.partition().dns_suffix();
+                    configuration = configuration
+                        .endpoint_url(format!("https://api.pricing.{region}.{suffix}"));
+                }
             }
             aws_sdk_pricing::Client::from_conf(configuration.build())
         });

@@ -3,7 +3,8 @@
 //! An inventory is one JSON document of kind `Inventory`: from where and when, and under `items` the
 //! cluster's objects as far as they bear on cost (nodes, pods, what owns and scales pods, what Karpenter
 //! may launch). What a workload is told (its environment, commands, probes) does not, and may hold
-//! secrets: it is left out before anything is written ([`bare`]). A kind that may not be read is listed
+//! secrets: it is left out before anything is written ([`bare`]), and so are annotations that nobody
+//! here reads. A kind that may not be read is listed
 //! under `missing`, so that nobody takes its absence for a fact.
 
 mod bare;
@@ -69,8 +70,8 @@ pub struct Inventory {
 
 impl Inventory {
     /// As it is stored: one object per line, so that two inventories can be compared.
-    pub fn text(&self) -> String {
-        let whole = serde_json::to_value(self).unwrap_or_default();
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        let whole = serde_json::to_value(self)?;
         let mut text = String::from("{\n");
         for (name, value) in whole.as_object().into_iter().flatten() {
             if name != "items" {
@@ -81,7 +82,7 @@ impl Inventory {
         let items: Vec<String> = self.items.iter().map(|item| format!("    {item}")).collect();
         text.push_str(&items.join(",\n"));
         text.push_str("\n  ]\n}\n");
-        text
+        Ok(text)
     }
 }
 
