@@ -12,6 +12,7 @@
 mod bad_input;
 mod commands;
 mod damage;
+mod delivery;
 mod docs;
 mod faults;
 mod foreign;
