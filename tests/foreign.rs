@@ -13,7 +13,7 @@ use crate::support::{Folder, Served, not_run, variable};
 const SPEED: &str = "20";
 
 /// Runs the main job to its end and serves the world until the value is dropped.
-fn finished_cluster() -> (Folder, Served) {
+pub(crate) fn finished_cluster() -> (Folder, Served) {
     let folder = Folder::new();
     folder.well(&["run", "--quiet", "nodeless.yaml"]);
     let served = Served::with(&folder, &["--speed", SPEED]);
@@ -54,7 +54,7 @@ fn cases(text: &str) -> Vec<Case> {
 }
 
 /// Splits as a shell does, as far as single quotes go.
-fn words(command: &str) -> Vec<String> {
+pub(crate) fn words(command: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);
     for character in command.chars() {
         match character {
@@ -135,7 +135,7 @@ fn problem(folder: &Folder, served: &Served, case: &Case) -> Option<String> {
 }
 
 /// kubectl 1.34 and later say from where something was deleted.
-fn without_newer_words(line: &str) -> String {
+pub(crate) fn without_newer_words(line: &str) -> String {
     let Some((before, after)) = line.split_once(" from ") else { return line.to_owned() };
     match after.split_once(" namespace") {
         Some((name, rest)) if before.ends_with("deleted") && !name.contains(' ') => {

@@ -24,4 +24,5 @@ mod plans;
 mod prices;
 mod reports;
 mod stopped;
+mod stream;
 mod support;

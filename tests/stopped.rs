@@ -26,7 +26,7 @@ fn signal(name: &str, child: &Child) {
 
 fn stopped_and_resumed(name: &str, code: i32) {
     let folder = Folder::new();
-    let (mut child, lines) = begun(&folder, 150);
+    let (mut child, lines) = begun(&folder, 80);
     signal(name, &child);
     let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(code));

@@ -1,4 +1,4 @@
-//! Defaulting, admission and validation of the kinds that are served.
+//! Defaults of the kinds that are served.
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,11 @@ fn or(target: &mut Value, field: &str, value: Value) {
     }
 }
 
+/// The items of a list, when there is one; to index a field to change it would make it.
+fn items<'a>(value: &'a mut Value, field: &str) -> impl Iterator<Item = &'a mut Value> {
+    value.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 /// Completes an object as the apiserver does.
 pub(super) fn apply(
     context: &Context,
@@ -27,7 +32,7 @@ pub(super) fn apply(
         ("", "pods") => {
             pod_spec(&mut wanted["spec"]);
             if before.is_none() {
-                super::controllers::admit_pod(transaction, cluster, wanted);
+                super::admission::pod(context, transaction, cluster, wanted);
                 or(&mut wanted["status"], "phase", json!("Pending"));
                 let class = quality(&wanted["spec"]);
                 or(&mut wanted["status"], "qosClass", json!(class));
@@ -128,7 +133,7 @@ fn pod_spec(spec: &mut Value) {
         or(spec, "serviceAccount", json!(account));
     }
     for list in ["containers", "initContainers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        for container in items(spec, list) {
             let latest = container["image"].as_str().is_some_and(|image| {
                 image.ends_with(":latest")
                     || !image.rsplit('/').next().unwrap_or_default().contains(':')
@@ -137,7 +142,7 @@ fn pod_spec(spec: &mut Value) {
             or(container, "resources", json!({}));
             or(container, "terminationMessagePath", json!("/dev/termination-log"));
             or(container, "terminationMessagePolicy", json!("File"));
-            for port in container["ports"].as_array_mut().into_iter().flatten() {
+            for port in items(container, "ports") {
                 or(port, "protocol", json!("TCP"));
             }
             if let Some(limits) = container["resources"]["limits"].as_object().cloned() {
@@ -161,14 +166,14 @@ fn pod_spec(spec: &mut Value) {
                     }
                 }
             }
-            for variable in container["env"].as_array_mut().into_iter().flatten() {
+            for variable in items(container, "env") {
                 if variable["valueFrom"]["fieldRef"].is_object() {
                     or(&mut variable["valueFrom"]["fieldRef"], "apiVersion", json!("v1"));
                 }
             }
         }
     }
-    for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
+    for volume in items(spec, "volumes") {
         for source in ["configMap", "secret", "projected"] {
             if volume[source].is_object() {
                 or(&mut volume[source], "defaultMode", json!(420));
@@ -211,7 +216,7 @@ fn service(context: &Context, cluster: &str, wanted: &mut Value) {
         spec["clusterIP"] = json!(format!("10.100.{}.{}", number / 250, number % 250 + 2));
     }
     or(spec, "clusterIPs", json!([spec["clusterIP"]]));
-    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+    for port in items(spec, "ports") {
         or(port, "protocol", json!("TCP"));
         let same = port["port"].clone();
         or(port, "targetPort", same);
@@ -225,88 +230,4 @@ fn definition(wanted: &mut Value) {
     or(&mut spec["names"], "singular", json!(kind.to_lowercase()));
     or(&mut spec["names"], "listKind", json!(format!("{kind}List")));
     or(spec, "conversion", json!({"strategy": "None"}));
-}
-
-/// What is wrong with an object: (field, message, reason).
-pub(super) fn problems(
-    kind: &Kind,
-    wanted: &Value,
-    before: Option<&Value>,
-) -> Vec<(String, String, &'static str)> {
-    let mut found = Vec::new();
-    let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
-    let dns = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 253
-            && text.chars().all(|one| {
-                one.is_ascii_lowercase() || one.is_ascii_digit() || matches!(one, '-' | '.')
-            })
-            && !text.starts_with(['-', '.'])
-            && !text.ends_with(['-', '.'])
-    };
-    if !dns(name) && kind.group != "rbac.authorization.k8s.io" {
-        found.push(("metadata.name".to_owned(), format!("Invalid value: \"{name}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"), "FieldValueInvalid"));
-    }
-    let workload = matches!(
-        kind.plural.as_str(),
-        "deployments" | "replicasets" | "daemonsets" | "statefulsets"
-    ) && kind.group == "apps";
-    if workload {
-        let spec = &wanted["spec"];
-        if !spec["selector"].is_object() {
-            found.push((
-                "spec.selector".to_owned(),
-                "Required value".to_owned(),
-                "FieldValueRequired",
-            ));
-        } else if !super::selector::matches(&spec["template"], &spec["selector"]) {
-            found.push((
-                "spec.template.metadata.labels".to_owned(),
-                format!(
-                    "Invalid value: {}: `selector` does not match template `labels`",
-                    spec["template"]["metadata"]["labels"]
-                ),
-                "FieldValueInvalid",
-            ));
-        }
-        if let Some(before) = before.filter(|before| before["spec"]["selector"] != spec["selector"])
-        {
-            let _ = before;
-            found.push((
-                "spec.selector".to_owned(),
-                format!("Invalid value: {}: field is immutable", spec["selector"]),
-                "FieldValueInvalid",
-            ));
-        }
-        containers(&spec["template"]["spec"], "spec.template.spec", &mut found);
-    }
-    if kind.plural == "pods" && kind.group.is_empty() {
-        containers(&wanted["spec"], "spec", &mut found);
-    }
-    if let Some(definition) = &kind.definition {
-        structural::validate(wanted, &definition["schema"]["openAPIV3Schema"], "", &mut found);
-    }
-    found
-}
-
-fn containers(spec: &Value, path: &str, found: &mut Vec<(String, String, &'static str)>) {
-    let list = spec["containers"].as_array().cloned().unwrap_or_default();
-    if list.is_empty() {
-        found.push((
-            format!("{path}.containers"),
-            "Required value".to_owned(),
-            "FieldValueRequired",
-        ));
-    }
-    for (index, container) in list.iter().enumerate() {
-        for field in ["name", "image"] {
-            if container[field].as_str().unwrap_or_default().is_empty() {
-                found.push((
-                    format!("{path}.containers[{index}].{field}"),
-                    "Required value".to_owned(),
-                    "FieldValueRequired",
-                ));
-            }
-        }
-    }
 }

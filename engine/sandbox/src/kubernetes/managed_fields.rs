@@ -239,7 +239,14 @@ pub(super) fn track_update(
         })
         .cloned()
         .collect();
-    let mut all = before.map(managers).unwrap_or_default();
+    let mut all = match before {
+        // Who writes the list itself means it: kubectl does so when it takes to applying.
+        Some(before) if !managers(after).is_empty() && managers(after) != managers(before) => {
+            managers(after)
+        }
+        Some(before) => managers(before),
+        None => Vec::new(),
+    };
     for one in &mut all {
         one.fields
             .retain(|path| has.contains(path) && !(changed.contains(path) && one.name != manager));
@@ -356,9 +363,12 @@ pub(super) fn apply(
             })
         })
         .collect();
-    // Deepest first, so that an item goes after its fields.
-    for path in dropped.iter().rev() {
-        remove(&mut merged, path);
+    // An item goes as a whole, before its key does.
+    for path in &dropped {
+        let goes_with = |other: &Path| other.len() < path.len() && path.starts_with(other);
+        if !dropped.iter().any(goes_with) {
+            remove(&mut merged, path);
+        }
     }
     all.retain(|one| !(one.name == manager && one.operation == "Apply"));
     all.insert(
@@ -441,33 +451,27 @@ fn merge_items(target: &mut Value, items: &[Value], keys: &[String], place: &Pla
     }
 }
 
-fn remove(object: &mut Value, path: &[Step]) {
-    let Some((last, parents)) = path.split_last() else { return };
-    let mut value = object;
-    for step in parents {
-        let next = match step {
-            Step::Field(name) => value.get_mut(name),
-            Step::Key(key) => {
-                let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-                value
-                    .as_array_mut()
-                    .and_then(|items| items.iter_mut().find(|item| has_key(item, &key)))
-            }
-            Step::Value(_) => None,
-        };
-        let Some(next) = next else { return };
-        value = next;
-    }
-    match last {
+/// Takes away what a path leads to, and what was there for its sake alone.
+fn remove(value: &mut Value, path: &[Step]) {
+    let Some((step, rest)) = path.split_first() else { return };
+    let is_empty = |value: &Value| {
+        value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+    };
+    match step {
         Step::Field(name) => {
-            if let Some(entries) = value.as_object_mut() {
+            let Some(entries) = value.as_object_mut() else { return };
+            let Some(inner) = entries.get_mut(name) else { return };
+            remove(inner, rest);
+            if rest.is_empty() || is_empty(inner) {
                 entries.remove(name);
             }
         }
         Step::Key(key) => {
             let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-            if let Some(items) = value.as_array_mut() {
-                items.retain(|item| !has_key(item, &key));
+            let Some(items) = value.as_array_mut() else { return };
+            match items.iter_mut().find(|item| has_key(item, &key)) {
+                Some(item) if !rest.is_empty() => remove(item, rest),
+                _ => items.retain(|item| !has_key(item, &key)),
             }
         }
         Step::Value(text) => {

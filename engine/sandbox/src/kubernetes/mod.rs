@@ -6,6 +6,7 @@
 //! change happens in the same transaction ([`controllers`]).
 
 pub(crate) mod addons;
+mod admission;
 pub(crate) mod api;
 mod controllers;
 mod defaults;
@@ -20,6 +21,7 @@ mod serve;
 mod structural;
 pub(crate) mod suffer;
 mod table;
+mod validate;
 
 pub(crate) use controllers::{Controllers, due};
 pub(crate) use serve::serve;

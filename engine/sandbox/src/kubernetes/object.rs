@@ -87,9 +87,18 @@ pub(super) fn complete(
             }
         }
     }
-    // The revision is the store's business and is written into answers only.
     if let Some(metadata) = object["metadata"].as_object_mut() {
+        // The revision is the store's business and is written into answers only.
         metadata.remove("resourceVersion");
+        for field in ["annotations", "labels", "ownerReferences", "finalizers"] {
+            let is_empty = |value: &Value| {
+                value.as_object().is_some_and(serde_json::Map::is_empty)
+                    || value.as_array().is_some_and(Vec::is_empty)
+            };
+            if metadata.get(field).is_some_and(is_empty) {
+                metadata.remove(field);
+            }
+        }
     }
 }
 

@@ -76,16 +76,40 @@ fn merge_list(target: &mut Value, items: &[Value], key: &str, place: &Place) {
         *target = json!([]);
     }
     let Some(there) = target.as_array_mut() else { return };
+    let order: Vec<Value> = there.iter().map(|one| one[key].clone()).collect();
+    let mut patched = Vec::new();
     for item in items {
-        let same = |one: &Value| one[key] == item[key];
+        let found = there.iter().position(|one| one[key] == item[key]);
+        let mut one = found.map(|at| there.remove(at));
         if item["$patch"] == "delete" {
-            there.retain(|one| !same(one));
-        } else if let Some(one) = there.iter_mut().find(|one| same(one)) {
-            strategic(one, item, place);
-        } else {
-            there.push(item.clone());
+            continue;
         }
+        let one = one.get_or_insert_with(|| json!({}));
+        strategic(one, item, place);
+        patched.push(one.take());
     }
+    let place_of = |one: &Value| order.iter().position(|name| *name == one[key]);
+    *there = merged(std::mem::take(there), patched, place_of);
+}
+
+/// Items of the patch go before those that only the server has, unless both were there and stood the
+/// other way round; the order among themselves stays.
+fn merged(
+    kept: Vec<Value>,
+    patched: Vec<Value>,
+    place_of: impl Fn(&Value) -> Option<usize>,
+) -> Vec<Value> {
+    let (mut kept, mut patched) = (kept.into_iter().peekable(), patched.into_iter().peekable());
+    std::iter::from_fn(|| {
+        let kept_first = match (kept.peek(), patched.peek()) {
+            (Some(left), Some(right)) => {
+                place_of(left).zip(place_of(right)).is_some_and(|(left, right)| left < right)
+            }
+            (left, _) => left.is_some(),
+        };
+        if kept_first { kept.next() } else { patched.next() }
+    })
+    .collect()
 }
 
 /// RFC 6902. The error is what the apiserver says of it.

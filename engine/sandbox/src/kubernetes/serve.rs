@@ -55,6 +55,7 @@ pub(crate) async fn serve(
         accept: text("accept"),
         user_agent: text("user-agent"),
         user: principal.clone(),
+        impersonated: Some(text("impersonate-user")).filter(|user| !user.is_empty()),
         body: collected.to_bytes().to_vec(),
     };
     let fault = suffer::operation(&request)

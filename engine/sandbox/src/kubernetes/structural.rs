@@ -84,8 +84,36 @@ pub(super) fn validate(
             validate(&value[name], inner, &inner_path, found);
         }
     }
+    duplicates(value, schema, path, found);
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         validate(item, &schema["items"], &format!("{path}[{index}]"), found);
+    }
+}
+
+/// Items of a list that is a map have different keys, those of a set are different.
+fn duplicates(
+    value: &Value,
+    schema: &Value,
+    path: &str,
+    found: &mut Vec<(String, String, &'static str)>,
+) {
+    let key = |item: &Value| match schema["x-kubernetes-list-type"].as_str() {
+        Some("map") => {
+            let names = schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
+            let names = names.filter_map(Value::as_str);
+            Some(names.map(|name| (name.to_owned(), item[name].clone())).collect::<Value>())
+        }
+        Some("set") => Some(item.clone()),
+        _ => None,
+    };
+    let mut seen = Vec::new();
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        let Some(key) = key(item) else { return };
+        if seen.contains(&key) {
+            let message = format!("Duplicate value: {key}");
+            found.push((format!("{path}[{index}]"), message, "FieldValueDuplicate"));
+        }
+        seen.push(key);
     }
 }
 

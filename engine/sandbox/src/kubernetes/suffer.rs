@@ -94,6 +94,7 @@ mod tests {
     fn named(method: &str, path: &str, query: &[(&str, &str)]) -> Option<String> {
         let text = |pair: &(&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
         operation(&Request {
+            impersonated: None,
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.iter().map(text).collect::<BTreeMap<_, _>>(),

@@ -16,7 +16,10 @@ pub(super) fn check(
     request: &Request,
 ) -> Result<Vec<String>, Status> {
     if !wanted["metadata"].is_object() {
-        return Err(mistyped(kind, "ObjectMeta.metadata", &wanted["metadata"], "v1.ObjectMeta"));
+        let field = "ObjectMeta.metadata".to_owned();
+        let found = type_name(&wanted["metadata"]);
+        let wanted = "v1.ObjectMeta".to_owned();
+        return Err(mistyped(kind, &Mistyped { field, found, wanted }));
     }
     if kind.definition.is_none() {
         drop_nulls(wanted);
@@ -24,7 +27,7 @@ pub(super) fn check(
         drop_nulls(&mut wanted["metadata"]);
     }
     let root = schema::root(kind);
-    check_types(kind, wanted, &root, "")?;
+    find_mistyped(&kind.kind, wanted, &root, "").map_err(|wrong| mistyped(kind, &wrong))?;
     let mut unknown = Vec::new();
     find_unknown(wanted, &root, "", &mut unknown);
     if unknown.is_empty() {
@@ -34,19 +37,48 @@ pub(super) fn check(
         unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match request.get("fieldValidation") {
         Some("Strict") => {
-            let full = format!("strict decoding error: {}", texts.join(", "));
-            let message = if kind.definition.is_some() {
-                full
-            } else {
-                format!(
-                    "{} in version \"{}\" cannot be handled as a {}: {full}",
-                    kind.kind, kind.version, kind.kind
-                )
-            };
+            let message = format!(
+                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                kind.kind,
+                kind.version,
+                kind.kind,
+                texts.join(", ")
+            );
             Err(Status::bad_request(message))
         }
         Some("Ignore") => Ok(Vec::new()),
         _ => Ok(texts),
+    }
+}
+
+/// A strategic merge patch is decoded by another way of the apiserver, with other words.
+pub(super) fn check_patch(kind: &Kind, patch: &Value) -> Result<(), Status> {
+    let mut bare = patch.clone();
+    drop_nulls(&mut bare);
+    let Err(wrong) = find_mistyped(&kind.kind, &bare, &schema::root(kind), "") else {
+        return Ok(());
+    };
+    let why = match wrong.wanted.as_str() {
+        "int32" | "int64" | "bool" | "string" => format!("unrecognized type: {}", wrong.wanted),
+        _ => format!("cannot restore struct from: {}", wrong.found),
+    };
+    let message = format!("patch: Invalid value: \"{}\": {why}", as_go(patch));
+    Err(Status::new(422, "Invalid", message))
+}
+
+/// A value as Go prints it.
+fn as_go(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(as_go).collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, value)| format!("{name}:{}", as_go(value)));
+            format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -91,21 +123,28 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
+/// A value of another type than its field's.
+struct Mistyped {
+    field: String,
+    found: &'static str,
+    wanted: String,
+}
+
 /// Types of the built-in kinds; definitions are validated by their own schemas.
-fn check_types(kind: &Kind, value: &Value, place: &Place, path: &str) -> Result<(), Status> {
+fn find_mistyped(kind: &str, value: &Value, place: &Place, path: &str) -> Result<(), Mistyped> {
     for (name, inner) in value.as_object().into_iter().flatten() {
         let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let Some(wanted) = place.type_of(name) else { continue };
         if let Some(wrong) = wanted.refuses(inner) {
-            let field = format!("{}.{full}", place.short_name().unwrap_or(&kind.kind));
-            return Err(mistyped(kind, &field, wrong, &wanted.go_name()));
+            let field = format!("{}.{full}", place.short_name().unwrap_or(kind));
+            return Err(Mistyped { field, found: type_name(wrong), wanted: wanted.go_name() });
         }
         match inner {
-            Value::Object(_) => check_types(kind, inner, &place.field(name), &full)?,
+            Value::Object(_) => find_mistyped(kind, inner, &place.field(name), &full)?,
             Value::Array(items) => {
                 let items_place = place.list(name).1;
                 for item in items {
-                    check_types(kind, item, &items_place, &full)?;
+                    find_mistyped(kind, item, &items_place, &full)?;
                 }
             }
             _ => {}
@@ -114,17 +153,20 @@ fn check_types(kind: &Kind, value: &Value, place: &Place, path: &str) -> Result<
     Ok(())
 }
 
-fn mistyped(kind: &Kind, field: &str, found: &Value, wanted: &str) -> Status {
-    let found = match found {
+fn type_name(value: &Value) -> &'static str {
+    match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
-    };
+    }
+}
+
+fn mistyped(kind: &Kind, wrong: &Mistyped) -> Status {
     Status::bad_request(format!(
-        "{} in version \"{}\" cannot be handled as a {}: json: cannot unmarshal {found} into Go struct field {field} of type {wanted}",
-        kind.kind, kind.version, kind.kind
+        "{} in version \"{}\" cannot be handled as a {}: json: cannot unmarshal {} into Go struct field {} of type {}",
+        kind.kind, kind.version, kind.kind, wrong.found, wrong.field, wrong.wanted
     ))
 }

@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) accept: String,
     pub(crate) user_agent: String,
     pub(crate) user: String,
+    /// Whom the user speaks for; nobody but administrators is known here, so that may nothing.
+    pub(crate) impersonated: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -135,11 +137,16 @@ pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<
     if let Some(answer) = general(world, cluster, request) {
         return Ok(answer);
     }
-    let Some(target) = target(&request.path) else { return Ok(Status::no_path().into()) };
+    let Some(target) = target(&request.path) else { return Ok(no_path()) };
     let kind = world.rehearse(|transaction| -> Result<Option<Kind>, std::convert::Infallible> {
         Ok(kinds::find(transaction, cluster, &target.group, &target.version, &target.plural))
     });
-    let Ok(Some(kind)) = kind else { return Ok(Status::no_path().into()) };
+    let Ok(Some(kind)) = kind else { return Ok(no_path()) };
+    if let Some(user) = &request.impersonated
+        && !kind.group.starts_with("auth")
+    {
+        return Ok(reviews::denied(&kind, &target, request, user).into());
+    }
     let sub = target.subresource.as_deref();
     if let Some(sub @ ("log" | "exec" | "attach" | "portforward" | "proxy")) = sub {
         let message = format!("the sandbox has no {sub}: its pods run nothing");
@@ -182,6 +189,11 @@ fn general(world: &World, cluster: &str, request: &Request) -> Option<Answer> {
         path if path.starts_with("/openapi/v3") => openapi::answer(world, cluster, path),
         _ => None,
     }
+}
+
+/// What no server of the aggregated API knows is answered in plain text.
+fn no_path() -> Answer {
+    Answer::Text { status: 404, body: "404 page not found\n".to_owned() }
 }
 
 fn target(path: &str) -> Option<Target> {

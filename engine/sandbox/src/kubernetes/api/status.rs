@@ -114,6 +114,12 @@ impl Status {
         status
     }
 
+    /// A patch that does not apply; why is not said.
+    pub(super) fn rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message)
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }

@@ -34,10 +34,11 @@ pub(super) fn open(
 ) -> Answer {
     let collection = kind.collection(cluster);
     let initial = request.is("sendInitialEvents");
-    let asked = request
-        .get("resourceVersion")
-        .and_then(|text| text.parse::<u64>().ok())
-        .filter(|revision| *revision > 0);
+    let asked = match request.get("resourceVersion").map(str::parse::<u64>) {
+        None => None,
+        Some(Ok(revision)) => Some(revision).filter(|revision| *revision > 0),
+        Some(Err(_)) => return no_revision(request.get("resourceVersion").unwrap_or_default()),
+    };
     let (first, revision) = world.store.read(|state| {
         let revision = state.revision();
         let mut first = Vec::new();
@@ -82,6 +83,14 @@ pub(super) fn open(
                 .into()
         }
     }
+}
+
+/// The apiserver gives no reason here, and says what its language's library says.
+fn no_revision(text: &str) -> Answer {
+    let why = format!(
+        "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+    );
+    Status::new(500, "", why).into()
 }
 
 impl Watch {

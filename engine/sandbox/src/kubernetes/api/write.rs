@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::kinds::Kind;
 use super::super::schema;
-use super::super::{defaults, managed_fields, object, patch, protobuf};
+use super::super::{defaults, managed_fields, object, patch, protobuf, validate};
 use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::reviews;
@@ -22,7 +22,11 @@ pub(super) fn write(
     target: &Target,
     request: &Request,
 ) -> Result<Answer, LogError> {
-    let next = world.store.read(crate::store::State::revision) + 1;
+    let revision_of = |key: &str| {
+        world
+            .store
+            .read(|state| state.get(&kind.collection(cluster), key).map(|found| found.revision))
+    };
     let body = |transaction: &mut Transaction<'_>| {
         carry_out(&world.context, transaction, cluster, kind, target, request)
     };
@@ -31,19 +35,15 @@ pub(super) fn write(
         Ok(written) => written,
         Err(status) => return Ok(status.into()),
     };
-    // The object's own revision, when it was committed; else the next there could be.
-    let revision = if request.is_dry_run() {
-        next
-    } else {
-        let key = object::key(&value);
-        world.store.read(|state| {
-            state.get(&kind.collection(cluster), &key).map_or(next, |found| found.revision)
-        })
-    };
-    let body = if value["kind"] == "Status" || value["kind"] == "Scale" {
-        value
-    } else {
-        with_revision(&value, revision)
+    // What only a dry run has made has no revision; what is gone bears that of its going.
+    let revision = revision_of(&object::key(&value)).or_else(|| {
+        (!request.is_dry_run()).then(|| world.store.read(crate::store::State::revision))
+    });
+    let body = match revision {
+        Some(revision) if value["kind"] != "Status" && value["kind"] != "Scale" => {
+            with_revision(&value, revision)
+        }
+        _ => value,
     };
     let body = match shape(&request.accept) {
         Shape::Partial if body["kind"] != "Status" => partial(&body),
@@ -51,7 +51,7 @@ pub(super) fn write(
             kind,
             std::slice::from_ref(&body),
             world.now(),
-            revision,
+            revision.unwrap_or_default(),
             request.get("includeObject"),
         ),
         _ => body,
@@ -223,6 +223,11 @@ fn store(
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let sub = target.subresource.as_deref().unwrap_or_default();
     keep_apart(kind, &mut wanted, before, sub);
+    // Who writes an object owns its defaults too; admission's part is nobody's.
+    let is_admitted = kind.plural == "pods" && kind.group.is_empty();
+    if !is_admitted {
+        defaults::apply(context, transaction, cluster, kind, &mut wanted, before);
+    }
     if !request.content_type.contains("apply-patch") {
         let time = object::timestamp(transaction);
         managed_fields::track_update(
@@ -234,8 +239,10 @@ fn store(
             &time,
         );
     }
-    defaults::apply(context, transaction, cluster, kind, &mut wanted, before);
-    let causes = defaults::problems(kind, &wanted, before);
+    if is_admitted {
+        defaults::apply(context, transaction, cluster, kind, &mut wanted, before);
+    }
+    let causes = validate::problems(kind, &wanted, before);
     if !causes.is_empty() {
         return Err(Status::invalid(kind, &name, &causes));
     }
@@ -386,15 +393,12 @@ fn patch_one(
             ));
         }
         "application/strategic-merge-patch+json" => {
+            fields::check_patch(kind, &body)?;
             patch::strategic(&mut after, &body, &schema::root(kind));
         }
-        "application/json-patch+json" => patch::json_patch(&mut after, &body).map_err(|why| {
-            Status::new(
-                422,
-                "Invalid",
-                format!("the server rejected our request due to an error in our request: {why}"),
-            )
-        })?,
+        "application/json-patch+json" => {
+            patch::json_patch(&mut after, &body).map_err(|_| Status::rejected())?;
+        }
         other => {
             return Err(Status::new(
                 415,

@@ -88,6 +88,11 @@ fn dependents(
                 let mut free = (*value).clone();
                 free["metadata"]["ownerReferences"] =
                     owners.into_iter().filter(|one| one["uid"] != *uid).collect();
+                if free["metadata"]["ownerReferences"].as_array().is_some_and(Vec::is_empty)
+                    && let Some(metadata) = free["metadata"].as_object_mut()
+                {
+                    metadata.remove("ownerReferences");
+                }
                 transaction.put(&inner, &key, free);
             } else {
                 delete(context, transaction, cluster, group, plural, &key, None);

@@ -20,7 +20,7 @@ use super::object;
 use crate::store::Transaction;
 use crate::world::{Context, Reactor, Timer, ids};
 
-pub(super) use fargate::admit as admit_pod;
+pub(super) use fargate::admit as admit_to_fargate;
 pub(crate) use lifecycle::delete;
 
 /// All controllers of all clusters.

@@ -70,6 +70,11 @@ fn share(value: &Value, of: i64, up: bool) -> i64 {
     }
 }
 
+/// How many pods a rollout may have above those that are wanted.
+fn surge(spec: &Value, wanted: i64) -> i64 {
+    share(&spec["strategy"]["rollingUpdate"]["maxSurge"], wanted, true)
+}
+
 fn reconcile_deployment(
     cluster: &Cluster<'_>,
     transaction: &mut Transaction<'_>,
@@ -111,7 +116,7 @@ fn reconcile_deployment(
         i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0)
     };
     let count = |pods: &[Value]| i64::try_from(pods.len()).unwrap_or(0);
-    let surge = share(&spec["strategy"]["rollingUpdate"]["maxSurge"], wanted, true).max(1);
+    let surge = surge(&spec, wanted).max(1);
     let unavailable = share(&spec["strategy"]["rollingUpdate"]["maxUnavailable"], wanted, false);
     if spec["paused"] != true {
         let room = wanted + surge - count(&old_pods);
@@ -169,6 +174,7 @@ fn reconcile_deployment(
         ("ReplicaSetUpdated", format!("ReplicaSet \"{current}\" is progressing."))
     };
     set_condition(&mut status, "Progressing", true, reason, &message, &now);
+    date_conditions(&deployment["status"], &mut status, &now);
     let annotated = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
         == json!(number.to_string());
     if deployment["status"] != status || !annotated {
@@ -176,6 +182,22 @@ fn reconcile_deployment(
         deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] =
             json!(number.to_string());
         cluster.put(transaction, "apps", "deployments", deployment);
+    }
+}
+
+/// Conditions of a Deployment say when they were last written, too.
+fn date_conditions(before: &Value, status: &mut Value, now: &Value) {
+    let of = |status: &Value, kind: &Value| -> Value {
+        let conditions = status["conditions"].as_array().into_iter().flatten();
+        conditions.into_iter().find(|one| one["type"] == *kind).cloned().unwrap_or_default()
+    };
+    let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+    for one in conditions.into_iter().flatten() {
+        let was = of(before, &one["type"]);
+        let is_new = ["status", "reason", "message"].iter().any(|field| was[*field] != one[*field]);
+        if is_new || one["lastUpdateTime"].is_null() {
+            one["lastUpdateTime"] = now.clone();
+        }
     }
 }
 
@@ -213,7 +235,7 @@ fn ensure_set(
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
             "name": name, "namespace": namespace, "labels": template["metadata"]["labels"], "ownerReferences": [object::reference(deployment)],
-            "annotations": {"deployment.kubernetes.io/revision": revision.to_string(), "deployment.kubernetes.io/desired-replicas": replicas.to_string()},
+            "annotations": {"deployment.kubernetes.io/revision": revision.to_string(), "deployment.kubernetes.io/desired-replicas": replicas.to_string(), "deployment.kubernetes.io/max-replicas": (replicas + surge(&deployment["spec"], replicas)).to_string()},
         },
         "spec": {"replicas": replicas, "selector": selector, "template": template},
         "status": {"replicas": 0},
@@ -246,7 +268,7 @@ pub(super) fn make_pod(
         json!(format!("{}-", owner["metadata"]["name"].as_str().unwrap_or_default()));
     pod["metadata"]["namespace"] = owner["metadata"]["namespace"].clone();
     pod["metadata"]["ownerReferences"] = json!([object::reference(owner)]);
-    super::fargate::admit(transaction, cluster.name, &mut pod);
+    super::super::admission::pod(cluster.context, transaction, cluster.name, &mut pod);
     cluster.put(transaction, "", "pods", pod);
 }
 
