@@ -109,7 +109,7 @@ fn lopsided(with_rule: usize, without: usize) -> (Case, Answer) {
         pods: serde_json::json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string(),
         node_pools: Vec::new(),
         daemonsets: None,
-        instance_types: "instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones\na.big,amd64,4000,8192,20,0.18,z1;z2\n".to_owned(),
+        instance_types: "instance_type,arch,allocatable_cpu_m,allocatable_memory_mib,pods,usd_per_hour,zones,capacity_type\na.big,amd64,4000,8192,20,0.18,z1;z2,on-demand\n".to_owned(),
     };
     let node = AnsweredNode {
         instance_type: "a.big".to_owned(),

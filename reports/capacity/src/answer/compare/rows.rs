@@ -169,7 +169,10 @@ impl Table<'_> {
         let sized = match sized {
             Ok(sized) => sized,
             Err(why) => {
-                let also = on_nodes.as_ref().err().map(|why| format!("; unpriced on nodes: {why}"));
+                let also = on_nodes
+                    .as_ref()
+                    .err()
+                    .map(|why| format!("; unpriced on nodes: {}", why.reason));
                 row.reason =
                     Some(format!("cannot run on Fargate: {why}{}", also.unwrap_or_default()));
                 row.cheaper = on_nodes.is_ok().then_some("nodes");
