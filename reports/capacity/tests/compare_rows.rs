@@ -152,7 +152,7 @@ fn a_daemonset_that_fargate_refuses_is_named_and_is_no_sidecar() {
         let note = format!(
             "`agent` does not run here and is on no bill: Fargate cannot run it as a sidecar either: {why}"
         );
-        assert_eq!(side_notes(&found, "fargate"), [note.clone()]);
+        assert_eq!(side_notes(&found, "fargate"), std::slice::from_ref(&note));
         assert_eq!(row(&found, "web").fargate_size.as_deref(), Some("1vCPU 2GB"));
         // Notes of a side are in every form.
         let cell = note.replace('`', "\\`");

@@ -5,12 +5,13 @@
 //! be held against each other only because both are this.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::allocatable::{NodeSettings, allocatable};
 use crate::catalogue::InstanceType;
 use crate::karpenter::PackedNode;
 use crate::launch::extended_resources;
-use crate::pod::Pod;
+use crate::pod::{Pod, PodTemplate};
 use crate::pod_resources::Resources;
 
 use super::break_even::NodeOverhead;
@@ -72,9 +73,19 @@ impl Fullness {
         };
         let weight = i128::from(price.ten_billionths()) * i128::from(seconds);
         self.paid += weight;
+        // Pods that are alike stand together more often than not.
+        let mut last: Option<(*const PodTemplate, i128)> = None;
         for pod in node.positions.iter().filter_map(|position| pods.get(*position)) {
-            let of_it = room.holds(&pod.template.resources.kubernetes_requests());
-            self.held += weight * (WHOLE / i128::from(of_it.max(1))) / WHOLE;
+            let template = Arc::as_ptr(&pod.template);
+            let share = match last {
+                Some((known, share)) if known == template => share,
+                _ => {
+                    let of_it = room.holds(&pod.template.resources.kubernetes_requests());
+                    weight * (WHOLE / i128::from(of_it.max(1))) / WHOLE
+                }
+            };
+            last = Some((template, share));
+            self.held += share;
         }
     }
 
