@@ -246,7 +246,8 @@ pub fn labels(
     ]))
 }
 
-fn passes(
+/// Whether a type with these labels passes; a label that it does not know passes.
+pub(crate) fn passes(
     requirements: &[NodeRequirement],
     labels: &BTreeMap<&'static str, Option<String>>,
 ) -> bool {

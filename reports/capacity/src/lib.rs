@@ -21,6 +21,7 @@ pub mod launch;
 pub mod manifest;
 pub mod money;
 pub mod node_requirement;
+pub mod plural;
 pub mod pod;
 pub mod pod_resources;
 pub mod prices;

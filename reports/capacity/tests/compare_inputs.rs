@@ -108,6 +108,14 @@ metadata: {name: alone}
 spec: {schedule: '0 * * * *', concurrencyPolicy: Forbid, jobTemplate: {spec: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 256Mi}}}]}}}}}
 ---
 kind: CronJob
+metadata: {name: kept}
+spec: {schedule: '0 * * * *', concurrencyPolicy: Forbid, jobTemplate: {spec: {ttlSecondsAfterFinished: 1800, template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 256Mi}}}]}}}}}
+---
+kind: CronJob
+metadata: {name: replaced}
+spec: {schedule: '0 * * * *', concurrencyPolicy: Replace, jobTemplate: {spec: {ttlSecondsAfterFinished: 1800, template: {spec: {containers: [{name: c, resources: {requests: {cpu: 250m, memory: 256Mi}}}]}}}}}
+---
+kind: CronJob
 metadata: {name: resting}
 spec: {schedule: '@daily', suspend: true, jobTemplate: {spec: {template: {spec: {containers: [{name: c}]}}}}}
 ---
@@ -134,15 +142,19 @@ fn jobs_run_by_schedule_and_duration_or_are_unpriced() {
     let found = compared(
         "pods.yaml",
         JOBS,
-        "workloads: {overlapping: {duration: 90m}, alone: {duration: 90m}, wrong: {duration: 1h}, never: {duration: 1h}}",
+        "workloads: {overlapping: {duration: 90m}, alone: {duration: 90m}, kept: {duration: 90m}, replaced: {duration: 90m}, wrong: {duration: 1h}, never: {duration: 1h}}",
     );
     // 8,760 runs a month; Fargate bills a minute of each, a node is held for 20 s of each.
     assert_eq!(lines(&found, "fargate", "frequent"), [(1, 146.0)]);
     assert!((row(&found, "frequent").hours - 730.0 * 12.0 * 20.0 / 3600.0).abs() < 1e-9);
     // 730 runs of 1.5 h are one and a half pods all month; alone it cannot be more than one.
     assert_eq!(lines(&found, "fargate", "overlapping"), [(1, 730.0), (1, 365.0)]);
-    assert_eq!(lines(&found, "fargate", "alone")[0].0, 1);
+    assert_eq!(lines(&found, "fargate", "alone"), [(1, 730.0)]);
     assert!((row(&found, "alone").hours - 730.0).abs() < 1e-9);
+    // Of 730 hours 486 runs of 90 minutes come to an end, each kept for half an hour; one that is
+    // replaced is deleted.
+    assert_eq!(lines(&found, "fargate", "kept"), [(1, 730.0 + 243.0)]);
+    assert_eq!(lines(&found, "fargate", "replaced"), [(1, 730.0)]);
     // Its three pods took two hours, as it says itself.
     assert_eq!(lines(&found, "fargate", "done"), [(3, 2.0)]);
     let unpriced: Vec<(&str, &str)> =
@@ -160,6 +172,12 @@ fn jobs_run_by_schedule_and_duration_or_are_unpriced() {
     let notes = notes(&found);
     assert!(notes.contains("`resting`: it is suspended and on no bill"), "{notes}");
     assert!(notes.contains("`frequent`: 8760 times a month for 20 s, as annotated"), "{notes}");
+    assert!(
+        notes.contains(
+            "`alone`: 730 times a month for 5400 s, as given; one run at a time, all month"
+        ),
+        "{notes}"
+    );
     assert!(notes.contains("`done`: once a month for 7200 s, as its last run took"), "{notes}");
     // Ended pods that nobody deletes: three kept runs of 0.014195 an hour.
     assert!(

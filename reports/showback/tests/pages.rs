@@ -14,7 +14,9 @@ mod pages {
 use std::collections::BTreeSet;
 
 use pages::document::Document;
-use pages::samples::{autoscalers_answer, comparison_answer, hostile, many_points, many_workloads};
+use pages::samples::{
+    autoscalers_answer, comparison_answer, hostile, hostile_workloads, many_points, many_workloads,
+};
 use runbook_showback::render::{Page, Unreadable, autoscalers, compare};
 use serde_json::{Value, json};
 
@@ -82,18 +84,25 @@ fn what_is_of_the_sandbox_says_so_in_its_title_and_on_top() {
     assert!(
         page.html().contains("<span class=\"origin sandbox\">sandbox: a simulated account</span>")
     );
-    let origin = |source: &str| {
+    let origin = |source: &str, is_sandbox: bool| {
         let mut answer = comparison_answer();
         answer["source"] = json!(source);
+        answer["is_sandbox"] = json!(is_sandbox);
         comparison(&answer).origin
     };
-    let kept = origin("sandbox, by inv.json");
+    let kept = origin("sandbox, by inv.json", true);
     assert_eq!(
         (kept.words.as_str(), kept.is_sandbox),
         ("sandbox: a simulated account, by inv.json", true)
     );
-    for source in ["pods.csv", "sandbox.csv", "aws, cluster sandbox"] {
-        let file = origin(source);
+    let named = origin("inv.json", true);
+    assert_eq!(
+        (named.words.as_str(), named.is_sandbox),
+        ("sandbox: a simulated account, inv.json", true)
+    );
+    // A name is a name, whatever it looks like.
+    for source in ["pods.csv", "sandbox", "sandbox, by me", "aws, cluster sandbox"] {
+        let file = origin(source, false);
         assert_eq!((file.words.as_str(), file.is_sandbox), (source, false));
     }
 }
@@ -127,6 +136,22 @@ fn the_answer_comes_first_in_words_for_each_of_the_four() {
 }
 
 #[test]
+fn without_verdicts_the_page_compares_nothing() {
+    let mut answer = comparison_answer();
+    answer["verdicts"] = json!([]);
+    answer["workloads"] = json!([]);
+    answer["curve"] = Value::Null;
+    answer["moves"] = json!([]);
+    answer["headline"] = json!("there is nothing to compare: there are no workloads");
+    let page = comparison(&answer);
+    assert_eq!(page.answer, "There is nothing to compare: there are no workloads.");
+    assert!(page.besides.iter().all(|one| !one.contains("costs")), "{:?}", page.besides);
+    let html = page.html();
+    assert!(!html.contains("What would decide it"));
+    Document::read(&html).has_whole_tables();
+}
+
+#[test]
 fn names_of_others_stay_text() {
     let kept = ["side", "answer", "of", "cheaper", "currency"];
     for (plain, read) in [
@@ -142,7 +167,7 @@ fn names_of_others_stay_text() {
         let known = BTreeSet::from(["span title".to_owned(), "title".to_owned()]);
         let new: Vec<String> = bad.shapes().difference(&page.shapes()).cloned().collect();
         assert!(new.iter().all(|shape| known.contains(shape)), "{new:?}");
-        assert!(bad.text.contains("␛[31m") && bad.text.contains("⟨U+202E⟩"));
+        assert!(bad.text.contains("\\u{1b}[31m") && bad.text.contains("\\u{202e}"));
         assert!(!bad.text.chars().any(|one| one.is_control() && one != '\n'));
     }
 }
@@ -160,20 +185,50 @@ fn a_very_long_name_is_elided_and_whole_in_its_title() {
 }
 
 #[test]
-fn five_thousand_pods_fit_in_two_mebibytes() {
+fn five_thousand_pods_fit_in_two_megabytes() {
     let page = comparison(&many_workloads(5_000)).html();
-    assert!(page.len() <= 2 * 1024 * 1024, "{} bytes", page.len());
+    assert!(page.len() <= 2_000_000, "{} bytes", page.len());
     let document = Document::read(&page);
     document.has_whole_tables();
-    // All of them are in the table, twelve and the sum of the others in the chart.
-    assert_eq!(document.rows_of("Every workload"), 5_001);
+    // The dearest of them and the sum of the others are in the table, twelve in the chart.
+    assert_eq!(document.rows_of("Every workload"), 2_000 + 1 + 1);
+    assert!(page.contains("3,000 more, each in the CSV and the JSON"));
     assert_eq!(document.rows_of("Dollars a month of the dearest workloads"), 13);
     assert!(page.contains("4,988 more workloads"));
     assert!(page.contains("By namespace"));
     // A bill of thousands of lines shows the largest and sums the others by kind.
     assert_eq!(document.rows_of("The bill of all on Fargate"), 60 + 1 + 1);
+    assert_eq!(document.rows_of("Workloads that have a figure on both, by namespace"), 7 + 1);
     let page = model(&many_points(20_000)).html();
-    assert!(page.len() <= 2 * 1024 * 1024, "{} bytes", page.len());
+    assert!(page.len() <= 2_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn five_thousand_hostile_names_fit_too() {
+    // Every character of them is written as five or more; a namespace for each pod; and each pod is
+    // named wherever something is said of it.
+    for name in ["\u{202e}\u{1b}<&\"'", "x", "\u{10ffff}"] {
+        let page = comparison(&hostile_workloads(5_000, name)).html();
+        assert!(page.len() <= 2_000_000, "{name:?}: {} bytes", page.len());
+        let document = Document::read(&page);
+        document.has_whole_tables();
+        let caption = "Workloads that have a figure on both, by namespace";
+        assert_eq!(document.rows_of(caption), 100 + 1 + 1);
+        assert!(page.contains("4,900 other namespaces"));
+        // The sums of the others conserve the total, which is that of all.
+        let rows = document.cells_of(caption);
+        for column in 0..4 {
+            let figure = |row: &Vec<String>| -> i64 {
+                row[column].replace([',', '.'], "").parse().expect("a figure")
+            };
+            let (total, parts) = rows.split_last().expect("a total");
+            assert_eq!(parts.iter().map(figure).sum::<i64>(), figure(total), "column {column}");
+            // Workloads, then pods.
+            assert!(column >= 2 || figure(total) == 5_000);
+        }
+        assert!(document.rows_of("Every workload") > 100);
+        assert!(page.contains("and 4,900 more, each in the JSON"));
+    }
 }
 
 #[test]

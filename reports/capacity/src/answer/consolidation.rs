@@ -9,6 +9,7 @@ use crate::consolidation::{
     Consolidation, ConsolidationInput, End, Method, SettledNode, Step, WhyNot, consolidate,
 };
 use crate::money::{Price, Unit};
+use crate::plural::counted;
 
 /// The answer of a consolidation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -169,15 +170,15 @@ impl ConsolidationAnswer {
         }
         if self.end == End::StepBound {
             notes.push(format!(
-                "cut off after {} steps: there may be more to save",
-                input.options.most_steps
+                "cut off after {}: there may be more to save",
+                counted(input.options.most_steps, "step", "steps")
             ));
         }
         if self.prices.restricted_to_priced_types {
             notes.push(format!(
-                "restricted to priced types: of {} that are offered, {} have no known price",
+                "restricted to priced types: of {} that are offered, {} no known price",
                 self.prices.offered,
-                self.prices.offered - self.prices.priced
+                counted(self.prices.offered - self.prices.priced, "has", "have")
             ));
         }
         let managed = self.nodes.iter().filter(|node| node.node_pool.is_some());

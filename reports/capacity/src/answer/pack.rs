@@ -6,6 +6,7 @@ use super::written::{self, dollars_or_nothing};
 use super::{Completeness, PriceAge, PriceCoverage};
 use crate::karpenter::{FilledNode, PackInput, PackOutcome, PackedNode, Unschedulable, pack};
 use crate::money::Price;
+use crate::plural::counted;
 use crate::pod::{Pod, PodTemplate};
 
 /// The answer of a packing.
@@ -81,16 +82,16 @@ impl PackAnswer {
         }
         if self.prices.restricted_to_priced_types {
             notes.push(format!(
-                "restricted to priced types: of {} that are offered, {} have no known price",
+                "restricted to priced types: of {} that are offered, {} no known price",
                 self.prices.offered,
-                self.prices.offered - self.prices.priced
+                counted(self.prices.offered - self.prices.priced, "has", "have")
             ));
         }
         let unpriced = self.nodes.iter().filter(|node| node.price.is_none()).count();
         if unpriced > 0 {
             notes.push(format!(
-                "no price for {unpriced} of {} nodes, so there is no total",
-                self.nodes.len()
+                "no price for {unpriced} of {}, so there is no total",
+                counted(self.nodes.len(), "node", "nodes")
             ));
         }
         notes

@@ -69,7 +69,7 @@ fn a_packing_is_written_whole() {
                 "offered": 3, "priced": 2, "oldest": null, "newest": null,
                 "restricted_to_priced_types": true, "max_age_days": 90, "too_old": false,
             },
-            "notes": ["restricted to priced types: of 3 that are offered, 1 have no known price"],
+            "notes": ["restricted to priced types: of 3 that are offered, 1 has no known price"],
         })
     );
     assert_eq!(answer.completeness(), Completeness::Unplaced);

@@ -2,7 +2,9 @@
 //!
 //! A name or label may carry control characters that drive a terminal, or begin like a formula that
 //! a spreadsheet would run. Control characters become U+FFFD in tables and CSV and `\u` escapes in
-//! JSON; a CSV cell that begins with `=`, `+`, `-` or `@` gets an apostrophe before it.
+//! JSON; a page shows them and everything else that cannot be seen as what it is ([`visible`]); a CSV cell that begins with `=`, `+`, `-` or `@` gets an apostrophe before it.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 
@@ -11,6 +13,48 @@ use crate::money::Price;
 /// Text without control characters.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+}
+
+/// Text in which every character can be seen: what drives a terminal, turns the direction of text
+/// round or has no width is written as `\u{202e}`, so that no name looks like another one.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for one in text.chars() {
+        if is_unseen(one) {
+            safe.push_str(&format!("\\u{{{:x}}}", u32::from(one)));
+        } else {
+            safe.push(one);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Controls, marks and overrides of direction, and what has no width.
+fn is_unseen(one: char) -> bool {
+    let is_format = matches!(
+        u32::from(one),
+        0xad | 0x034f
+            | 0x061c
+            | 0x115f
+            | 0x1160
+            | 0x17b4
+            | 0x17b5
+            | 0x180b..=0x180f
+            | 0x200b..=0x200f
+            | 0x2028..=0x202e
+            | 0x2060..=0x206f
+            | 0x3164
+            | 0xfeff
+            | 0xffa0
+            | 0xfff0..=0xfffb
+            | 0xfffe
+            | 0xffff
+            | 0xe0000..=0xe0fff
+    );
+    one.is_control() || is_format
 }
 
 /// A cell that no spreadsheet takes for a formula.
@@ -75,6 +119,21 @@ mod tests {
             text,
             "a,b\n'=1+1,'+cmd|' /C calc'!A0\n'-2,'@sum(a)\n\"x,\"\"y\"\"\",a\u{fffd}b\u{fffd}[31m\u{fffd}2J\n"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        assert_eq!(visible("a\u{1b}[31mb\n\u{7f}"), "a\\u{1b}[31mb\\u{a}\\u{7f}");
+        assert_eq!(
+            visible("x\u{202e}gnp.exe\u{9b}2J\u{200b}"),
+            "x\\u{202e}gnp.exe\\u{9b}2J\\u{200b}"
+        );
+        assert!(matches!(visible("plain – 名 é \u{1f600}"), Cow::Borrowed(_)));
+        let ranges = [0x202a..=0x202e, 0x2066..=0x2069, 0x200b..=0x200f, 0..=0x1f, 0x7f..=0x9f];
+        for code in ranges.into_iter().flatten().chain([0xfeff, 0x2060, 0x061c]) {
+            let one = char::from_u32(code).expect("a character");
+            assert_eq!(visible(&one.to_string()), format!("\\u{{{code:x}}}"));
+        }
     }
 
     #[test]

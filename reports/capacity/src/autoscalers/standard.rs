@@ -1,8 +1,8 @@
 //! The question as it is asked when nothing else is said.
 //!
 //! Three zones, `m6i.large` from 2 to 100 in each of them; for Karpenter what operators run, amd64
-//! only, for the groups are: families c, m and r from generation 5 on, at most 16 vCPUs. Both sides
-//! have the daemonsets of every cluster on each node.
+//! only, for the groups are: families c, m and r from generation 5 on, at most 16 vCPUs. Pools of the
+//! user are taken as they are. Both sides have the daemonsets of every cluster on each node.
 
 use super::cluster_autoscaler::ClusterAutoscalerSettings;
 use super::karpenter::KarpenterSettings;
@@ -11,9 +11,10 @@ use super::machine::Overhead;
 use super::node_group::{NodeGroup, NodeGroupError, NodeGroupSpec};
 use super::trace::Trace;
 use super::{AFTER_THE_END, DRAIN_TIME, Question};
-use crate::catalogue::{Architecture, instance_type};
+use crate::catalogue::{Architecture, InstanceType, catalogue, instance_type};
 use crate::compare::shape::NodeShape;
 use crate::compare::system::{DAEMONS, System};
+use crate::compare::workload::ARCH;
 use crate::karpenter::{InstanceOption, offered_type};
 use crate::manifest::{NodePool, Workload};
 use crate::pod::Pod;
@@ -116,8 +117,16 @@ fn launchable(setting: &Setting<'_>, open: &[String]) -> Vec<InstanceOption> {
     }
     let shape = NodeShape::REALISTIC;
     let settings = shape.settings();
-    shape
-        .types(setting.region, &[Architecture::Amd64])
-        .filter_map(|one| offered_type(one, setting.region, open, &settings, setting.book))
-        .collect()
+    let of = |one: &'static InstanceType| {
+        offered_type(one, setting.region, open, &settings, setting.book)
+    };
+    if setting.node_pools.is_empty() {
+        return shape.types(setting.region, &[Architecture::Amd64]).filter_map(of).collect();
+    }
+    // What pools allow is theirs to say, also how large a node is; only where none says for which
+    // processors it is, images are for amd64.
+    let names_architecture = |pool: &NodePool| pool.requirements.iter().any(|one| one.key == ARCH);
+    let is_open = setting.node_pools.iter().any(names_architecture);
+    let is_allowed = |one: &&InstanceType| is_open || one.architecture == Architecture::Amd64;
+    catalogue().iter().filter(is_allowed).filter_map(of).collect()
 }

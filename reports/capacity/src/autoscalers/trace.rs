@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::Problem;
+use crate::plural::counted;
 use crate::quantity::{Bytes, Millicores, Quantity};
 
 /// A pod of a trace.
@@ -111,8 +112,11 @@ pub fn read_trace(source_name: &str, text: &str) -> Result<Trace, Vec<Problem>> 
             if row.len() == headers.len() {
                 reading.row(&row, line)
             } else {
-                let message =
-                    format!("it has {} cells, the header has {}", row.len(), headers.len());
+                let message = format!(
+                    "it has {}, the header has {}",
+                    counted(row.len(), "cell", "cells"),
+                    headers.len()
+                );
                 Err((None, message))
             }
         });

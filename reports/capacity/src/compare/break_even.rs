@@ -4,12 +4,14 @@
 //! utilisation of the node the node is cheaper, below it Fargate is. Above 100 % Fargate is cheaper
 //! than even a full node. One shape of pod on one type of node; real mixes are packed elsewhere.
 
+use super::allowed::Allowed;
+use super::room::Room;
 use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
-use crate::allocatable::allocatable;
-use crate::catalogue::Architecture;
+use crate::catalogue::{Architecture, InstanceType};
 use crate::fargate;
 use crate::money::{Amount, Unpriced};
+use crate::pod::PodTemplate;
 use crate::pod_resources::PodResources;
 use crate::prices::{PriceBook, Service};
 use crate::quantity::{Bytes, Millicores};
@@ -73,20 +75,29 @@ pub struct Nodes<'a> {
     ground: Ground<'a>,
     types: Vec<NodeType>,
     volume: Result<Amount, Unpriced>,
+    allowed: Option<Allowed>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct NodeType {
-    name: &'static str,
-    cpu: i64,
-    memory: i64,
-    pods: i64,
+    one: &'static InstanceType,
+    room: Room,
     cost: Amount,
 }
 
 impl<'a> Nodes<'a> {
     /// The types of a ground that have a price.
     pub fn of(ground: Ground<'a>) -> Self {
+        let types = ground.shape.types(ground.region, ground.architectures);
+        Self::among(ground, types.collect(), None)
+    }
+
+    /// Of these types those that have a price; where that is given, each pod on what it is allowed.
+    pub(super) fn among(
+        ground: Ground<'a>,
+        types: Vec<&'static InstanceType>,
+        allowed: Option<Allowed>,
+    ) -> Self {
         let region = ground.region.name();
         let volume = match ground.shape.root_volume_gib {
             Some(gib) => ground
@@ -96,49 +107,51 @@ impl<'a> Nodes<'a> {
             None => Ok(Amount::ZERO),
         };
         let settings = ground.shape.settings();
-        let types = ground
-            .shape
-            .types(ground.region, ground.architectures)
-            .filter_map(|one| {
-                let quote = ground.book.on_demand(region, &one.name).ok()?;
-                let offered = allocatable(one, &settings);
-                Some(NodeType {
-                    name: &one.name,
-                    cpu: offered.cpu.0 - ground.overhead.cpu.0,
-                    memory: offered.memory.0 - ground.overhead.memory.0,
-                    pods: i64::from(offered.pods.saturating_sub(ground.overhead.pods)),
-                    cost: quote.price.monthly() + volume.clone().unwrap_or_default(),
-                })
-            })
-            .collect();
-        Self { ground, types, volume }
+        let priced = types.into_iter().filter_map(|one| {
+            let quote = ground.book.on_demand(region, &one.name).ok()?;
+            let cost = quote.price.monthly() + volume.clone().unwrap_or_default();
+            Some(NodeType { one, room: Room::of(one, &settings, ground.overhead), cost })
+        });
+        Self { types: priced.collect(), ground, volume, allowed }
     }
 
     /// The node that is cheapest per pod when it is full of this one.
-    pub fn cheapest(&self, pod: &PodResources) -> Result<FullNode, Unpriced> {
+    pub fn cheapest(&self, pod: &PodTemplate) -> Result<FullNode, Unpriced> {
+        let chosen = self
+            .allowed
+            .as_ref()
+            .map(|allowed| allowed.of(pod, self.types.iter().map(|one| one.one)));
+        let is_allowed = |at: usize| chosen.as_ref().is_none_or(|chosen| chosen[at]);
+        self.cheapest_of(&pod.resources, is_allowed)
+    }
+
+    fn cheapest_of(
+        &self,
+        pod: &PodResources,
+        is_allowed: impl Fn(usize) -> bool,
+    ) -> Result<FullNode, Unpriced> {
         self.volume.clone()?;
         let requests = pod.kubernetes_requests();
-        let (cpu, memory) = (requests.cpu.map(|one| one.0), requests.memory.map(|one| one.0));
-        let by = |offered: i64, asked: Option<i64>| match asked {
-            Some(asked) if asked > 0 => offered.max(0) / asked,
-            _ => i64::MAX,
-        };
-        let mut best: Option<FullNode> = None;
-        for one in &self.types {
-            let pods = by(one.cpu, cpu).min(by(one.memory, memory)).min(one.pods);
+        let mut best: Option<(bool, FullNode)> = None;
+        for (_, one) in self.types.iter().enumerate().filter(|(at, _)| is_allowed(*at)) {
+            let pods = one.room.holds(&requests);
             if pods == 0 {
                 continue;
             }
+            // Whole machines and accelerators are launched only where nothing else will do.
+            let is_exotic = one.one.is_exotic();
             // Price per pod by cross multiplication: nothing is rounded before the end.
-            let is_better =
-                best.is_none_or(|known| one.cost.times(known.pods) < known.cost.times(pods));
+            let is_better = best.is_none_or(|(exotic, known)| {
+                (is_exotic, one.cost.times(known.pods)) < (exotic, known.cost.times(pods))
+            });
             if is_better {
-                best = Some(FullNode { instance_type: one.name, pods, cost: one.cost });
+                let node = FullNode { instance_type: &one.one.name, pods, cost: one.cost };
+                best = Some((is_exotic, node));
             }
         }
-        best.ok_or_else(|| {
+        best.map(|(_, node)| node).ok_or_else(|| {
             Unpriced::because(format!(
-                "no node {} with a price in `{}` holds it",
+                "no node {} with a price in `{}` may hold it",
                 self.ground.shape.title(),
                 self.ground.region.name()
             ))
@@ -148,13 +161,17 @@ impl<'a> Nodes<'a> {
     /// The break-even of a pod, which on Fargate may ask for more: its sidecars.
     pub fn break_even(
         &self,
-        pod: &PodResources,
+        pod: &PodTemplate,
         there: &PodResources,
     ) -> Result<BreakEven, Unpriced> {
+        self.against(self.cheapest(pod)?, there)
+    }
+
+    fn against(&self, node: FullNode, there: &PodResources) -> Result<BreakEven, Unpriced> {
         let sized = fargate::size(there).map_err(|why| Unpriced::because(why.to_string()))?;
         let region = self.ground.region.name();
         let on_fargate = fargate::price(&sized, region, self.ground.book)?.monthly();
-        let FullNode { instance_type, pods, cost } = self.cheapest(pod)?;
+        let FullNode { instance_type, pods, cost } = node;
         let ten_thousandths = cost.ratio(on_fargate.times(pods)).unwrap_or(i64::MAX);
         Ok(BreakEven { ten_thousandths, instance_type, pods, node: cost, fargate: on_fargate })
     }
@@ -162,7 +179,8 @@ impl<'a> Nodes<'a> {
 
 /// The break-even of one pod.
 pub fn break_even(pod: &PodResources, ground: &Ground<'_>) -> Result<BreakEven, Unpriced> {
-    Nodes::of(*ground).break_even(pod, pod)
+    let nodes = Nodes::of(*ground);
+    nodes.against(nodes.cheapest_of(pod, |_| true)?, pod)
 }
 
 #[cfg(test)]

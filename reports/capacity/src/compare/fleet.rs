@@ -19,7 +19,9 @@ use crate::pod_resources::Resources;
 use crate::prices::{PriceBook, Service};
 use crate::region::{Region, zones};
 
+use super::room::{Fullness, Room};
 use super::side::{Line, LineKind, NotHeld, Side, SideId};
+use super::system::node_overhead;
 
 /// How a side makes nodes.
 #[derive(Debug, Clone)]
@@ -120,6 +122,8 @@ impl Fleet<'_> {
         side: &mut Side,
     ) {
         let mut used = Use::default();
+        let mut full = Fullness::default();
+        let overhead = node_overhead(&self.daemons);
         let mut range = (Amount::ZERO, Amount::ZERO);
         let mut refused: BTreeSet<NotHeld> = BTreeSet::new();
         for (chosen, outcome) in outcomes {
@@ -129,7 +133,12 @@ impl Fleet<'_> {
             side.not_simulated.extend(outcome.not_simulated.iter().cloned());
             for node in &outcome.nodes {
                 self.bill_node(node, seconds, side);
-                self.count_type(&node.instance_type, seconds, &mut used);
+                if let Some(one) = instance_type(&node.instance_type) {
+                    let offered = allocatable(one, &self.settings);
+                    used.offer(&Resources::of(offered.cpu, offered.memory), seconds);
+                    let room = Room::of(one, &self.settings, overhead);
+                    full.add(node, &room, chosen.pods, seconds);
+                }
                 let (low, high) = self.spot_range(node);
                 range.0 += low.map_or(Amount::ZERO, |price| price.amount(1, seconds));
                 range.1 += high.map_or(Amount::ZERO, |price| price.amount(1, seconds));
@@ -140,9 +149,11 @@ impl Fleet<'_> {
                     used.ask(&on_it.pod, seconds);
                 }
             }
-            for pod in chosen.pods {
-                used.ask(pod, seconds);
-            }
+            // A pod without a place uses nothing.
+            let without: BTreeSet<usize> =
+                outcome.unschedulable.iter().map(|one| one.position).collect();
+            let placed = chosen.pods.iter().enumerate().filter(|(at, _)| !without.contains(at));
+            placed.for_each(|(_, pod)| used.ask(pod, seconds));
             for one in &outcome.unschedulable {
                 let not_held = NotHeld { pod: one.pod.clone(), reason: one.reason.clone() };
                 if refused.insert(not_held.clone()) {
@@ -151,6 +162,7 @@ impl Fleet<'_> {
             }
         }
         side.utilisation = used.thousandths();
+        side.fullness = full.thousandths();
         if self.spot {
             let others = side.total().amount - side.of(&[LineKind::Node]);
             side.range = Some((others + range.0, others + range.1));
@@ -330,13 +342,6 @@ impl Fleet<'_> {
             count: 1,
             seconds,
             price: price.map(|quote| quote.price.times(self.volume_gib)),
-        }
-    }
-
-    fn count_type(&self, name: &str, seconds: i64, used: &mut Use) {
-        if let Some(one) = instance_type(name) {
-            let offered = allocatable(one, &self.settings);
-            used.offer(&Resources::of(offered.cpu, offered.memory), seconds);
         }
     }
 

@@ -242,7 +242,7 @@ fn utilisation(pair: Pair<'_>, difference: Amount) -> Option<Lever> {
     let used = [pair.first, pair.other]
         .into_iter()
         .filter(|side| on_nodes(side) != Amount::ZERO)
-        .filter_map(|side| side.utilisation)
+        .filter_map(|side| side.fullness)
         .collect::<Vec<_>>();
     let base = match used.as_slice() {
         [] => "as billed".to_owned(),
@@ -274,9 +274,11 @@ fn at_utilisation(side: &Side, points: i64) -> Option<Amount> {
     if nodes == Amount::ZERO {
         return Some(total);
     }
-    let used = side.utilisation?;
-    let then = if points.abs() <= POINTS { (used + points).min(1000) } else { used + points };
-    (1..=1000).contains(&then).then(|| total - nodes + share(nodes, used, then))
+    let used = side.fullness?;
+    // Pods of different kinds may fill a node more than pods of one kind do.
+    let most = used.max(1000);
+    let then = if points.abs() <= POINTS { (used + points).min(most) } else { used + points };
+    (1..=most).contains(&then).then(|| total - nodes + share(nodes, used, then))
 }
 
 /// What Karpenter may do without anything being otherwise: stop after a cold batch; and of spot, be
@@ -361,7 +363,8 @@ impl Plans<'_> {
         Ok(saved)
     }
 
-    fn of_fargate(self, term: PlanTerm) -> Result<i64, Unpriced> {
+    /// What it takes off Fargate's vCPUs and memory, in 1/10 000.
+    pub fn of_fargate(self, term: PlanTerm) -> Result<i64, Unpriced> {
         if let Some(own) = self.own.get(&term) {
             return Ok(own.fargate_ten_thousandths);
         }

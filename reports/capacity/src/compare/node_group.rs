@@ -15,15 +15,19 @@ use super::sides::{Setting, fleet};
 use super::system::{self, node_overhead};
 use super::workload::{Images, Workloads};
 
+/// What is to be known where nodes are not made by Karpenter of the cluster's own.
+pub(super) const NO_POOLS: &str =
+    "the given NodePools are for Karpenter's own nodes and are not used here";
+
+/// The types of a family, or the one of that name.
+fn group(name: &str) -> impl Iterator<Item = &'static InstanceType> {
+    catalogue().iter().filter(move |one| one.family() == name || one.name == name)
+}
+
 /// The types that the group may have, smallest first.
 pub fn types(setting: &Setting<'_>) -> Vec<&'static InstanceType> {
-    let mut types: Vec<&InstanceType> = catalogue()
-        .iter()
-        .filter(|one| {
-            (one.family() == setting.node_group || one.name == setting.node_group)
-                && !one.name.contains(".metal")
-                && setting.shape.allows(one, setting.region)
-        })
+    let mut types: Vec<&InstanceType> = group(setting.node_group)
+        .filter(|one| !one.name.contains(".metal") && setting.shape.allows(one, setting.region))
         .collect();
     types.sort_by_key(|one| (one.vcpus, &one.name));
     types
@@ -84,6 +88,7 @@ fn none(setting: &Setting<'_>) -> Side {
 /// What all types of a group have in common.
 struct Group<'a> {
     asked_for: &'a str,
+    has_pools: bool,
     fleet: Fleet<'a>,
     amd64: Vec<(i64, Vec<Pod>)>,
     any: Vec<(i64, Vec<Pod>)>,
@@ -95,10 +100,12 @@ impl<'a> Group<'a> {
         let mut fleet = fleet(workloads, setting, &[Architecture::Amd64]);
         fleet.pools = Vec::new();
         fleet.settles = false;
-        let is_arm = types(setting).iter().any(|one| one.architecture == Architecture::Arm64);
+        // Not of the types that one shape allows: another shape may allow the others.
+        let is_arm = group(setting.node_group).any(|one| one.architecture == Architecture::Arm64);
         let parts = |images| workloads.parts(&system, images);
         Self {
             asked_for: setting.node_group,
+            has_pools: !setting.pools.is_empty(),
             fleet,
             amd64: if is_arm { Vec::new() } else { parts(Images::Amd64) },
             any: if is_arm { parts(Images::Both) } else { Vec::new() },
@@ -122,6 +129,9 @@ impl<'a> Group<'a> {
                 one.name, self.asked_for
             )
         });
+        if self.has_pools {
+            side.notes.push(NO_POOLS.to_owned());
+        }
         side
     }
 

@@ -1,7 +1,7 @@
 //! Bills of pods on Fargate, with the daemonsets that become sidecars there.
 
 use crate::fargate::{self, Sized, TooBig};
-use crate::manifest::{Storage, Workload};
+use crate::manifest::{Storage, Workload, WorkloadKind};
 use crate::money::Price;
 use crate::pod::Pod;
 use crate::pod_resources::{ContainerResources, PodResources, Resources};
@@ -18,10 +18,19 @@ pub(crate) struct Sidecar {
     containers: Vec<ContainerResources>,
 }
 
-/// The daemonsets that the setting names, with what they ask for as a sidecar.
+/// Why a daemonset cannot run in a pod on Fargate either: what AWS writes down, besides that it is one.
+pub(crate) fn why_no_sidecar(daemonset: &Workload) -> Option<String> {
+    let pod = daemonset.first_pod()?;
+    let fitness = fargate::fitness(&pod, WorkloadKind::Pod, &Storage::default());
+    fitness.obstacles.into_iter().find(|one| one.is_documented).map(|one| one.reason)
+}
+
+/// The daemonsets that the setting names and that Fargate can run so, with what they ask for as a
+/// sidecar.
 pub(crate) fn sidecars(daemonsets: &[Workload], setting: &Setting<'_>) -> Vec<Sidecar> {
     daemonsets
         .iter()
+        .filter(|one| why_no_sidecar(one).is_none())
         .filter_map(|one| {
             let asked: Option<&Resources> = setting.sidecars.get(&one.name)?.as_ref();
             let containers = match asked {
@@ -145,6 +154,11 @@ pub(crate) fn with(plain: &PodResources, sidecars: &[Sidecar]) -> PodResources {
         }
     }
     resources
+}
+
+/// What some sidecars ask for together.
+pub(crate) fn requests(sidecars: &[Sidecar]) -> Resources {
+    with(&PodResources::default(), sidecars).kubernetes_requests()
 }
 
 fn too_big_together(why: &TooBig, sidecars: &[Sidecar]) -> String {

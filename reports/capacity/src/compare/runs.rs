@@ -1,6 +1,6 @@
 //! For how long the pods of a workload run: all month, some hours, by a schedule, as autoscaled.
 
-use crate::manifest::{Autoscaler, RunLength, Workload, WorkloadKind};
+use crate::manifest::{Autoscaler, Overlap, RunLength, Workload, WorkloadKind};
 use crate::money::{MONTH_HOURS, Unpriced};
 
 use super::options::WorkloadOptions;
@@ -127,10 +127,7 @@ fn of_job(
         (None, Some(RunLength::Seen(seconds))) => (seconds, "as its last run took"),
         (None, None) => return Err(unknown(job.deadline_seconds)),
     };
-    let bounded = |seconds: i64| if job.runs_alone { seconds.min(MONTH_SECONDS) } else { seconds };
-    let seconds = bounded(how_often.seconds(each));
-    let kept = each + job.kept_seconds.unwrap_or(0);
-    let billed = how_often.seconds(kept.max(LEAST_BILLED)).max(seconds);
+    let (seconds, billed) = running_and_billed(workload, how_often, each);
     // Runs that overlap all month are so many pods more at a time.
     let beside = seconds / MONTH_SECONDS;
     let rest = seconds - beside * MONTH_SECONDS;
@@ -148,7 +145,29 @@ fn of_job(
     } else {
         format!("{how_often} times")
     };
-    Ok((found, Some(format!("{often} a month for {each} s, {how}"))))
+    let is_cut = seconds < how_often.seconds(each);
+    let alone = if is_cut { "; one run at a time, all month" } else { "" };
+    Ok((found, Some(format!("{often} a month for {each} s, {how}{alone}"))))
+}
+
+/// How long its runs take together, and what Fargate bills for that: a minute a run at least, and
+/// until its pods are deleted.
+fn running_and_billed(workload: &Workload, how_often: Frequency, each: i64) -> (i64, i64) {
+    let job = &workload.job;
+    let all = how_often.seconds(each);
+    let kept = (each + job.kept_seconds.unwrap_or(0)).max(LEAST_BILLED);
+    match job.overlap {
+        Overlap::Allowed => (all, how_often.seconds(kept).max(all)),
+        _ if all < MONTH_SECONDS => (all, how_often.seconds(kept).max(all)),
+        // One run at a time, one after the other: only so many come to an end and are kept.
+        Overlap::Forbidden => {
+            let ended = MONTH_SECONDS / each.max(1);
+            let after_each = kept - each;
+            (MONTH_SECONDS, MONTH_SECONDS + ended.saturating_mul(after_each))
+        }
+        // None comes to an end: the next one deletes it.
+        Overlap::Replaced => (MONTH_SECONDS, MONTH_SECONDS),
+    }
 }
 
 fn unknown(deadline: Option<i64>) -> Unpriced {

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::money::MONTH_HOURS;
+use crate::plural::counted;
 
 /// Years after which weekdays fall on the same days again.
 const CYCLE_YEARS: i64 = 28;
@@ -108,7 +109,10 @@ pub fn frequency(schedule: &str) -> Result<Frequency, String> {
     }
     let cells: Vec<&str> = plain.split_whitespace().collect();
     let [minute, hour, day, month, weekday] = cells.as_slice() else {
-        return Err(format!("`{schedule}` is no schedule: it has {} fields, not 5", cells.len()));
+        return Err(format!(
+            "`{schedule}` is no schedule: it has {}, not 5",
+            counted(cells.len(), "field", "fields")
+        ));
     };
     let read = |field: &Field, text: &str| {
         allowed(field, text).map_err(|why| format!("`{schedule}`: {}: {why}", field.name))

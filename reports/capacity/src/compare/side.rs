@@ -156,6 +156,9 @@ pub struct Side {
     pub not_held: Vec<NotHeld>,
     /// How much of its nodes the pods ask for, in thousandths: of CPU or memory, whichever is more.
     pub utilisation: Option<i64>,
+    /// How full the nodes are that come and go with pods, in thousandths: pods of those that each
+    /// node would hold, full of such. A break-even is in the same measure.
+    pub fullness: Option<i64>,
     /// How many nodes it has at most at a time.
     pub peak_nodes: usize,
     /// Where Karpenter makes its nodes: those of one cold batch.
@@ -179,6 +182,7 @@ impl Side {
             range: None,
             not_held: Vec::new(),
             utilisation: None,
+            fullness: None,
             peak_nodes: 0,
             cold: None,
             settled: None,

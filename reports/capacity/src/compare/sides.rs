@@ -14,6 +14,8 @@ use crate::prices::PriceBook;
 use crate::quantity::{Bytes, Millicores};
 use crate::region::{Region, zones};
 
+use super::allowed::Allowed;
+use super::break_even::{Ground, Nodes};
 use super::fleet::Fleet;
 use super::runs::MONTH_SECONDS;
 use super::shape::NodeShape;
@@ -114,23 +116,34 @@ fn all_fargate(workloads: &Workloads, setting: &Setting<'_>) -> Side {
         on_fargate::bill_workload(timed, &workloads.storage, &sidecars, setting, &mut side);
     }
     for daemonset in &workloads.daemonsets {
-        side.notes.push(if setting.sidecars.contains_key(&daemonset.name) {
-            format!("`{}` runs as a sidecar in each workload pod", daemonset.name)
-        } else {
-            format!(
-                "`{}` does not run here: there are no nodes, and it is not named as a sidecar",
-                daemonset.name
-            )
-        });
+        side.notes.push(on_fargate_note(daemonset, setting));
     }
     side
+}
+
+/// What becomes of a daemonset where there are no nodes.
+fn on_fargate_note(daemonset: &Workload, setting: &Setting<'_>) -> String {
+    let name = &daemonset.name;
+    if !setting.sidecars.contains_key(name) {
+        return format!(
+            "`{name}` does not run here: there are no nodes, and it is not named as a sidecar"
+        );
+    }
+    match on_fargate::why_no_sidecar(daemonset) {
+        None => format!("`{name}` runs as a sidecar in each workload pod"),
+        Some(why) => {
+            format!(
+                "`{name}` does not run here and is on no bill: Fargate cannot run it as a sidecar either: {why}"
+            )
+        }
+    }
 }
 
 fn nodeless(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     let mut side = system_on_fargate(&workloads.system.workloads(&system::NODELESS), setting);
     let images = setting.images();
     let parts = workloads.parts(&[], images);
-    fleet(workloads, setting, architectures(images)).bill(&parts, &mut side);
+    fleet(workloads, setting, offered(images, workloads)).bill(&parts, &mut side);
     side
 }
 
@@ -138,9 +151,15 @@ fn architectures(images: Images) -> &'static [Architecture] {
     if images == Images::Both { BOTH } else { AMD64 }
 }
 
+/// What Karpenter and Auto Mode offer: a pod that asks for arm64 gets it. The others are kept to
+/// amd64 by [`Images::pods`] where nothing is known of their images.
+fn offered(images: Images, workloads: &Workloads) -> &'static [Architecture] {
+    if workloads.ask_for_arm64() { BOTH } else { architectures(images) }
+}
+
 fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: Images) -> Side {
     let mut side = Side::new(id);
-    let mut fleet = fleet(workloads, setting, architectures(images));
+    let mut fleet = fleet(workloads, setting, offered(images, workloads));
     fleet.spot = id == SideId::KarpenterSpot;
     let system = workloads.system.workloads(&system::NODELESS);
     // The pair is a managed group of its own: pools say nothing about it.
@@ -173,24 +192,25 @@ fn karpenter(id: SideId, workloads: &Workloads, setting: &Setting<'_>, images: I
 
 fn auto_mode(workloads: &Workloads, setting: &Setting<'_>) -> Side {
     let mut side = Side::new(SideId::AutoMode);
-    let mut fleet = fleet(workloads, setting, AMD64);
+    // Pools say nothing about these nodes, nor for which processors their images are.
+    let images = setting.images.unwrap_or(Images::Amd64);
+    let architectures = offered(images, workloads);
+    let mut fleet = fleet(workloads, setting, architectures);
     fleet.settings.image_family = ImageFamily::Bottlerocket;
     fleet.settings.root_volume = Bytes::gibibytes(AUTO_MODE_VOLUME_GIB);
     fleet.volume_gib = AUTO_MODE_VOLUME_GIB;
     fleet.daemons = daemons(&workloads.daemonsets);
     fleet.auto_mode = true;
     fleet.pools = Vec::new();
-    fleet.types = setting.shape.types(setting.region, AMD64).collect();
+    fleet.types = setting.shape.types(setting.region, architectures).collect();
     let system = workloads.system.workloads(&system::AUTO_MODE);
-    fleet.bill(&workloads.parts(&system, Images::Amd64), &mut side);
+    fleet.bill(&workloads.parts(&system, images), &mut side);
     side.notes.push(
         "Auto Mode runs Karpenter, load balancers, volumes, names, proxy and network itself"
             .to_owned(),
     );
     if !setting.pools.is_empty() {
-        side.notes.push(
-            "the given NodePools are for Karpenter's own nodes and are not used here".to_owned(),
-        );
+        side.notes.push(node_group::NO_POOLS.to_owned());
     }
     side
 }
@@ -199,30 +219,51 @@ fn daemons(workloads: &[Workload]) -> Vec<Pod> {
     workloads.iter().flat_map(Workload::pods).collect()
 }
 
+fn daemons_of_each_node(workloads: &Workloads) -> Vec<Pod> {
+    let mut on_each = workloads.system.workloads(&system::DAEMONS);
+    on_each.extend(workloads.daemonsets.clone());
+    daemons(&on_each)
+}
+
+/// What Karpenter may choose from: the types of the shape, or what the user's pools allow of any.
+fn types(setting: &Setting<'_>, architectures: &[Architecture]) -> Vec<&'static InstanceType> {
+    if setting.pools.is_empty() {
+        return setting.shape.types(setting.region, architectures).collect();
+    }
+    catalogue().iter().filter(|one| setting.shape.allows(one, setting.region)).collect()
+}
+
+/// The nodes that the first side has, for a workload by itself: of the same pools, and for the same
+/// images.
+pub fn nodes<'a>(workloads: &Workloads, setting: &Setting<'a>) -> Nodes<'a> {
+    let images = setting.images();
+    let architectures = offered(images, workloads);
+    let ground = Ground {
+        region: setting.region,
+        book: setting.book,
+        shape: setting.shape,
+        architectures,
+        overhead: system::node_overhead(&daemons_of_each_node(workloads)),
+    };
+    let allowed = Allowed::new(setting.pools, images, setting.region);
+    Nodes::among(ground, types(setting, architectures), Some(allowed))
+}
+
 pub(super) fn fleet<'a>(
     workloads: &Workloads,
     setting: &Setting<'a>,
     architectures: &[Architecture],
 ) -> Fleet<'a> {
-    let mut on_each = workloads.system.workloads(&system::DAEMONS);
-    on_each.extend(workloads.daemonsets.clone());
-    let types = if setting.pools.is_empty() {
-        setting.shape.types(setting.region, architectures).collect()
-    } else {
-        // What the pools allow is theirs to say.
-        let all = catalogue().iter();
-        all.filter(|one| setting.shape.allows(one, setting.region)).collect()
-    };
     Fleet {
         region: setting.region,
         book: setting.book,
-        types,
+        types: types(setting, architectures),
         pools: setting.pools.to_vec(),
         least_nodes: usize::try_from(setting.shape.nodes_at_least).unwrap_or(usize::MAX),
         settles: setting.settles,
         settings: setting.shape.settings(),
         volume_gib: setting.shape.root_volume_gib.unwrap_or(0),
-        daemons: daemons(&on_each),
+        daemons: daemons_of_each_node(workloads),
         standing: Vec::new(),
         spot: false,
         auto_mode: false,

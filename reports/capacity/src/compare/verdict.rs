@@ -5,6 +5,7 @@
 //! zero. What turns the sign is what would decide it.
 
 use crate::money::Amount;
+use crate::plural::counted;
 
 use super::lever::{self, Lever, Otherwise, Pair};
 use super::side::{Side, SideId};
@@ -82,8 +83,9 @@ fn incomplete(side: &Side) -> Option<String> {
     if let Some(one) = side.not_held.first() {
         let count = side.not_held.len();
         return Some(format!(
-            "{} cannot run {count} pods: `{}` {}",
+            "{} cannot run {}: `{}` {}",
             side.id.title(),
+            counted(count, "pod", "pods"),
             one.pod,
             one.reason
         ));
@@ -101,9 +103,9 @@ mod tests {
     use crate::compare::side::{Line, LineKind};
     use crate::money::{Price, Unit, Unpriced};
 
-    fn bill(id: SideId, lines: &[(LineKind, &str)], utilisation: i64) -> Side {
+    fn bill(id: SideId, lines: &[(LineKind, &str)], fullness: i64) -> Side {
         let mut side = Side::new(id);
-        side.utilisation = Some(utilisation);
+        side.fullness = Some(fullness);
         for (kind, dollars) in lines {
             let price = Price::parse(dollars, Unit::Month)
                 .map_err(|why| Unpriced::because(why.to_string()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::manifest::{Autoscaler, Manifests, Storage, Workload, WorkloadKind};
 use crate::money::Unpriced;
+use crate::node_requirement::NodeRequirement;
 use crate::pod::{Pod, PodTemplate};
 use crate::pod_resources::Resources;
 
@@ -117,12 +118,15 @@ impl Workloads {
         let mut scalers = Scalers::new(manifests.autoscalers);
         let nothing = WorkloadOptions::default();
         for workload in others {
+            let name = full_name(&workload);
+            let said = options.workloads.get(&name).unwrap_or(&nothing);
             if workload.kind == WorkloadKind::DaemonSet {
+                problems.extend(
+                    said.useless(&workload, false).map(|why| format!("`workloads.{name}{why}")),
+                );
                 self.daemonsets.push(workload);
                 continue;
             }
-            let name = full_name(&workload);
-            let said = options.workloads.get(&name).unwrap_or(&nothing);
             let scaled = match scalers.of(&workload).map(|one| Scaled::new(one, said)).transpose() {
                 Ok(scaled) => scaled,
                 Err(why) => {
@@ -130,11 +134,8 @@ impl Workloads {
                     continue;
                 }
             };
-            if scaled.is_none() && said.mean_replicas_thousandths.is_some() {
-                problems.push(format!(
-                    "`workloads.{name}.mean_replicas`: no HorizontalPodAutoscaler scales it"
-                ));
-            }
+            let useless = said.useless(&workload, scaled.is_some());
+            problems.extend(useless.map(|why| format!("`workloads.{name}{why}")));
             self.add(name, workload, scaled, said);
         }
         self.notes.extend(scalers.left_over());
@@ -192,6 +193,11 @@ impl Workloads {
     /// Whether anything is autoscaled.
     pub fn is_scaled(&self) -> bool {
         self.timed.iter().any(|one| one.scaled.is_some())
+    }
+
+    /// Whether a pod of them says that it may run on arm64, whatever is known of the others' images.
+    pub(super) fn ask_for_arm64(&self) -> bool {
+        self.timed.iter().any(|one| asks_for_arm64(&one.workload.template))
     }
 
     /// Their pods.
@@ -315,7 +321,10 @@ pub enum Images {
     Both,
 }
 
-pub(super) const ARCH: &str = "kubernetes.io/arch";
+/// The label of a node's processors.
+pub(crate) const ARCH: &str = "kubernetes.io/arch";
+/// Its name of old, which Karpenter takes for the same.
+pub(super) const OLD_ARCH: &str = "beta.kubernetes.io/arch";
 
 impl Images {
     /// The pods of a workload, kept to amd64 where nothing else is known.
@@ -334,7 +343,28 @@ impl Images {
     }
 }
 
-fn chooses_architecture(template: &PodTemplate) -> bool {
-    template.node_selector.contains_key(ARCH)
-        || template.node_affinity.iter().flatten().any(|one| one.key == ARCH)
+fn is_architecture(key: &str) -> bool {
+    key == ARCH || key == OLD_ARCH
+}
+
+/// Whether a pod says itself for which processors it is.
+pub(super) fn chooses_architecture(template: &PodTemplate) -> bool {
+    template.node_selector.keys().any(|key| is_architecture(key))
+        || template.node_affinity.iter().flatten().any(|one| is_architecture(&one.key))
+}
+
+/// Whether a pod says itself that it may run on arm64.
+fn asks_for_arm64(template: &PodTemplate) -> bool {
+    let arm64 = Some("arm64");
+    let is_selected = template
+        .node_selector
+        .iter()
+        .all(|(key, value)| !is_architecture(key) || Some(value.as_str()) == arm64);
+    let allows = |term: &Vec<NodeRequirement>| {
+        term.iter().all(|one| !is_architecture(&one.key) || one.allows(arm64))
+    };
+    let affinity = &template.node_affinity;
+    chooses_architecture(template)
+        && is_selected
+        && (affinity.is_empty() || affinity.iter().any(allows))
 }

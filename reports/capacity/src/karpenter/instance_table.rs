@@ -8,6 +8,7 @@ use super::input::{InstanceOption, OfferingOption};
 use crate::launch::CapacityType;
 use crate::manifest;
 use crate::money::{Price, Unit};
+use crate::plural::counted;
 use crate::pod_resources::Resources;
 use crate::quantity::{Bytes, Millicores};
 
@@ -97,7 +98,11 @@ pub fn read_instance_types(
             if row.len() == headers.len() {
                 add(&columns, &row, &mut types)
             } else {
-                Err(format!("it has {} cells, the header has {}", row.len(), headers.len()))
+                Err(format!(
+                    "it has {}, the header has {}",
+                    counted(row.len(), "cell", "cells"),
+                    headers.len()
+                ))
             }
         });
         if let Err(message) = read {

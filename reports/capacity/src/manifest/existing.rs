@@ -8,16 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Problem;
 use super::document::{Object, objects};
 use super::pod_spec::RawQuantity;
 use super::workload::{self, Manifests, Workload, WorkloadKind};
+use super::{Problem, inventory_head};
 use crate::karpenter::{ExistingNode, NodePod};
 use crate::pod::Taint;
 use crate::pod_resources::Resources;
-
-/// The version of inventories that this program writes and reads.
-pub const INVENTORY_VERSION: u64 = 1;
 
 /// What is there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -131,23 +128,9 @@ impl Existing {
 
 pub(crate) fn inventory_objects(source_name: &str, text: &str) -> Result<Vec<Object>, Problem> {
     let found = objects(source_name, text)?;
-    let [inventory] = found.as_slice() else { return Ok(found) };
-    if inventory.kind() != "Inventory" {
+    let Some(inventory) = inventory_head::inventory(source_name, &found)? else {
         return Ok(found);
-    }
-    let version = inventory.fields.pointer("/version").and_then(Value::as_u64);
-    match version {
-        Some(INVENTORY_VERSION) => {}
-        Some(newer) if newer > INVENTORY_VERSION => {
-            return Err(Problem::of_file(
-                source_name,
-                format!(
-                    "the inventory is of version {newer}, this program reads version {INVENTORY_VERSION}; use the program that wrote it, or collect again"
-                ),
-            ));
-        }
-        _ => return Err(Problem::of_file(source_name, "the inventory has no version")),
-    }
+    };
     let items = inventory.fields.pointer("/items").cloned().unwrap_or(Value::Null);
     if !items.is_array() {
         return Err(Problem::of_file(source_name, "the inventory has no list `items`"));

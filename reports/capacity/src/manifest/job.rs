@@ -21,6 +21,18 @@ pub enum RunLength {
     Seen(i64),
 }
 
+/// What happens when a run is due and the one before has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overlap {
+    /// Both run.
+    #[default]
+    Allowed,
+    /// It is left out.
+    Forbidden,
+    /// It takes the other's place, which is deleted.
+    Replaced,
+}
+
 /// What is known about the runs of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobFacts {
@@ -28,8 +40,8 @@ pub struct JobFacts {
     pub schedule: Option<String>,
     /// Whether it is not to run at present.
     pub is_suspended: bool,
-    /// Whether a run does not begin before the last one ended: it is left out, or replaces that.
-    pub runs_alone: bool,
+    /// Whether a run begins before the last one ended.
+    pub overlap: Overlap,
     /// How long a run takes.
     pub run: Option<RunLength>,
     /// After how many seconds an ended run is deleted; none means that it stays.
@@ -65,7 +77,11 @@ pub(super) fn facts(object: &Object, spec: &str) -> Result<JobFacts, String> {
     Ok(JobFacts {
         schedule: object.text("/spec/schedule").map(str::to_owned),
         is_suspended: object.fields.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true),
-        runs_alone: matches!(object.text("/spec/concurrencyPolicy"), Some("Forbid" | "Replace")),
+        overlap: match object.text("/spec/concurrencyPolicy") {
+            Some("Forbid") => Overlap::Forbidden,
+            Some("Replace") => Overlap::Replaced,
+            _ => Overlap::Allowed,
+        },
         run: annotated.map(RunLength::Annotated).or_else(|| last_run(object).map(RunLength::Seen)),
         kept_seconds: number(&format!("{spec}/ttlSecondsAfterFinished")),
         kept_runs: u32::try_from(kept_runs).unwrap_or(u32::MAX),

@@ -9,6 +9,7 @@
 mod autoscaler;
 mod document;
 mod existing;
+mod inventory_head;
 mod job;
 mod node_class;
 mod node_pool;
@@ -22,8 +23,9 @@ pub use autoscaler::Autoscaler;
 pub(crate) use document::Object;
 pub use document::documents;
 pub(crate) use existing::inventory_objects;
-pub use existing::{Existing, INVENTORY_VERSION, read_existing, read_inventory};
-pub use job::{DURATION_ANNOTATION, JobFacts, RunLength};
+pub use existing::{Existing, read_existing, read_inventory};
+pub use inventory_head::{INVENTORY_VERSION, InventoryHead, read_inventory_head};
+pub use job::{DURATION_ANNOTATION, JobFacts, Overlap, RunLength};
 pub use node_class::read_node_classes;
 pub use node_pool::{
     Budget, BudgetReason, BudgetSize, ConsolidationPolicy, Disruption, NodePool, read_node_pools,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{JobFacts, Manifests, Problem, Workload, WorkloadKind};
+use crate::plural::counted;
 use crate::pod::PodTemplate;
 use crate::pod_resources::{ContainerResources, PodResources, Resources};
 use crate::quantity::Quantity;
@@ -30,7 +31,11 @@ pub fn read_table(source_name: &str, text: &str) -> Result<Manifests, Vec<Proble
             if row.len() == headers.len() {
                 workload(&columns, &row)
             } else {
-                Err(format!("it has {} cells, the header has {}", row.len(), headers.len()))
+                Err(format!(
+                    "it has {}, the header has {}",
+                    counted(row.len(), "cell", "cells"),
+                    headers.len()
+                ))
             }
         });
         match read {

@@ -96,15 +96,27 @@ impl Markup {
 /// Text that is neither markup nor the end of an attribute, whoever wrote it.
 fn escape_into(out: &mut String, text: &str) {
     for one in visible(text).chars() {
-        match one {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
+        match escaped(one) {
+            Some(instead) => out.push_str(instead),
+            None => out.push(one),
         }
     }
+}
+
+fn escaped(one: char) -> Option<&'static str> {
+    match one {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        '\'' => Some("&#39;"),
+        _ => None,
+    }
+}
+
+/// How many bytes of a page a text takes.
+pub(crate) fn written_length(text: &str) -> usize {
+    visible(text).chars().map(|one| escaped(one).map_or(one.len_utf8(), str::len)).sum()
 }
 
 #[cfg(test)]
@@ -121,7 +133,7 @@ mod tests {
         assert_eq!(
             markup.into_text(),
             "<p title=\"&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\">\
-             <b>a &amp; b &lt;i&gt;␛[0m</b><path d=\"M0 0\"/></p>"
+             <b>a &amp; b &lt;i&gt;\\u{1b}[0m</b><path d=\"M0 0\"/></p>"
         );
     }
 }

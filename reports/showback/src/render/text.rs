@@ -2,47 +2,11 @@
 //!
 //! Names and labels come from manifests and clusters that others wrote. A control character may drive
 //! a terminal, a direction override may show another name than the one that is there; both are shown
-//! as what they are. Escaping is [`super::markup`]'s.
+//! as what they are ([`visible`]). Escaping is [`super::markup`]'s.
 
 use std::borrow::Cow;
 
-/// Text in which every character can be seen.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|one| shown(one).is_none()) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len());
-    for one in text.chars() {
-        match shown(one) {
-            Some(instead) => safe.push_str(&instead),
-            None => safe.push(one),
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// What stands for a character that cannot be seen or that moves others.
-fn shown(one: char) -> Option<String> {
-    let code = u32::from(one);
-    match code {
-        // The control pictures follow the codes: ␛ for escape.
-        0x00..=0x1f => char::from_u32(0x2400 + code).map(String::from),
-        0x7f => Some('\u{2421}'.to_string()),
-        0x80..=0x9f
-        | 0xad
-        | 0x061c
-        | 0x180e
-        | 0x200b..=0x200f
-        | 0x2028..=0x202e
-        | 0x2060..=0x206f
-        | 0xfeff
-        | 0xfff9..=0xfffb
-        | 0xfffe
-        | 0xffff
-        | 0xe0000..=0xe007f => Some(format!("⟨U+{code:04X}⟩")),
-        _ => None,
-    }
-}
+pub(crate) use runbook_capacity::answer::written::visible;
 
 /// How wide a text is, in columns of a fixed-width font.
 pub(crate) fn width(text: &str) -> usize {
@@ -116,10 +80,10 @@ mod tests {
 
     #[test]
     fn what_drives_a_terminal_or_turns_text_round_can_be_seen() {
-        assert_eq!(visible("a\u{1b}[31mb\n\u{7f}"), "a␛[31mb␊␡");
+        assert_eq!(visible("a\u{1b}[31mb\n\u{7f}"), "a\\u{1b}[31mb\\u{a}\\u{7f}");
         assert_eq!(
             visible("x\u{202e}gnp.exe\u{9b}2J\u{200b}"),
-            "x⟨U+202E⟩gnp.exe⟨U+009B⟩2J⟨U+200B⟩"
+            "x\\u{202e}gnp.exe\\u{9b}2J\\u{200b}"
         );
         assert!(matches!(visible("plain – 名"), Cow::Borrowed("plain – 名")));
     }

@@ -251,6 +251,17 @@ impl Document {
         self.inside(self.table(caption), "tr").len() - 1
     }
 
+    /// What stands behind the name of each row, from top to bottom.
+    pub(crate) fn cells_of(&self, caption: &str) -> Vec<Vec<String>> {
+        let table = self.table(caption);
+        let mut rows: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (_, cell) in self.inside(table, "td") {
+            let row = *cell.within.last().expect("a row");
+            rows.entry(row).or_default().push(cell.text.clone());
+        }
+        rows.into_values().collect()
+    }
+
     /// Money of the last column, in cents, from top to bottom.
     pub(crate) fn last_column_in_cents(&self, caption: &str) -> Vec<i64> {
         let table = self.table(caption);

@@ -70,6 +70,41 @@ pub(crate) fn many_workloads(count: i64) -> Value {
     answer
 }
 
+/// The same with a namespace for each, each name of 253 such characters; every other one has no place on
+/// any side, a note and no duration.
+pub(crate) fn hostile_workloads(count: i64, characters: &str) -> Value {
+    let mut answer = many_workloads(count);
+    let name = |index: i64| {
+        let of = |most: usize| -> String { characters.chars().cycle().take(most).collect() };
+        format!("{index:05}{}/{}", of(58), of(253))
+    };
+    let names: Vec<String> = (0..count).map(name).collect();
+    for (workload, name) in
+        answer["workloads"].as_array_mut().expect("a list").iter_mut().zip(&names)
+    {
+        workload["workload"] = json!(name);
+    }
+    for side in answer["sides"].as_array_mut().expect("a list") {
+        let lines = side["lines"].as_array_mut().expect("a list");
+        for (line, name) in lines.iter_mut().zip(&names) {
+            line["what"] = json!(format!("{name} at 0.25vCPU 0.5GB"));
+        }
+        side["not_held"] = names
+            .iter()
+            .map(|name| json!({"name": name, "reason": format!("`{name}` asks for 300 vCPU")}))
+            .collect();
+        side["usd_per_month"] = Value::Null;
+    }
+    answer["held_by_no_side"] = json!(names);
+    answer["notes"] =
+        names.iter().map(|name| json!(format!("`{name}` asks for nothing"))).collect();
+    answer["unpriced"] = names
+        .iter()
+        .map(|name| json!({"name": name, "reason": format!("duration of `{name}` unknown")}))
+        .collect();
+    answer
+}
+
 /// A model in which something changes so many times.
 pub(crate) fn many_points(count: i64) -> Value {
     let mut answer = autoscalers_answer();

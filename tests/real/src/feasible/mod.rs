@@ -10,10 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cases::Case;
 use crate::records::{Answer, AnsweredNode};
+use rules::Counted;
 use world::{CaseWorld, Machine, Pod, Pool};
 
 /// What is wrong with the answer to a case; nothing when it could be carried out.
 pub fn problems(case: &Case, answer: &Answer) -> Vec<String> {
+    found(case, answer, Counted::AsPlaced)
+}
+
+/// The same of what is left after pods were moved: of a spread only what pods explain that it counts
+/// without their having it, and that may have moved, is no problem.
+pub fn problems_after_moves(case: &Case, answer: &Answer) -> Vec<String> {
+    found(case, answer, Counted::MayHaveMoved)
+}
+
+fn found(case: &Case, answer: &Answer, counted: Counted) -> Vec<String> {
     let world = match CaseWorld::read(case) {
         Ok(world) => world,
         Err(why) => return vec![format!("the case cannot be read: {why}")],
@@ -40,7 +51,7 @@ pub fn problems(case: &Case, answer: &Answer) -> Vec<String> {
             problems.push(format!("pool `{}` is over its limits: {cpu}m, {memory}", pool.name));
         }
     }
-    problems.extend(rules::problems(&world, &answer.nodes));
+    problems.extend(rules::problems(&world, &answer.nodes, counted));
     problems
 }
 

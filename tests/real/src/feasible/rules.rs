@@ -23,7 +23,17 @@ struct Placed<'a> {
 /// A rule of pods: over a topology, about pods with these labels.
 type Rule<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-pub(super) fn problems(world: &CaseWorld, nodes: &[AnsweredNode]) -> Vec<String> {
+/// Where pods are that a spread counts without having it themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Where they were when the pods with the spread came.
+    AsPlaced,
+    /// They may have moved since: Kubernetes asks for a spread when a pod with it is placed, and for
+    /// nothing when a pod without it goes.
+    MayHaveMoved,
+}
+
+pub(super) fn problems(world: &CaseWorld, nodes: &[AnsweredNode], counted: Counted) -> Vec<String> {
     let placed: Vec<Placed<'_>> = nodes
         .iter()
         .enumerate()
@@ -57,7 +67,7 @@ pub(super) fn problems(world: &CaseWorld, nodes: &[AnsweredNode]) -> Vec<String>
     }
     for (rule, members) in &spread {
         if rule.0 == ZONE {
-            zone_spread(world, rule, members, &placed, &mut problems);
+            zone_spread(world, rule, members, &placed, counted, &mut problems);
         } else {
             hostname_spread(members, &mut problems);
         }
@@ -136,6 +146,7 @@ fn zone_spread(
     rule: &Rule<'_>,
     members: &[(&Placed<'_>, usize)],
     placed: &[Placed<'_>],
+    counted: Counted,
     problems: &mut Vec<String>,
 ) {
     let mut waiting: Vec<(Vec<usize>, usize)> = Vec::new();
@@ -150,6 +161,14 @@ fn zone_spread(
     if let Some((open, _)) = members.iter().find(|(one, _)| one.zones.len() != 1) {
         problems.push(format!("`{}` is spread over zones, and its own is open", open.pod.name));
     }
+    // Pods that may have been anywhere help where that is needed, each once.
+    let mut elsewhere = 0;
+    if counted == Counted::MayHaveMoved {
+        let is_member =
+            |one: &Placed<'_>| members.iter().any(|(member, _)| std::ptr::eq(*member, one));
+        elsewhere = placed.iter().filter(|one| matches(rule, one.pod) && !is_member(one)).count();
+        waiting.iter_mut().for_each(|(_, others)| *others = 0);
+    }
     let mut counts = vec![0_usize; waiting.len()];
     loop {
         let least = counts.iter().copied().min().unwrap_or(0);
@@ -159,6 +178,14 @@ fn zone_spread(
         let next = next.or_else(|| (0..waiting.len()).find(|zone| !waiting[*zone].0.is_empty()));
         let Some(zone) = next else { return };
         if let Some(skew) = waiting[zone].0.pop() {
+            if counts[zone] + 1 - least > skew && elsewhere > 0 {
+                waiting[zone].0.push(skew);
+                elsewhere -= 1;
+                if let Some(emptiest) = counts.iter().position(|count| *count == least) {
+                    counts[emptiest] += 1;
+                }
+                continue;
+            }
             if counts[zone] + 1 - least > skew {
                 problems.push(format!("no order gives this spread over zones: {counts:?}"));
                 return;

@@ -21,6 +21,7 @@ pub use schema::AUTOSCALERS;
 use super::written;
 use super::{Completeness, PriceAge, PriceCoverage};
 use crate::autoscalers::{Question, not_modelled, simulate};
+use crate::plural::counted;
 use crate::region::Region;
 
 /// What every form of it is headed with.
@@ -122,30 +123,44 @@ impl AutoscalersAnswer {
         let least: usize = question.node_groups.iter().map(|group| group.least).sum();
         if least > 0 {
             notes.push(format!(
-                "the Cluster Autoscaler's {least} least nodes stand from the beginning and are billed; Karpenter begins with none"
+                "the Cluster Autoscaler's {} from the beginning; Karpenter begins with none",
+                counted(
+                    least,
+                    "least node is there and billed",
+                    "least nodes are there and billed"
+                )
             ));
         }
         for run in &self.runs {
             if run.pods.lost > 0 {
                 notes.push(format!(
-                    "{}: {} pods without an owner were evicted and are lost",
-                    run.title, run.pods.lost
+                    "{}: {}",
+                    run.title,
+                    counted(
+                        run.pods.lost,
+                        "pod without an owner was evicted and is lost",
+                        "pods without an owner were evicted and are lost"
+                    )
                 ));
             }
             let unheld = run.not_held.len();
             if run.pods.never_ran > unheld {
                 notes.push(format!(
-                    "{}: {} pods that a node could hold never ran: they went or the clock stopped before a node had room",
+                    "{}: {} or the clock stopped before a node had room",
                     run.title,
-                    run.pods.never_ran - unheld
+                    counted(
+                        run.pods.never_ran - unheld,
+                        "pod that a node could hold never ran: it went",
+                        "pods that a node could hold never ran: they went"
+                    )
                 ));
             }
         }
         if self.prices.restricted_to_priced_types {
             notes.push(format!(
-                "restricted to priced types: of {} that Karpenter may launch, {} have no known price",
+                "restricted to priced types: of {} that Karpenter may launch, {} no known price",
                 self.prices.offered,
-                self.prices.offered - self.prices.priced
+                counted(self.prices.offered - self.prices.priced, "has", "have")
             ));
         }
         notes

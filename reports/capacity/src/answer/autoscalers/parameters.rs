@@ -10,6 +10,7 @@ use crate::autoscalers::node_group::NodeGroup;
 use crate::autoscalers::run::LEAST_BILLED;
 use crate::karpenter::{InstanceOption, default_pool};
 use crate::manifest::{BudgetSize, ConsolidationPolicy, NodePool};
+use crate::plural::counted;
 use crate::quantity::{Bytes, Millicores};
 
 const BOTH: &str = "both";
@@ -44,11 +45,11 @@ fn of_both(question: &Question) -> Vec<Parameter> {
         "none".to_owned()
     } else {
         format!(
-            "{} ({}, {}, {} pods)",
+            "{} ({}, {}, {})",
             names.join(", "),
             Millicores(taken.cpu),
             Bytes(taken.memory),
-            taken.pods
+            counted(taken.pods, "pod", "pods")
         )
     };
     vec![
@@ -103,7 +104,7 @@ fn group_title(group: &NodeGroup) -> String {
         Ok(price) => format!("{price} $/h"),
         Err(_) => "no price".to_owned(),
     };
-    format!("{}: {} to {} nodes, {price}", group.name, group.least, group.most)
+    format!("{}: {} to {}, {price}", group.name, group.least, counted(group.most, "node", "nodes"))
 }
 
 fn thousandths(value: i64) -> String {
@@ -163,7 +164,7 @@ fn pool_title(pool: &NodePool) -> String {
         .budgets
         .iter()
         .map(|budget| match budget.size {
-            BudgetSize::Nodes(nodes) => format!("{nodes} nodes"),
+            BudgetSize::Nodes(nodes) => counted(nodes, "node", "nodes"),
             BudgetSize::Percent(percent) => format!("{percent} %"),
         })
         .collect();

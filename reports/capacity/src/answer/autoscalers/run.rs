@@ -6,6 +6,7 @@ use crate::autoscalers::Sample;
 use crate::autoscalers::run::{PodEnd, Run, TypeRun};
 use crate::autoscalers::steps::{Step, StepKind};
 use crate::money::{Amount, Price};
+use crate::plural::counted;
 
 /// One autoscaler's run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +21,7 @@ pub struct RunAnswer {
     pub node_hours: f64,
     /// The same as billed, a minute at least for each node.
     pub billed_node_hours: f64,
-    /// What that costs; none when a node has no price.
+    /// What that costs; none when a node has no price, or a pod no node.
     pub usd: Option<f64>,
     /// Why there is no figure.
     pub reason: Option<String>,
@@ -161,10 +162,9 @@ impl RunAnswer {
     pub(super) fn new(autoscaler: &'static str, title: &'static str, run: &Run) -> Self {
         let total = run.total();
         let billed_seconds = run.nodes.iter().map(|node| node.billed).sum();
-        let reason = total.holes.first().map(|hole| match total.holes.len() {
-            1 => hole.reason.clone(),
-            holes => format!("{}; {holes} nodes have no price", hole.reason),
-        });
+        // Dollars of the others would look like those of all.
+        let whole = total.complete().filter(|_| run.refused.is_empty());
+        let reason = no_total(run);
         let since = run.steps.first().and_then(|step| step.at);
         Self {
             autoscaler,
@@ -177,7 +177,7 @@ impl RunAnswer {
             },
             node_hours: hours(run.node_seconds()),
             billed_node_hours: hours(billed_seconds),
-            usd: total.complete().map(number),
+            usd: whole.map(number),
             reason,
             nodes_launched: run.nodes.len(),
             peak_nodes: run.peak_nodes(),
@@ -198,11 +198,25 @@ impl RunAnswer {
                 .iter()
                 .map(|(pod, reason)| NotHeldPod { pod: pod.clone(), reason: reason.clone() })
                 .collect(),
-            total: total.complete(),
+            total: whole,
             node_seconds: run.node_seconds(),
             billed_seconds,
         }
     }
+}
+
+/// Why there is no total: pods that no node can hold, nodes without a price.
+fn no_total(run: &Run) -> Option<String> {
+    let unheld = run.refused.first().map(|(pod, why)| {
+        let pods = counted(run.refused.len(), "pod has", "pods have");
+        format!("{pods} no node: `{pod}`: {why}")
+    });
+    let total = run.total();
+    let unpriced = total.holes.first().map(|hole| match total.holes.len() {
+        1 => hole.reason.clone(),
+        holes => format!("{}; {holes} nodes have no price", hole.reason),
+    });
+    unheld.or(unpriced)
 }
 
 fn type_answer(one: &TypeRun) -> TypeAnswer {

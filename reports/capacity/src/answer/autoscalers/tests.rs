@@ -11,6 +11,7 @@ use crate::autoscalers::node_group::NodeGroupSpec;
 use crate::autoscalers::standard::Setting;
 use crate::autoscalers::trace::{Trace, read_trace};
 use crate::karpenter::read_instance_types;
+use crate::manifest::read_node_pools;
 use crate::prices::PriceBook;
 use crate::region::Region;
 
@@ -204,7 +205,7 @@ list prices in USD before tax, discounts and credits; nodes only
 nodes over time
   Cluster Autoscaler  ███████████████████████████████████                           peak 1
   Karpenter           ██████████████████████                                        peak 1
-                      0 to 2800 s, a column is 47 s, a full one is 1 nodes
+                      0 to 2800 s, a column is 47 s, a full one is 1 node
 
 the first pod that waited
   Cluster Autoscaler: p
@@ -301,7 +302,7 @@ fn pods_that_nothing_holds_are_named_though_they_go_and_are_not_listed_without_e
     assert_eq!((run.pods.removed, run.pods.never_ran, run.not_held.len()), (31, 31, 30));
     assert_eq!(answer.completeness(), Completeness::Unplaced);
     assert!(answer.notes.contains(
-        &"Cluster Autoscaler: 1 pods that a node could hold never ran: they went or the clock stopped before a node had room".to_owned()
+        &"Cluster Autoscaler: 1 pod that a node could hold never ran: it went or the clock stopped before a node had room".to_owned()
     ));
     let text = answer.text();
     assert_eq!(text.matches("not held       Cluster Autoscaler: p").count(), 10);
@@ -356,4 +357,56 @@ fn every_shape_is_answered_whole() {
             assert_eq!(ends, answer.pod_count);
         }
     }
+}
+
+/// A day of pods with Karpenter's nodes of one pool.
+fn in_pool(requirements: &str, rows: &str) -> AutoscalersAnswer {
+    let text = format!("t_seconds,action,name,cpu,memory,owner\n{rows}");
+    let trace = read_trace("trace.csv", &text).expect("a trace");
+    let pool = format!(
+        "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {{name: mine}}\nspec: {{template: {{spec: {{nodeClassRef: {{group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}}, requirements: [{requirements}]}}}}}}\n"
+    );
+    let pools = read_node_pools("pool.yaml", &pool).expect("a pool");
+    let setting = Setting {
+        region: Region::ApNortheast2,
+        book: PriceBook::embedded(),
+        node_groups: &[],
+        node_pools: &pools,
+        instance_types: None,
+        daemonsets: None,
+        seed: 1,
+    };
+    let question = Question::standard(trace, &setting).expect("a question");
+    AutoscalersAnswer::new(&question, &options("trace.csv"))
+}
+
+#[test]
+fn a_pool_is_taken_as_it_is() {
+    let types = |requirements: &str| -> Vec<String> {
+        let answer = in_pool(requirements, ONE);
+        let run = &answer.runs[1];
+        assert!(run.not_held.is_empty() && run.total.is_some_and(|total| total.raw() > 0));
+        run.instance_types.iter().map(|one| one.instance_type.clone()).collect()
+    };
+    // Neither burstable nor arm64 nor large types are in the shape that is used without a pool.
+    let of_type = |name: &str| {
+        format!("{{key: node.kubernetes.io/instance-type, operator: In, values: [{name}]}}")
+    };
+    assert_eq!(types(&of_type("t3.medium")), ["t3.medium"]);
+    assert_eq!(types(&of_type("m6i.24xlarge")), ["m6i.24xlarge"]);
+    let arm = "{key: kubernetes.io/arch, operator: In, values: [arm64]}";
+    assert_eq!(types(&format!("{}, {arm}", of_type("m7g.large"))), ["m7g.large"]);
+}
+
+#[test]
+fn pods_that_no_node_of_a_pool_holds_are_named_and_cost_no_zero() {
+    let none = "{key: node.kubernetes.io/instance-type, operator: In, values: [m6i.huge]}";
+    let answer = in_pool(none, ONE);
+    let run = &answer.runs[1];
+    assert_eq!((run.usd, run.total), (None, None));
+    assert_eq!(run.not_held[0].pod, "p");
+    let reason = run.reason.as_deref().unwrap_or_default();
+    assert!(reason.starts_with("1 pod has no node: `p`: "), "{reason}");
+    assert!(answer.text().contains("not held       Karpenter: p: "), "{}", answer.text());
+    assert_eq!(answer.completeness(), Completeness::Unplaced);
 }

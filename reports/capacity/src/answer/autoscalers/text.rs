@@ -2,6 +2,7 @@
 
 use super::{AutoscalersAnswer, RunAnswer, SeriesPoint, StepAnswer};
 use crate::answer::written::harmless;
+use crate::plural::counted;
 
 /// How wide a timeline is.
 const COLUMNS: i64 = 60;
@@ -42,10 +43,11 @@ fn timelines(answer: &AutoscalersAnswer) -> String {
         text.push_str(&format!("  {:<longest$}  {line}  peak {}\n", run.title, run.peak_nodes));
     }
     text.push_str(&format!(
-        "  {:<longest$}  0 to {} s, a column is {} s, a full one is {most} nodes\n",
+        "  {:<longest$}  0 to {} s, a column is {} s, a full one is {}\n",
         "",
         answer.until_seconds,
-        column_seconds(answer.until_seconds)
+        column_seconds(answer.until_seconds),
+        counted(most, "node", "nodes")
     ));
     text
 }

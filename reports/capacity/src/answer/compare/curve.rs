@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::rows::WorkloadRow;
 use super::{number, percent};
 use crate::money::Amount;
+use crate::plural::counted;
 
 /// The break-even curve of the workloads that can run on both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,9 +54,9 @@ pub(super) fn curve(rows: &[WorkloadRow], used_percent: Option<f64>) -> Option<C
         break_even_percent: percent(full, fargate),
         used_percent,
         note: format!(
-            "{} of {} workloads, which can run on both, each on the node of the shape that is cheapest when it is full of them; Fargate does not depend on it",
+            "{} of {}, which can run on both, each on the node that is cheapest when it is full of them; Fargate does not depend on it",
             both.len(),
-            rows.len()
+            counted(rows.len(), "workload", "workloads")
         ),
     })
 }

@@ -74,6 +74,12 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
                 cell(&one.reason)
             ));
         }
+        if !side.notes.is_empty() {
+            text.push('\n');
+        }
+        for note in &side.notes {
+            text.push_str(&format!("- {}\n", cell(note)));
+        }
         text.push_str("\n</details>\n");
     }
     let lists = [

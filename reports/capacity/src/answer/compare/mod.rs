@@ -7,6 +7,7 @@
 mod bills;
 mod curve;
 mod markdown;
+mod rates;
 mod remarks;
 mod rows;
 mod schema;
@@ -45,6 +46,8 @@ pub struct CompareOptions {
     pub region: Region,
     /// Where the workloads are from: a file, or `sandbox`.
     pub source: String,
+    /// Whether they run in the sandbox, where nothing is real.
+    pub is_sandbox: bool,
     /// Which nodes.
     pub shape: NodeShape,
     /// Daemonsets that run as a sidecar in each pod on Fargate, and what the sidecar asks for.
@@ -67,6 +70,7 @@ impl CompareOptions {
         Self {
             region,
             source: String::new(),
+            is_sandbox: false,
             shape: NodeShape::REALISTIC,
             sidecars: BTreeMap::new(),
             node_pools: Vec::new(),
@@ -104,6 +108,8 @@ impl CompareOptions {
 pub struct Comparison {
     /// Where the workloads are from.
     pub source: String,
+    /// Whether they run in the sandbox, where nothing is real.
+    pub is_sandbox: bool,
     /// The region.
     pub region: String,
     /// The currency of every figure.
@@ -193,24 +199,29 @@ impl Comparison {
         let bills = bills::Bills::new(workloads, options, book);
         let asked = options.setting(options.shape, book);
         let sides = bills.asked();
-        let verdicts = verdicts::verdicts(&bills, options, book);
-        let (rows, moves) = rows::rows(workloads, &asked, sides[0].utilisation);
+        // Of nothing there is nothing to say.
+        let verdicts = match workloads.pod_count() {
+            0 => Vec::new(),
+            _ => verdicts::verdicts(&bills, options, book),
+        };
+        let (rows, moves) = rows::rows(workloads, &asked, sides[0].fullness);
         let answers: Vec<SideAnswer> =
             sides.iter().map(|side| SideAnswer::new(side, workloads, &asked)).collect();
         let prices = PriceCoverage::new(&bills::coverage(sides, options.region, book), age);
         let mut comparison = Self {
             source: options.source.clone(),
+            is_sandbox: options.is_sandbox,
             region: options.region.name().to_owned(),
             currency: book.currency().code(),
             money: remarks::money(book, &prices),
-            headline: verdicts::headline(&answers, &verdicts),
+            headline: verdicts::headline(workloads, &answers, &verdicts),
             hours_per_month: MONTH_HOURS,
             workload_count: workloads.timed.len(),
             pod_count: workloads.pod_count(),
             node_shape: options.shape.title(),
             shape: ShapeFigures::new(options),
             verdicts,
-            curve: curve::curve(&rows, answers[0].utilisation_percent),
+            curve: curve::curve(&rows, answers[0].fullness_percent),
             workloads: rows,
             moves,
             unpriced: workloads

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::bills::MOST_SETTLED;
-use super::{CompareOptions, Comparison};
+use super::{CompareOptions, Comparison, rates};
 use crate::answer::PriceCoverage;
-use crate::compare::lever::Plans;
 use crate::compare::runs::MONTH_SECONDS;
 use crate::compare::side::Side;
 use crate::compare::workload::{Timed, Workloads, full_name};
 use crate::fargate;
 use crate::manifest::WorkloadKind;
-use crate::prices::{PlanTerm, PriceBook, Service};
+use crate::plural::counted;
+use crate::prices::{PriceBook, Service};
 use crate::region::Region;
 
 /// What the figures are: currency, tax, discounts, days.
@@ -88,12 +88,12 @@ pub(super) fn own_notes(
         );
     }
     notes.extend(lingering(workloads, options, book));
-    notes.push(savings_plans(options, book, comparison));
+    notes.push(rates::savings_plans(options, book, &comparison.sides));
     if comparison.prices.restricted_to_priced_types {
         notes.push(format!(
-            "restricted to priced types: of {} that are offered, {} have no known price",
+            "restricted to priced types: of {} that are offered, {} no known price",
             comparison.prices.offered,
-            comparison.prices.offered - comparison.prices.priced
+            counted(comparison.prices.offered - comparison.prices.priced, "has", "have")
         ));
     }
     notes
@@ -126,10 +126,10 @@ fn scaled(timed: &Timed) -> Option<String> {
         format!("{whole}.{rest:03}").trim_end_matches('0').to_owned()
     };
     Some(format!(
-        "`{}` is scaled from {} to {} pods; the bills have {mean}: {}",
+        "`{}` is scaled from {} to {}; the bills have {mean}: {}",
         full_name(&timed.workload),
         scaled.least,
-        scaled.most,
+        counted(scaled.most, "pod", "pods"),
         scaled.how
     ))
 }
@@ -150,41 +150,13 @@ fn lingering(workloads: &Workloads, options: &CompareOptions, book: &PriceBook) 
         let runs = i64::from(timed.workload.job.kept_runs);
         let pods = runs * i64::from(timed.workload.replicas);
         Some(format!(
-            "`{}` has no `ttlSecondsAfterFinished`: Fargate bills its ended pods until they are deleted, and {pods} that stay would add up to {} $ a month, which is on no bill",
+            "`{}` has no `ttlSecondsAfterFinished`: Fargate bills its ended pods until they are deleted, and {} would add up to {} $ a month, which is on no bill",
             full_name(&timed.workload),
+            counted(pods, "that stays", "that stay"),
             price.monthly().times(pods).dollars(2)
         ))
     })
     .collect()
-}
-
-/// Where the rates in the tornado are from, or why there are none.
-fn savings_plans(options: &CompareOptions, book: &PriceBook, comparison: &Comparison) -> String {
-    if !options.plans.is_empty()
-        && PlanTerm::ALL.iter().all(|term| options.plans.contains_key(term))
-    {
-        return "Savings Plans have the discounts given in the options".to_owned();
-    }
-    let plans = Plans { region: options.region, book, own: &options.plans };
-    let missing = comparison
-        .sides
-        .iter()
-        .flat_map(|side| &side.lines)
-        .filter(|line| line.kind == "node" || line.kind == "standing_node")
-        .find_map(|line| {
-            let name = line.what.split(',').next()?;
-            PlanTerm::ALL.into_iter().find_map(|term| plans.of_type(name, term).err())
-        });
-    let fargate = book.plan_for_fargate(options.region.name(), PlanTerm::OneYear).ok();
-    let day = fargate.map(|one| one.provenance.as_of.to_string()).unwrap_or_default();
-    match missing {
-        Some(why) => {
-            format!("Savings Plans are in no tornado of a side that needs it: {}", why.reason)
-        }
-        None => format!(
-            "Savings Plans: Compute, no upfront, covering everything; of EC2 by family as convertible reserved instances of 2025-04-04, of Fargate about 20 and 45 % (of {day} or later, for every region)"
-        ),
-    }
 }
 
 fn names(all: impl Iterator<Item = String>) -> String {

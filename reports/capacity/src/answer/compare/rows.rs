@@ -3,16 +3,12 @@
 use serde::Serialize;
 
 use super::number;
-use crate::catalogue::Architecture;
-use crate::compare::break_even::{Ground, Nodes};
+use crate::compare::break_even::Nodes;
 use crate::compare::on_fargate::{self, Sidecar};
-use crate::compare::sides::Setting;
-use crate::compare::system::{DAEMONS, node_overhead};
+use crate::compare::sides::{self, Setting};
 use crate::compare::workload::{Timed, Workloads, full_name};
 use crate::fargate::{self, Size, Sized};
-use crate::manifest::Workload;
-use crate::money::{Amount, Price};
-use crate::pod::Pod;
+use crate::money::{Amount, Price, Unpriced};
 use crate::pod_resources::PodResources;
 use crate::quantity::{Bytes, Millicores};
 
@@ -47,7 +43,7 @@ pub struct WorkloadRow {
     pub break_even_percent: Option<f64>,
     /// The type of that node.
     pub break_even_type: Option<&'static str>,
-    /// `fargate` or `nodes`, at the utilisation of the first side's nodes.
+    /// `fargate` or `nodes`, as full as the first side's nodes are.
     pub cheaper: Option<&'static str>,
     /// Why there are no figures.
     pub reason: Option<String>,
@@ -102,7 +98,7 @@ pub struct Move {
     pub from: String,
     /// What would be.
     pub to: String,
-    /// What a pod may ask for then at most.
+    /// What a pod may ask for then at most, besides its sidecars.
     pub cpu_at_most_m: i64,
     /// What a pod may ask for then at most.
     pub memory_at_most_mib: i64,
@@ -120,20 +116,11 @@ const MOST_MOVES: usize = 10;
 pub(super) fn rows(
     workloads: &Workloads,
     setting: &Setting<'_>,
-    utilisation: Option<i64>,
+    fullness: Option<i64>,
 ) -> (Vec<WorkloadRow>, Vec<Move>) {
-    let mut daemons = workloads.system.workloads(&DAEMONS);
-    daemons.extend(workloads.daemonsets.clone());
-    let daemons: Vec<Pod> = daemons.iter().flat_map(Workload::pods).collect();
-    let nodes = Nodes::of(Ground {
-        region: setting.region,
-        book: setting.book,
-        shape: setting.shape,
-        architectures: &[Architecture::Amd64],
-        overhead: node_overhead(&daemons),
-    });
+    let nodes = sides::nodes(workloads, setting);
     let sidecars = on_fargate::sidecars(&workloads.daemonsets, setting);
-    let table = Table { workloads, setting, sidecars, nodes, utilisation };
+    let table = Table { workloads, setting, sidecars, nodes, fullness };
     let mut rows = Vec::new();
     let mut moves = Vec::new();
     for one in &workloads.timed {
@@ -153,7 +140,7 @@ struct Table<'a> {
     setting: &'a Setting<'a>,
     sidecars: Vec<Sidecar>,
     nodes: Nodes<'a>,
-    utilisation: Option<i64>,
+    fullness: Option<i64>,
 }
 
 impl Table<'_> {
@@ -164,9 +151,10 @@ impl Table<'_> {
             row.reason = Some("it has no pods".to_owned());
             return (row, None);
         };
-        let full = self.on_full_nodes(timed);
+        let on_nodes = self.on_full_nodes(timed);
+        let full = on_nodes.as_ref().ok().copied();
         row.node_usd_per_month_full = full.map(number);
-        row.karpenter_usd_per_month = full.zip(self.utilisation).map(|(full, used)| {
+        row.karpenter_usd_per_month = full.zip(self.fullness).map(|(full, used)| {
             number(Amount::from_raw(full.raw() * 1000 / i128::from(used.max(1))))
         });
         let storage = &self.workloads.storage;
@@ -181,32 +169,37 @@ impl Table<'_> {
         let sized = match sized {
             Ok(sized) => sized,
             Err(why) => {
-                row.reason = Some(format!("cannot run on Fargate: {why}"));
-                row.cheaper = Some("nodes");
+                let also = on_nodes
+                    .as_ref()
+                    .err()
+                    .map(|why| format!("; unpriced on nodes: {}", why.reason));
+                row.reason =
+                    Some(format!("cannot run on Fargate: {why}{}", also.unwrap_or_default()));
+                row.cheaper = on_nodes.is_ok().then_some("nodes");
                 return (row, None);
             }
         };
         self.on_fargate(timed, &there, &sized, full, &mut row);
-        match self.nodes.break_even(resources, &there) {
+        match self.nodes.break_even(&workload.template, &there) {
             Ok(found) => {
                 row.break_even_percent = Some(percent(found.ten_thousandths));
                 row.break_even_type = Some(found.instance_type);
-                row.cheaper = self.utilisation.map(|thousandths| {
+                row.cheaper = self.fullness.map(|thousandths| {
                     if thousandths * 10 > found.ten_thousandths { "nodes" } else { "fargate" }
                 });
             }
-            Err(why) => row.reason = Some(why.reason),
+            Err(why) => row.reason = Some(format!("unpriced: {}", why.reason)),
         }
         let found = self.by_usage(timed, &sized).or_else(|| self.by_step(timed, &sized));
         (row, found)
     }
 
     /// Its pods on nodes that hold nothing else and are full.
-    fn on_full_nodes(&self, timed: &Timed) -> Option<Amount> {
-        let node = self.nodes.cheapest(&timed.workload.template.resources).ok()?;
+    fn on_full_nodes(&self, timed: &Timed) -> Result<Amount, Unpriced> {
+        let node = self.nodes.cheapest(&timed.workload.template)?;
         let month = i128::from(crate::compare::runs::MONTH_SECONDS);
         let pod_seconds = i128::from(timed.pod_seconds());
-        Some(Amount::from_raw(node.cost.raw() * pod_seconds / month / i128::from(node.pods)))
+        Ok(Amount::from_raw(node.cost.raw() * pod_seconds / month / i128::from(node.pods)))
     }
 
     fn price(&self, sized: &Sized, size: Size) -> Option<Price> {
@@ -280,15 +273,18 @@ impl Table<'_> {
         self.moved(timed, sized, to, "step")
     }
 
-    /// The size that what a pod really uses would get, with 15 % more memory to be safe.
+    /// The size that what a pod really uses would get, with 15 % more memory to be safe; its sidecars
+    /// need what they ask for.
     fn by_usage(&self, timed: &Timed, sized: &Sized) -> Option<Move> {
         let usage = timed.usage.as_ref()?;
         let requests = timed.workload.template.resources.kubernetes_requests();
-        let cpu = usage.cpu.or(requests.cpu).unwrap_or_default();
+        let beside = on_fargate::requests(&self.sidecars);
+        let cpu = usage.cpu.or(requests.cpu).unwrap_or_default() + beside.cpu.unwrap_or_default();
         let memory = match usage.memory {
             Some(memory) => Bytes(memory.0.saturating_mul(115) / 100),
             None => requests.memory.unwrap_or_default(),
         };
+        let memory = memory + beside.memory.unwrap_or_default();
         let to = Size::holding(cpu, memory + SYSTEM_MEMORY)?;
         self.moved(timed, sized, to, "usage")
     }
@@ -296,13 +292,17 @@ impl Table<'_> {
     fn moved(&self, timed: &Timed, sized: &Sized, to: Size, by: &'static str) -> Option<Move> {
         let month = |size: Size| Some(self.price(sized, size)?.amount(1, timed.billed_seconds()));
         let saves = month(sized.size)? - month(to)?;
-        (saves > Amount::ZERO).then(|| Move {
+        let beside = on_fargate::requests(&self.sidecars);
+        let cpu = to.vcpu.0 - beside.cpu.unwrap_or_default().0;
+        let memory = to.memory - SYSTEM_MEMORY - beside.memory.unwrap_or_default();
+        let is_room = cpu >= 0 && memory >= Bytes::ZERO;
+        (saves > Amount::ZERO && is_room).then(|| Move {
             workload: full_name(&timed.workload),
             by,
             from: sized.size.to_string(),
             to: to.to_string(),
-            cpu_at_most_m: to.vcpu.0,
-            memory_at_most_mib: (to.memory - SYSTEM_MEMORY).in_mebibytes_down(),
+            cpu_at_most_m: cpu,
+            memory_at_most_mib: memory.in_mebibytes_down(),
             saves_usd_per_month: number(saves),
             saves,
         })

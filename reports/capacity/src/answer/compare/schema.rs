@@ -40,6 +40,11 @@ const SIDE: Shape = Object(&[
         Maybe(&Number),
         "how much of them pods ask for: CPU or memory, whichever is more",
     ),
+    field(
+        "fullness_percent",
+        Maybe(&Number),
+        "how full the nodes are that come and go with pods, in the measure of a break-even: pods of those that each would hold, full of such",
+    ),
     field("cold", PACKED, "with the nodes of one cold batch, where Karpenter makes them"),
     field(
         "settled",
@@ -136,9 +141,13 @@ const WORKLOAD: Shape = Object(&[
         ])),
         "what asking for more costs",
     ),
-    field("break_even_percent", Maybe(&Number), "how full a node must be to be cheaper"),
+    field(
+        "break_even_percent",
+        Maybe(&Number),
+        "how full a node must be to be cheaper: pods of those that it would hold",
+    ),
     field("break_even_type", Maybe(&Text), "the type of that node"),
-    field("cheaper", Maybe(&Word(&["fargate", "nodes"])), "at the utilisation of NodeLess's nodes"),
+    field("cheaper", Maybe(&Word(&["fargate", "nodes"])), "as full as NodeLess's nodes are"),
     field("reason", Maybe(&Text), "why there are no figures"),
 ]);
 
@@ -153,13 +162,14 @@ const CURVE: Shape = Object(&[
         "from emptier to fuller nodes",
     ),
     field("break_even_percent", Maybe(&Number), "where both cost the same"),
-    field("used_percent", Maybe(&Number), "how full NodeLess's nodes are"),
+    field("used_percent", Maybe(&Number), "how full NodeLess's nodes are, as `fullness_percent`"),
     field("note", Text, "what it is about"),
 ]);
 
 /// Of `report compare`.
 pub const COMPARE: Shape = Object(&[
     field("source", Text, "where the workloads are from"),
+    field("is_sandbox", Flag, "whether they run in the sandbox, where nothing is real"),
     field("region", Text, "the region"),
     field("currency", Text, "the currency of every figure"),
     field("money", Text, "what the figures are: tax, discounts, days of the prices"),

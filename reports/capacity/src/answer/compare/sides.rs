@@ -26,6 +26,9 @@ pub struct SideAnswer {
     pub nodes: usize,
     /// How much of them pods ask for.
     pub utilisation_percent: Option<f64>,
+    /// How full they are, in the measure of a break-even: pods of those that each node would hold,
+    /// full of such.
+    pub fullness_percent: Option<f64>,
     /// With the nodes of one cold batch.
     pub cold: Option<PackedAnswer>,
     /// With the nodes that are left when pods arrive in batches and consolidation came to its end.
@@ -87,6 +90,9 @@ pub struct LineAnswer {
     pub usd_per_month: Option<f64>,
     /// Why there is no figure.
     pub reason: Option<String>,
+    /// The type of an instance that is bought on demand.
+    #[serde(skip)]
+    pub instance_type: Option<String>,
     /// The same exactly: dollars with ten places.
     #[serde(skip)]
     pub exact: Option<String>,
@@ -119,6 +125,7 @@ impl SideAnswer {
             usd_per_month_high: range.map(|(_, high)| number(high)),
             nodes: side.peak_nodes,
             utilisation_percent: side.utilisation.map(tenths),
+            fullness_percent: side.fullness.map(tenths),
             cold: side.cold.map(PackedAnswer::new),
             settled: side.settled.map(PackedAnswer::new),
             system: SystemAnswer::new(side, workloads, setting),
@@ -207,6 +214,7 @@ fn line(line: &Line) -> LineAnswer {
     LineAnswer {
         kind: line.kind.name(),
         what: line.what.clone(),
+        instance_type: line.instance_type.clone(),
         count: line.count,
         hours,
         usd_each: line.price.as_ref().ok().map(|price| price.dollars()),

@@ -12,6 +12,7 @@ use crate::compare::verdict::{Answer, Verdict, verdict};
 use crate::compare::workload::Workloads;
 use crate::manifest::Workload;
 use crate::money::Amount;
+use crate::plural::counted;
 use crate::prices::PriceBook;
 
 /// A verdict.
@@ -159,7 +160,20 @@ pub(super) fn smaller_karpenter(
 }
 
 /// The verdict in a sentence: on the cheapest side that is complete.
-pub(super) fn headline(sides: &[SideAnswer], verdicts: &[VerdictAnswer]) -> String {
+pub(super) fn headline(
+    workloads: &Workloads,
+    sides: &[SideAnswer],
+    verdicts: &[VerdictAnswer],
+) -> String {
+    if workloads.pod_count() == 0 {
+        return match workloads.unpriced.len() {
+            0 => "there is nothing to compare: there are no workloads".to_owned(),
+            count => format!(
+                "there is nothing to compare: {} on no bill",
+                counted(count, "workload is", "workloads are")
+            ),
+        };
+    }
     let Some((first, others)) = sides.split_first() else { return String::new() };
     let Some(total) = first.total else {
         let why = verdicts.iter().find_map(|one| one.reason.clone()).unwrap_or_default();

@@ -13,6 +13,7 @@ use crate::autoscalers::cluster::{NodeId, NodeState, Origin};
 use crate::autoscalers::machine::Room;
 use crate::autoscalers::world::{Autoscaler, Wake, World};
 use crate::manifest::{BudgetReason, ConsolidationPolicy, NodePool};
+use crate::plural::counted;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,9 +102,9 @@ impl Karpenter<'_> {
         };
         let machine = &claim.machine;
         let what = format!(
-            "NodeClaim of pool {} in place of {} nodes; CreateFleet: {} in {}",
+            "NodeClaim of pool {} in place of {}; CreateFleet: {} in {}",
             claim.pool,
-            command.nodes.len(),
+            counted(command.nodes.len(), "node", "nodes"),
             machine.instance_type,
             machine.zone
         );

@@ -30,8 +30,8 @@ pub(super) fn section(sides: &[Side]) -> Result<Section, Unreadable> {
         if side.nodes > 0 {
             aside.push_str(&format!(" · {}", counted(side.nodes, "node", "nodes")));
         }
-        if let Some(full) = side.full {
-            aside.push_str(&format!(", {} full", full.text()));
+        if let Some(asked) = side.asked_for {
+            aside.push_str(&format!(", {} of them asked for", asked.text()));
         }
         let title = side.title.clone();
         section = section.with(Block::Fold(Fold { title, aside, blocks: blocks(side) }));

@@ -30,7 +30,7 @@ pub(super) fn section(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> 
     let is_early = even.is_some_and(|even| even.count() < 5_000);
     let named_at = if is_early { last.0 } else { Percent::hundredths(2_600) };
     let drawing = Curve {
-        across: "how full the nodes are: requested of what they offer".to_owned(),
+        across: "how full the nodes are: pods of those that they would hold".to_owned(),
         up: "$ a month".to_owned(),
         from: first.0,
         to: last.0,

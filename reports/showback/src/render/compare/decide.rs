@@ -291,8 +291,8 @@ fn described(verdict: &Verdict) -> String {
         many => format!("{many} of them turn the answer"),
     };
     format!(
-        "The difference as billed is {today} $ a month. Of {} levers {turns}; the largest step is {largest}.",
-        verdict.levers.len()
+        "The difference as billed is {today} $ a month. Of {} {turns}; the largest step is {largest}.",
+        text::counted(i64::try_from(verdict.levers.len()).unwrap_or(i64::MAX), "lever", "levers")
     )
 }
 

@@ -37,7 +37,7 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     answer.word("currency", "`USD`", &[("USD", ())])?;
     let sides = side::read(&answer)?;
     let verdicts = decide::read(&answer, sides.first())?;
-    let origin = origin(&answer.text("source")?);
+    let origin = origin(&answer)?;
     let region = answer.text("region")?;
     let headline = answer.text("headline")?;
     let heading = "NodeLess or nodes?".to_owned();
@@ -61,17 +61,18 @@ pub fn compare(answer: &Value) -> Result<Page, Unreadable> {
     })
 }
 
-/// Where the figures are from. What the sandbox has says so itself, also through an inventory of it:
-/// `sandbox, by inv.json`.
-fn origin(source: &str) -> Origin {
-    let rest =
-        source.strip_prefix("sandbox").filter(|rest| rest.is_empty() || rest.starts_with(", "));
-    match rest {
-        Some(rest) => {
-            Origin { words: format!("sandbox: a simulated account{rest}"), is_sandbox: true }
-        }
-        None => Origin { words: source.to_owned(), is_sandbox: false },
+/// Where the figures are from: `sandbox`, or `sandbox, by inv.json` through an inventory of it.
+fn origin(answer: &Node<'_>) -> Result<Origin, Unreadable> {
+    let source = answer.text("source")?;
+    let is_sandbox = answer.flag("is_sandbox")?;
+    if !is_sandbox {
+        return Ok(Origin { words: source, is_sandbox });
     }
+    let rest = match source.strip_prefix("sandbox") {
+        Some(rest) if rest.is_empty() || rest.starts_with(", ") => rest.to_owned(),
+        _ => format!(", {source}"),
+    };
+    Ok(Origin { words: format!("sandbox: a simulated account{rest}"), is_sandbox })
 }
 
 fn about(answer: &Node<'_>, region: String) -> Result<Vec<String>, Unreadable> {
@@ -102,7 +103,9 @@ fn besides(
     sides: &[Side],
     verdicts: &[decide::Verdict],
 ) -> Result<Vec<String>, Unreadable> {
-    let mut besides: Vec<String> = both(sides).into_iter().collect();
+    // Without a verdict there is nothing to be held against each other.
+    let mut besides: Vec<String> =
+        both(sides).into_iter().filter(|_| !verdicts.is_empty()).collect();
     if let Some(decisive) = decide::primary(headline, sides, verdicts) {
         let turning: Vec<String> = decisive
             .levers
@@ -139,6 +142,15 @@ fn besides(
     Ok(besides)
 }
 
+/// How many items of a list a page has; each may be about one of thousands of workloads.
+const MOST_ITEMS: usize = 100;
+
+/// What is said of the items that a page leaves out.
+fn more(count: usize) -> Option<String> {
+    let left = count.checked_sub(MOST_ITEMS).filter(|left| *left > 0)?;
+    Some(format!("and {} more, each in the JSON", grouped(left as i128)))
+}
+
 /// What is on no bill, and why.
 fn outside(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> {
     let mut section = Section::new("outside", "Not in these figures");
@@ -146,9 +158,12 @@ fn outside(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> {
     if !unpriced.is_empty() {
         let columns = vec![Column::words("workload"), Column::words("why")];
         let mut table = Table::new("On no bill", columns);
-        for one in &unpriced {
+        for one in unpriced.iter().take(MOST_ITEMS) {
             let cells = vec![Cell::Name(one.text("name")?), Cell::Text(one.text("reason")?)];
             table.add(Row::plain(cells));
+        }
+        if let Some(more) = more(unpriced.len()) {
+            table.add(Row::subtotal(vec![Cell::Text(more), Cell::Nothing]));
         }
         section.blocks.push(Block::Table(table));
     }
@@ -159,7 +174,10 @@ fn outside(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> {
         ("Not simulated", "not_simulated"),
         ("Assumed", "notes"),
     ] {
-        let items = answer.texts(field)?;
+        let mut items = answer.texts(field)?;
+        let more = more(items.len());
+        items.truncate(MOST_ITEMS);
+        items.extend(more);
         if !items.is_empty() {
             section.blocks.push(Block::Heading(title.to_owned()));
             section.blocks.push(Block::List(items));

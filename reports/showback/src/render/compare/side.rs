@@ -15,7 +15,7 @@ pub(super) struct Side {
     pub total: Option<Amount>,
     pub range: Option<(Amount, Amount)>,
     pub nodes: i64,
-    pub full: Option<Percent>,
+    pub asked_for: Option<Percent>,
     pub cold: Option<Batch>,
     pub settled: Option<Batch>,
     pub system: Option<System>,
@@ -29,7 +29,7 @@ pub(super) struct Side {
 pub(super) struct Batch {
     pub total: Option<Amount>,
     pub nodes: i64,
-    pub full: Option<Percent>,
+    pub asked_for: Option<Percent>,
 }
 
 /// The system layer of a side.
@@ -70,7 +70,7 @@ fn side(node: &Node<'_>) -> Result<Side, Unreadable> {
         total: node.maybe_money("usd_per_month")?,
         range,
         nodes: node.integer("nodes")?,
-        full: node.maybe_percent("utilisation_percent")?,
+        asked_for: node.maybe_percent("utilisation_percent")?,
         cold: batch("cold")?,
         settled: batch("settled")?,
         system: node.maybe("system")?.as_ref().map(system).transpose()?,
@@ -101,7 +101,7 @@ fn batch(node: &Node<'_>) -> Result<Batch, Unreadable> {
     Ok(Batch {
         total: node.maybe_money("usd_per_month")?,
         nodes: node.integer("nodes")?,
-        full: node.maybe_percent("utilisation_percent")?,
+        asked_for: node.maybe_percent("utilisation_percent")?,
     })
 }
 

@@ -258,7 +258,7 @@ fn twice(sides: &[&Side]) -> Table {
     for run in ["cold", "settled"] {
         columns.push(Column::figure(run, "$/month"));
         columns.push(Column::count("nodes"));
-        columns.push(Column::figure("full", "%"));
+        columns.push(Column::figure("asked for", "%"));
     }
     let mut table = Table::new("Karpenter in one cold batch, and settled", columns);
     for side in sides {
@@ -267,10 +267,10 @@ fn twice(sides: &[&Side]) -> Table {
         }
         let mut cells = vec![Cell::Name(side.title.clone())];
         for run in [&side.cold, &side.settled] {
-            let full = run.as_ref().and_then(|run| run.full);
+            let asked = run.as_ref().and_then(|run| run.asked_for);
             cells.push(Cell::money(run.as_ref().and_then(|run| run.total).map(Cents::of)));
             cells.push(run.as_ref().map_or(Cell::Nothing, |run| Cell::Count(run.nodes.into())));
-            cells.push(full.map_or(Cell::Nothing, Cell::Share));
+            cells.push(asked.map_or(Cell::Nothing, Cell::Share));
         }
         table.add(Row::plain(cells));
     }

@@ -120,6 +120,17 @@ impl Sum {
         }
     }
 
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            workloads: self.workloads + other.workloads,
+            pods: self.pods + other.pods,
+            fargate: self.fargate + other.fargate,
+            nodes: self.nodes + other.nodes,
+            gaps: self.gaps + other.gaps,
+        }
+    }
+
     pub(super) fn of<'a>(workloads: impl IntoIterator<Item = &'a Workload>) -> Self {
         let mut sum = Self::default();
         workloads.into_iter().for_each(|workload| sum.add(workload));

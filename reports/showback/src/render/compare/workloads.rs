@@ -7,6 +7,7 @@ use runbook_capacity::money::Amount;
 use super::workload::{self, Sum, Workload};
 use crate::render::chart::{Arrangement, Bar, BarRow, Bars, Chart, Drawing};
 use crate::render::figures::{Cents, grouped};
+use crate::render::markup::written_length;
 use crate::render::page::{Block, Fold, Section};
 use crate::render::read::{Node, Unreadable};
 use crate::render::table::{Cell, Column, Row, Table};
@@ -15,7 +16,12 @@ use crate::render::text::counted;
 /// How many workloads a chart has room for.
 const MOST_BARS: usize = 12;
 /// How many workloads the whole table has; a page is read by people.
-const MOST_ROWS: usize = 5_000;
+const MOST_ROWS: usize = 2_000;
+/// How many namespaces.
+const MOST_NAMESPACES: usize = 100;
+/// How many bytes of a page the names of a table's rows may take, for names may be long and full of
+/// what has to be escaped.
+const MOST_BYTES: usize = 700_000;
 /// From so many workloads on, namespaces are the better overview.
 const MANY: usize = 30;
 
@@ -33,13 +39,31 @@ pub(super) fn section(answer: &Node<'_>) -> Result<Option<Section>, Unreadable> 
             .with(Block::Heading("By namespace".to_owned()))
             .with(Block::Table(namespace_table(&namespaces, Sum::of(&workloads))));
     }
-    let aside = counted(i64::try_from(workloads.len()).unwrap_or(i64::MAX), "row", "rows");
+    let aside = counted(count(workloads.len()), "workload", "workloads");
     let fold = Fold {
         title: "All workloads, the dearest first".to_owned(),
         aside,
         blocks: vec![Block::Table(table(&workloads))],
     };
     Ok(Some(section.with(Block::Fold(fold))))
+}
+
+/// How many of these a table has room for: so many rows, and so many bytes of names.
+fn shown(names: impl Iterator<Item = usize>, most: usize) -> usize {
+    let mut bytes = 0;
+    names
+        .take(most)
+        .take_while(|length| {
+            bytes += length;
+            bytes <= MOST_BYTES
+        })
+        .count()
+}
+
+/// What a workload's own words take: its name, shortened and whole, and why there is no figure.
+fn length(workload: &Workload) -> usize {
+    let reason = workload.reason.as_deref().unwrap_or_default();
+    2 * written_length(&workload.name) + written_length(reason)
 }
 
 fn chart(workloads: &[Workload]) -> Chart {
@@ -121,25 +145,29 @@ fn rest_row(name: &str, rest: Sum, shown: &[Workload]) -> BarRow {
 }
 
 fn chart_described(workloads: &[Workload], shown: usize) -> String {
-    let count = |word: &str| {
-        workloads.iter().filter(|one| one.cheaper.as_deref() == Some(word)).count() as i128
+    let cheaper = |word: &str| {
+        count(workloads.iter().filter(|one| one.cheaper.as_deref() == Some(word)).count())
     };
-    let (fargate, nodes) = (count("fargate"), count("nodes"));
-    let open = workloads.len() as i128 - fargate - nodes;
+    let (fargate, nodes) = (cheaper("fargate"), cheaper("nodes"));
+    let open = count(workloads.len()) - fargate - nodes;
     let mut text = format!(
-        "Of {} workloads {} are cheaper on nodes and {} on Fargate",
-        grouped(workloads.len() as i128),
-        grouped(nodes),
-        grouped(fargate)
+        "Of {} {} cheaper on nodes and {} on Fargate",
+        counted(count(workloads.len()), "workload", "workloads"),
+        counted(nodes, "is", "are"),
+        grouped(fargate.into())
     );
     if open > 0 {
-        text.push_str(&format!("; of {} nothing can be said", grouped(open)));
+        text.push_str(&format!("; of {} nothing can be said", grouped(open.into())));
     }
     text.push('.');
     if workloads.len() > shown {
         text.push_str(&format!(" Shown are the {shown} dearest; the others are summed."));
     }
     text
+}
+
+fn count(all: usize) -> i64 {
+    i64::try_from(all).unwrap_or(i64::MAX)
 }
 
 fn by_namespace(workloads: &[Workload]) -> Vec<(String, Sum)> {
@@ -184,10 +212,19 @@ fn namespace_table(namespaces: &[(String, Sum)], all: Sum) -> Table {
             Cell::Count(sum.gaps.into()),
         ]
     };
-    for ((name, sum), (fargate, nodes)) in
-        namespaces.iter().zip(on_fargate.into_iter().zip(on_nodes))
-    {
-        table.add(Row::plain(cells(Cell::Name(name.clone()), sum, fargate, nodes)));
+    let all_cents: Vec<(Cents, Cents)> = on_fargate.into_iter().zip(on_nodes).collect();
+    let lengths = namespaces.iter().map(|(name, _)| 2 * written_length(name));
+    let at = shown(lengths, MOST_NAMESPACES);
+    for ((name, sum), (fargate, nodes)) in namespaces.iter().zip(&all_cents).take(at) {
+        table.add(Row::plain(cells(Cell::Name(name.clone()), sum, *fargate, *nodes)));
+    }
+    let others = &namespaces[at..];
+    if !others.is_empty() {
+        let name = counted(count(others.len()), "other namespace", "other namespaces");
+        let sum = others.iter().fold(Sum::default(), |sum, (_, one)| sum.and(*one));
+        let fargate = all_cents.iter().skip(at).map(|(fargate, _)| *fargate).sum();
+        let nodes = all_cents.iter().skip(at).map(|(_, nodes)| *nodes).sum();
+        table.add(Row::subtotal(cells(Cell::Text(name), &sum, fargate, nodes)));
     }
     table.add(Row::total(cells(Cell::Text("all".to_owned()), &all, fargate, nodes)));
     table
@@ -211,7 +248,7 @@ fn table(workloads: &[Workload]) -> Table {
             Column::figure("free memory", "MiB"),
         ],
     );
-    let (shown, others) = workloads.split_at(workloads.len().min(MOST_ROWS));
+    let (shown, others) = workloads.split_at(shown(workloads.iter().map(length), MOST_ROWS));
     let mut on_fargate = column(workloads, |one| one.fargate);
     let mut on_nodes = column(workloads, |one| one.nodes);
     for one in shown {
