@@ -7,6 +7,8 @@
 use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use runbook_capacity::answer::written::visible;
+
 use crate::environment::Environment;
 use crate::style::Style;
 
@@ -77,9 +79,13 @@ fn write(mut stream: impl std::io::Write, bytes: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// Text of foreign origin without control characters, except line ends and tabs.
+/// Text of foreign origin in which everything can be seen, line ends and tabs kept.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|one| if one.is_control() && one != '\n' && one != '\t' { '\u{fffd}' } else { one })
-        .collect()
+    let mut safe = String::with_capacity(text.len());
+    for part in text.split_inclusive(['\n', '\t']) {
+        let body = part.trim_end_matches(['\n', '\t']);
+        safe.push_str(&visible(body));
+        safe.push_str(&part[body.len()..]);
+    }
+    safe
 }

@@ -106,7 +106,6 @@ impl ControlPlane {
         );
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a program of another project")]
     fn run(&mut self, program: &str, arguments: &[&str]) {
         let log = std::fs::File::create(self.folder.path().join(format!("{program}.log"))).unwrap();
         let child = Command::new(self.programs.join(program))

@@ -9,20 +9,18 @@ use runbook_capacity::consolidation::{
     ConsolidationInput, ConsolidationOptions, End, SettledNode, Step, read_guards,
 };
 use runbook_capacity::karpenter::{PackInput, offered_types};
-use runbook_capacity::manifest::{Workload, read_existing, read_node_pools};
+use runbook_capacity::manifest::{Workload, read_existing, read_inventory_head, read_node_pools};
 use runbook_capacity::region::{Region, UnknownRegion, zones};
 
 use super::fargate::some;
 use super::node::NodeArguments;
 use super::table::{Align, table};
 use super::{
-    DEFAULT_REGION, Output, PriceArguments, Problems, exit, files, json, node_pools, refuse,
+    DEFAULT_REGION, Output, PriceArguments, Problems, exit, files, json, node_pools, on, refuse,
     region, remark,
 };
-use crate::environment::Environment;
+use crate::commands::Session;
 use crate::exit::Exit;
-use crate::price_lists::PriceLists;
-use crate::printer::Printer;
 use crate::style::{Meaning, Style};
 
 /// Arguments.
@@ -59,13 +57,9 @@ pub(crate) struct ConsolidateArguments {
     output: Output,
 }
 
-pub(super) fn run(
-    arguments: &ConsolidateArguments,
-    lists: &PriceLists,
-    environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    let (input, notes) = match question(arguments, lists, environment) {
+pub(super) fn run(arguments: &ConsolidateArguments, session: &Session) -> Exit {
+    let printer = &*session.printer;
+    let (input, notes) = match question(arguments, session) {
         Ok(question) => question,
         Err(problems) => return refuse(printer, &problems, "nothing was consolidated"),
     };
@@ -88,9 +82,9 @@ pub(super) fn run(
 /// Reads everything; all that is wrong is said at once.
 fn question(
     arguments: &ConsolidateArguments,
-    lists: &PriceLists,
-    environment: &Environment,
+    session: &Session,
 ) -> Result<(ConsolidationInput, Vec<String>), Problems> {
+    let environment = &session.environment;
     let file = files::read(&arguments.inventory, environment).map_err(|why| vec![why])?;
     let (name, text) = (file.name.as_str(), file.text.as_str());
     let mut problems = Vec::new();
@@ -109,9 +103,10 @@ fn question(
     else {
         return Err(problems);
     };
-    let head: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let named = arguments.region.as_deref().or_else(|| head["region"].as_str());
-    let named = region(named, environment).map_err(|why| vec![why])?;
+    let head = read_inventory_head(name, text).map_err(|why| files::said(vec![why]))?;
+    let of_inventory = head.as_ref().and_then(|head| head.region.as_deref());
+    let named = region(arguments.region.as_deref().or(of_inventory), environment)
+        .map_err(|why| vec![why])?;
     let mut notes = Vec::new();
     let named = named.unwrap_or_else(|| {
         notes.push(format!("no region was given, so {DEFAULT_REGION} is taken"));
@@ -121,6 +116,10 @@ fn question(
     if !existing.pending.is_empty() {
         notes.push(format!("pods that run nowhere are not placed: {}", some(&existing.pending)));
     }
+    if let Some(head) = &head {
+        notes.extend(head.missing.iter().map(|what| format!("not seen: {what}")));
+    }
+    let lists = session.price_lists(on(head.as_ref()));
     let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
     let open: Vec<String> = zones(region).iter().map(|zone| (*zone).to_owned()).collect();
     let pack = PackInput {

@@ -16,7 +16,7 @@ pub(super) mod table;
 use jiff::civil::Date;
 use runbook_capacity::answer::consolidation::CONSOLIDATION;
 use runbook_capacity::answer::{Completeness, PriceAge, schema, written};
-use runbook_capacity::manifest::{NodePool, read_node_pools};
+use runbook_capacity::manifest::{InventoryHead, NodePool, read_node_pools};
 use serde::Serialize;
 
 use super::Session;
@@ -105,18 +105,15 @@ pub(crate) type Problems = Vec<String>;
 /// Answers a question about capacity.
 pub(crate) fn run(session: &Session, command: CapacityCommand) -> Exit {
     let (environment, printer) = (&session.environment, &*session.printer);
-    let lists = session.price_lists(On::Aws);
     match command {
-        CapacityCommand::Pack(arguments) => pack::run(&arguments, &lists, environment, printer),
+        CapacityCommand::Pack(arguments) => pack::run(&arguments, session),
         CapacityCommand::Fargate(arguments) => {
-            fargate::run(&arguments, &lists, environment, printer)
+            fargate::run(&arguments, &session.price_lists(On::Aws), environment, printer)
         }
         CapacityCommand::Allocatable(arguments) => {
             allocatable::run(&arguments, environment, printer)
         }
-        CapacityCommand::Consolidate(arguments) => {
-            consolidate::run(&arguments, &lists, environment, printer)
-        }
+        CapacityCommand::Consolidate(arguments) => consolidate::run(&arguments, session),
         CapacityCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Pack => ("runbook capacity pack", schema::PACK),
@@ -128,6 +125,11 @@ pub(crate) fn run(session: &Session, command: CapacityCommand) -> Exit {
             json(printer, &schema::schema(title, shape), Exit::Done)
         }
     }
+}
+
+/// Whose prices apply to an inventory: those of the place that it is from.
+fn on(head: Option<&InventoryHead>) -> On {
+    if head.is_some_and(|head| head.is_sandbox) { On::Sandbox } else { On::Aws }
 }
 
 /// Answers a question about prices.

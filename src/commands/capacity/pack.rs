@@ -9,10 +9,8 @@ use runbook_capacity::karpenter;
 
 use super::node::NodeArguments;
 use super::{Output, PriceArguments, exit, json, refuse, remark};
-use crate::environment::Environment;
+use crate::commands::Session;
 use crate::exit::Exit;
-use crate::price_lists::PriceLists;
-use crate::printer::Printer;
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,7 +31,7 @@ pub(crate) struct PackArguments {
     /// Nodes that are there with their pods: an inventory, or `kubectl get nodes,pods -A -o json`.
     #[arg(long, value_name = "INVENTORY")]
     existing: Option<String>,
-    /// The region of the catalogue and its prices; else AWS_REGION, else ap-northeast-2.
+    /// The region of the catalogue and its prices; else the inventory's, AWS_REGION, ap-northeast-2.
     #[arg(long)]
     region: Option<String>,
     #[command(flatten)]
@@ -90,13 +88,9 @@ impl From<MinValues> for karpenter::MinValues {
     }
 }
 
-pub(super) fn run(
-    arguments: &PackArguments,
-    lists: &PriceLists,
-    environment: &Environment,
-    printer: &Printer,
-) -> Exit {
-    let question = match question::question(arguments, lists, environment) {
+pub(super) fn run(arguments: &PackArguments, session: &Session) -> Exit {
+    let printer = &*session.printer;
+    let question = match question::question(arguments, session) {
         Ok(question) => question,
         Err(problems) => return refuse(printer, &problems, "nothing was packed"),
     };

@@ -54,7 +54,7 @@ mod tests {
         ];
         assert_eq!(
             table(&[("pod", Align::Left), ("$/h", Align::Right)], &rows),
-            "  pod      $/h\n  web        7\n  a\u{fffd}[2J b  120\n"
+            "  pod           $/h\n  web             7\n  a\\u{1b}[2J b  120\n"
         );
     }
 }

@@ -8,7 +8,9 @@ use runbook_capacity::answer::compare::{COMPARE, CompareOptions, Comparison};
 use runbook_capacity::answer::{schema as shapes, written};
 use runbook_capacity::compare::options::{Options, read_options};
 use runbook_capacity::compare::workload::Workloads;
-use runbook_capacity::manifest::{Manifests, read_inventory};
+use runbook_capacity::manifest::{
+    InventoryHead, Manifests, read_inventory, read_inventory_head, read_node_pools,
+};
 use runbook_showback::render;
 
 use super::{deliver, priced_region, text};
@@ -150,6 +152,8 @@ struct Given {
     region: Option<String>,
     /// Whose prices apply: what is simulated is priced with the sandbox's.
     on: On,
+    /// The cluster's own NodePools.
+    pools: Vec<String>,
 }
 
 fn given(
@@ -165,6 +169,7 @@ fn given(
             source,
             region: None,
             on: On::Aws,
+            pools: Vec::new(),
         }));
     }
     if let Some(name) = &arguments.inventory {
@@ -178,29 +183,33 @@ fn given(
         "sandbox" => "sandbox".to_owned(),
         other => format!("{other}, cluster {}", inventory.origin.cluster),
     };
-    let missing: Vec<String> =
-        inventory.missing.iter().map(|what| format!("not seen: {what}")).collect();
     let text = inventory.text().map_err(|error| Trouble::of(&error))?;
-    Ok(of_inventory(&inventory.origin.cluster, &text).map(|given| {
-        let notes = missing.into_iter().chain(given.notes).collect();
-        Given { notes, source, ..given }
-    }))
+    Ok(of_inventory(&inventory.origin.cluster, &text).map(|given| Given { source, ..given }))
 }
 
 /// An inventory says where it is from; what kubectl prints does not.
 fn of_inventory(name: &str, text: &str) -> Result<Given, Problems> {
     let manifests = read_inventory(name, text).map_err(files::said)?;
-    let mut notes = Vec::new();
+    let head = read_inventory_head(name, text).map_err(|why| files::said(vec![why]))?;
+    let pools = read_node_pools(name, text).map_err(files::said)?;
+    let mut notes = head.as_ref().map(of_head).unwrap_or_default();
     if manifests.workloads.is_empty() {
         notes.push("there are no pods".to_owned());
     }
-    let head: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let said = |field: &str| head[field].as_str().map(str::to_owned);
-    let (source, on) = match said("source").as_deref() {
-        Some("sandbox") => (format!("sandbox, by {name}"), On::Sandbox),
+    let (source, on) = match &head {
+        Some(head) if head.is_sandbox => (format!("sandbox, by {name}"), On::Sandbox),
         _ => (name.to_owned(), On::Aws),
     };
-    Ok(Given { manifests, notes, source, region: said("region"), on })
+    let region = head.and_then(|head| head.region);
+    let pools = pools.into_iter().map(|pool| pool.name).collect();
+    Ok(Given { manifests, notes, source, region, on, pools })
+}
+
+/// When an inventory was made, and what it lacks.
+fn of_head(head: &InventoryHead) -> Vec<String> {
+    let seen = head.collected_at.map(|at| format!("what ran was seen at {at}, the cluster's time"));
+    let missing = head.missing.iter().map(|what| format!("not seen: {what}"));
+    seen.into_iter().chain(missing).collect()
 }
 
 fn comparison(
@@ -224,6 +233,14 @@ fn comparison(
     let workloads = Workloads::with(given.manifests, &file)?;
     let mut options = CompareOptions::new(region);
     options.source = given.source;
+    options.is_sandbox = given.on == On::Sandbox;
+    let mut notes = given.notes;
+    if pools.is_empty() && !given.pools.is_empty() {
+        notes.push(format!(
+            "the cluster's own NodePools are not used ({}); --node-pool names those that Karpenter may use",
+            given.pools.join(", ")
+        ));
+    }
     options.node_pools = pools;
     options.is_strict = arguments.strict_prices;
     let mut options = options.with(file);
@@ -232,7 +249,7 @@ fn comparison(
     }
     let lists = session.price_lists(given.on);
     let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
-    Ok(Comparison::new(&workloads, &options, &book, arguments.prices.age(), given.notes))
+    Ok(Comparison::new(&workloads, &options, &book, arguments.prices.age(), notes))
 }
 
 fn options(arguments: &CompareArguments, environment: &Environment) -> Result<Options, Problems> {

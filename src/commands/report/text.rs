@@ -25,6 +25,11 @@ pub(super) fn text(comparison: &Comparison, style: Style) -> String {
     text.push_str(&workloads(comparison, style));
     text.push_str(&moves(comparison));
     text.push_str(&missing(comparison, style));
+    for side in &comparison.sides {
+        for note in &side.notes {
+            text.push_str(&remark(style, &format!("{:<16}", side.title), note));
+        }
+    }
     let labelled = [
         ("same everywhere ", &comparison.same_on_every_side),
         ("not priced      ", &comparison.not_priced),
@@ -66,7 +71,7 @@ fn bills(comparison: &Comparison) -> String {
                 total(side),
                 against.map(signed).unwrap_or_default(),
                 side.nodes.to_string(),
-                side.utilisation_percent.map(|one| format!("{one:.0} %")).unwrap_or_default(),
+                side.fullness_percent.map(|one| format!("{one:.0} %")).unwrap_or_default(),
             ]
         })
         .collect();
@@ -75,7 +80,7 @@ fn bills(comparison: &Comparison) -> String {
         ("$/month", Align::Right),
         ("against NodeLess", Align::Right),
         ("nodes", Align::Right),
-        ("used", Align::Right),
+        ("full", Align::Right),
     ];
     let mut text = table(&columns, &rows);
     for side in &comparison.sides {

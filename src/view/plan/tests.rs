@@ -172,7 +172,7 @@ async fn an_update_shows_each_field_and_masks_secrets() {
             "            size: 2 → 3",
             "            token: (secret) → (secret)",
             "            arn: (none) → (known after apply)",
-            "            tags.team: a\u{fffd}b → (none)",
+            "            tags.team: a\\u{1b}b → (none)",
             "            it exists unmarked and is adopted",
             "  0 to create now, 1 to change, 0 to destroy",
         ]
@@ -266,7 +266,7 @@ async fn a_pull_request_gets_a_table_and_folded_fields() {
             "  - size: 2 → 3",
             "  - token: (secret) → (secret)",
             "  - arn: (none) → (known after apply)",
-            "  - tags.team: a\u{fffd}b → (none)",
+            "  - tags.team: a\\\\u{1b}b → (none)",
             "",
             "</details>",
         ]

@@ -58,7 +58,7 @@ async fn a_failure_is_a_place_a_reason_and_a_way_out() {
     assert_eq!(
         run(&report, &place(), &Style::plain()),
         "✗ second   refused (Refused)\n\
-         \x20   the last event, 8m ago: \u{fffd}[31mno\n\
+         \x20   the last event, 8m ago: \\u{1b}[31mno\n\
          \x20   likely: a \"quote\"\n\
          \x20   → runbook resume r1          carries on from here; 1 task done, 1 blocked, \
          nothing will be repeated\n\

@@ -264,7 +264,7 @@ fn names_from_elsewhere_do_nothing() {
     let pod =
         "kind: Pod\nmetadata: {name: \"=cmd|'\\x1b[2J,\\\"x\"}\nspec: {containers: [{name: c}]}";
     let csv = sized(pod, "us-east-1").csv();
-    assert!(csv.contains("\n\"'=cmd|'\u{fffd}[2J,\"\"x\",0.25,"), "{csv}");
+    assert!(csv.contains("\n\"'=cmd|'\\u{1b}[2J,\"\"x\",0.25,"), "{csv}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use crate::money::Price;
 
-/// Text without control characters.
+/// The same as [`visible`], owned.
 pub fn harmless(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { '\u{fffd}' } else { one }).collect()
+    visible(text).into_owned()
 }
 
 /// Text in which every character can be seen: what drives a terminal, turns the direction of text
@@ -117,7 +117,7 @@ mod tests {
         );
         assert_eq!(
             text,
-            "a,b\n'=1+1,'+cmd|' /C calc'!A0\n'-2,'@sum(a)\n\"x,\"\"y\"\"\",a\u{fffd}b\u{fffd}[31m\u{fffd}2J\n"
+            "a,b\n'=1+1,'+cmd|' /C calc'!A0\n'-2,'@sum(a)\n\"x,\"\"y\"\"\",a\\u{a}b\\u{1b}[31m\\u{9b}2J\n"
         );
     }
 

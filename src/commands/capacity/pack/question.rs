@@ -6,16 +6,17 @@ use runbook_capacity::answer::PriceAge;
 use runbook_capacity::answer::pack::PackAnswer;
 use runbook_capacity::karpenter::{InstanceOption, PackInput, offered_types, read_instance_types};
 use runbook_capacity::manifest::{
-    Existing, Manifests, WorkloadKind, read_daemonsets, read_existing,
+    Existing, InventoryHead, Manifests, WorkloadKind, read_daemonsets, read_existing,
+    read_inventory_head,
 };
 use runbook_capacity::pod::Pod;
 use runbook_capacity::region::{Region, zones};
 
 use super::PackArguments;
+use crate::commands::Session;
 use crate::commands::capacity::fargate::{pods, some};
-use crate::commands::capacity::{DEFAULT_REGION, Problems, files, node_pools, region};
+use crate::commands::capacity::{DEFAULT_REGION, Problems, files, node_pools, on, region};
 use crate::environment::Environment;
-use crate::price_lists::PriceLists;
 
 /// A question, where it is about, and what is to be said about it.
 pub(super) struct Question {
@@ -33,29 +34,30 @@ impl Question {
 }
 
 /// Reads everything; all that is wrong is said at once.
-pub(super) fn question(
-    arguments: &PackArguments,
-    lists: &PriceLists,
-    environment: &Environment,
-) -> Result<Question, Problems> {
+pub(super) fn question(arguments: &PackArguments, session: &Session) -> Result<Question, Problems> {
+    let environment = &session.environment;
     let mut problems = Vec::new();
     let mut keep = |found: Problems| problems.extend(found);
     let read = pods(&arguments.pods, environment).map_err(&mut keep).ok();
     let node_pools = node_pools(&arguments.node_pools, environment).map_err(&mut keep).ok();
     let daemonsets = daemonsets(&arguments.daemonsets, environment).map_err(&mut keep).ok();
-    let types = instance_types(arguments, lists, environment).map_err(&mut keep).ok();
     let existing = existing(arguments.existing.as_deref(), environment).map_err(&mut keep).ok();
+    let head = existing.as_ref().and_then(|(_, head)| head.as_ref());
+    let types = instance_types(arguments, head, session).map_err(&mut keep).ok();
     let (
         Some((manifests, mut notes)),
         Some(node_pools),
         Some(daemonsets),
         Some((instance_types, place, about_types)),
-        Some(existing),
+        Some((existing, head)),
     ) = (read, node_pools, daemonsets, types, existing)
     else {
         return Err(problems);
     };
     notes.extend(about_types);
+    for what in head.iter().flat_map(|head| &head.missing) {
+        notes.push(format!("of the inventory, not seen: {what}"));
+    }
     if !existing.pending.is_empty() {
         notes.push(format!(
             "of the inventory, pods that run nowhere are not placed: {}",
@@ -133,10 +135,16 @@ fn daemonsets(names: &[String], environment: &Environment) -> Result<Manifests, 
     if problems.is_empty() { Ok(manifests) } else { Err(problems) }
 }
 
-fn existing(name: Option<&str>, environment: &Environment) -> Result<Existing, Problems> {
-    let Some(name) = name else { return Ok(Existing::default()) };
+/// What is there, and what the inventory says of itself.
+fn existing(
+    name: Option<&str>,
+    environment: &Environment,
+) -> Result<(Existing, Option<InventoryHead>), Problems> {
+    let Some(name) = name else { return Ok((Existing::default(), None)) };
     let source = files::read(name, environment).map_err(|why| vec![why])?;
-    read_existing(&source.name, &source.text).map_err(files::said)
+    let head = read_inventory_head(&source.name, &source.text);
+    let head = head.map_err(|why| files::said(vec![why]))?;
+    Ok((read_existing(&source.name, &source.text).map_err(files::said)?, head))
 }
 
 /// Types, where they are from, and what is to be said about that.
@@ -144,9 +152,10 @@ type Types = (Vec<InstanceOption>, String, Vec<String>);
 
 fn instance_types(
     arguments: &PackArguments,
-    lists: &PriceLists,
-    environment: &Environment,
+    head: Option<&InventoryHead>,
+    session: &Session,
 ) -> Result<Types, Problems> {
+    let environment = &session.environment;
     if let Some(name) = &arguments.instance_types {
         if arguments.node.is_given() {
             return Err(vec![
@@ -157,7 +166,9 @@ fn instance_types(
         let types = read_instance_types(&source.name, &source.text).map_err(files::said)?;
         return Ok((types, name.clone(), Vec::new()));
     }
-    let named = region(arguments.region.as_deref(), environment).map_err(|why| vec![why])?;
+    let of_inventory = head.and_then(|head| head.region.as_deref());
+    let named = region(arguments.region.as_deref().or(of_inventory), environment);
+    let named = named.map_err(|why| vec![why])?;
     let mut notes = Vec::new();
     let name = named.unwrap_or_else(|| {
         notes.push(format!("no region was given, so {DEFAULT_REGION} is taken"));
@@ -169,6 +180,7 @@ fn instance_types(
         })?;
     let settings = arguments.node.settings(environment)?;
     let zones: Vec<String> = zones(region).iter().map(|zone| (*zone).to_owned()).collect();
+    let lists = session.price_lists(on(head));
     let book = lists.book(Some(region.name())).map_err(|why| vec![why])?;
     let types = offered_types(region, &zones, &settings, &book);
     Ok((types, name, notes))

@@ -187,7 +187,7 @@ no place for 2 pods
 
 prices  2 of 3 types have a price
 note  `idle` requests nothing and takes a place only by its number
-note  restricted to priced types: of 3 that are offered, 1 have no known price
+note  restricted to priced types: of 3 that are offered, 1 has no known price
 note  no price for 1 of 3 nodes, so there is no total
 "
         );

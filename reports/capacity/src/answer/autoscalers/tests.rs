@@ -279,7 +279,7 @@ fn markdown_and_terminal_stay_whole_whatever_a_trace_is_called() {
     let answer = answered(rows, TYPES);
     let markdown = answer.markdown();
     assert!(markdown.starts_with("## Model: the Cluster Autoscaler beside Karpenter\n"));
-    assert!(markdown.contains("=x\\|\\<b\\>\u{fffd}\\[31m") && !markdown.contains("<b>"));
+    assert!(markdown.contains("=x\\|\\<b\\>\\\\u{1b}\\[31m") && !markdown.contains("<b>"));
     let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with("| ")).collect();
     assert!(rows.len() > 30);
     for text in [markdown, answer.text(), answer.csv()] {
