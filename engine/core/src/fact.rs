@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
+
 /// The name of a fact.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -42,8 +44,7 @@ type Noted = (serde_json::Value, Vec<String>);
 /// Facts while they are gathered: by object, so that its long name is looked up and kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// By kind, then identity, then connection: most differ by identity.
-    objects: BTreeMap<(&'static str, String, String), ObjectIndex>,
+    objects: IndexMap<(&'static str, String, String), ObjectIndex>,
     fields: Vec<BTreeMap<String, Noted>>,
 }
 
