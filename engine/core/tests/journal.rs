@@ -6,6 +6,8 @@
     reason = "what cannot go on here is a failed test"
 )]
 
+use std::sync::Arc;
+
 use runbook_core::event::{Body, Event};
 use runbook_core::journal::{Batch, Blob, Error, FORMAT, Journal, Store};
 
@@ -35,7 +37,7 @@ fn event(seq: u64) -> Event {
 }
 
 fn batch(from: u64, to: u64, blobs: Vec<Blob>) -> Batch {
-    Batch { events: (from..=to).map(event).collect(), blobs }
+    Batch { events: Arc::new((from..=to).map(event).collect()), blobs }
 }
 
 fn append(journal: &Journal, batch: Batch) -> Result<(), Error> {

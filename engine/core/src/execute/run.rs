@@ -503,12 +503,15 @@ impl Driver {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let events: Arc<[Event]> = std::mem::take(&mut self.pending).into();
+        let events = Arc::new(std::mem::take(&mut self.pending));
         let blobs = std::mem::take(&mut self.blobs);
         self.journal.append(Batch { events: events.clone(), blobs }).await?;
         for event in events.iter() {
             (self.observer)(event);
         }
+        // The store has let go of them: the next commit finds the room that this one made.
+        self.pending = Arc::into_inner(events).unwrap_or_default();
+        self.pending.clear();
         Ok(())
     }
 

@@ -43,7 +43,7 @@ impl Blob {
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Events, in order; shared with who sees them after the commit.
-    pub events: Arc<[Event]>,
+    pub events: Arc<Vec<Event>>,
     /// Blobs that they name.
     pub blobs: Vec<Blob>,
 }

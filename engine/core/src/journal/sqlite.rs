@@ -149,7 +149,9 @@ fn write(mut connection: Connection, path: &Path, jobs: &Receiver<Job>) {
         let mut taken = vec![first];
         taken.extend(jobs.try_iter());
         let (batches, answers): (Vec<Batch>, Vec<_>) = taken.into_iter().unzip();
-        match commit(&mut connection, path, &batches) {
+        let committed = commit(&mut connection, path, &batches);
+        drop(batches);
+        match committed {
             Ok(()) => answers.into_iter().for_each(|answer| {
                 // Whoever appended may have gone; the batch is there all the same.
                 let _ = answer.send(Ok(()));
