@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use minijinja::Expression;
 
 use super::inputs::{self, GivenInputs};
@@ -113,7 +114,7 @@ pub(super) struct Compiler<'a> {
     pub(super) documents: BTreeMap<String, Option<Arc<Document>>>,
     /// By module: the outputs of a task that has not run.
     unknown: BTreeMap<&'static str, Arc<BTreeMap<String, Value>>>,
-    pub(super) compiled: BTreeMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
+    pub(super) compiled: IndexMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
     /// Names of the files of the calls that are being inlined.
     pub(super) stack: Vec<String>,
 }
@@ -140,7 +141,7 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             documents: BTreeMap::new(),
             unknown: BTreeMap::new(),
-            compiled: BTreeMap::new(),
+            compiled: IndexMap::new(),
             stack: Vec::new(),
         }
     }
@@ -201,7 +202,7 @@ impl<'a> Compiler<'a> {
             connections,
             inputs,
             outputs: BTreeMap::new(),
-            members: BTreeMap::new(),
+            members: IndexMap::new(),
             files: self.input.loader.files(&loaded.folder),
         });
         let mut outputs = BTreeMap::new();

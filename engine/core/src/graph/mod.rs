@@ -26,6 +26,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use crate::address::Address;
 use crate::connection::Kind;
 use crate::diagnostic::Diagnostic;
@@ -77,7 +79,7 @@ pub struct Scope {
     /// Its outputs, evaluated in this scope.
     pub(crate) outputs: BTreeMap<String, TemplateId>,
     /// Tasks and calls by id.
-    pub(crate) members: BTreeMap<String, Member>,
+    pub(crate) members: IndexMap<String, Member>,
     /// What `file`, `template` and `glob` read.
     pub(crate) files: Arc<dyn Files>,
 }
