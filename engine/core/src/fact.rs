@@ -4,7 +4,7 @@
 //! projection. Server-managed fields and connection details are never facts. Secrets are kept as a
 //! keyed hash.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 /// The name of a fact.
 #[derive(
@@ -42,9 +42,9 @@ type Noted = (serde_json::Value, Vec<String>);
 /// Facts while they are gathered: by object, so that its long name is looked up and kept once.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// By kind, then identity, then connection: most differ by identity.
-    objects: BTreeMap<(&'static str, String, String), ObjectIndex>,
-    fields: Vec<BTreeMap<String, Noted>>,
+    objects: IndexMap<(&'static str, String, String), ObjectIndex>,
+    /// By object: few of each.
+    fields: Vec<Vec<(String, Noted)>>,
 }
 
 impl Facts {
@@ -58,7 +58,7 @@ impl Facts {
         let next = ObjectIndex(self.fields.len());
         let index = *self.objects.entry((kind, identity, connection)).or_insert(next);
         if index == next {
-            self.fields.push(BTreeMap::new());
+            self.fields.push(Vec::new());
         }
         index
     }
@@ -72,12 +72,14 @@ impl Facts {
         address: &str,
     ) {
         let Some(fields) = self.fields.get_mut(object.0) else { return };
-        if let Some((_, read_by)) = fields.get_mut(field) {
-            if !read_by.iter().any(|one| one == address) {
+        if let Some((_, (_, read_by))) = fields.iter_mut().find(|(name, _)| name == field) {
+            // A task notes what it read in one go. Looking through all who did so before would take
+            // longer with each of them.
+            if read_by.last().is_none_or(|last| last != address) {
                 read_by.push(address.to_owned());
             }
         } else {
-            fields.insert(field.to_owned(), (value(), vec![address.to_owned()]));
+            fields.push((field.to_owned(), (value(), vec![address.to_owned()])));
         }
     }
 
@@ -88,6 +90,7 @@ impl Facts {
             let fields = self.fields.get_mut(index.0).map(std::mem::take).unwrap_or_default();
             for (field, (value, mut read_by)) in fields {
                 read_by.sort();
+                read_by.dedup();
                 let (connection, identity) = (connection.clone(), identity.clone());
                 let key = FactKey { connection, kind: kind.to_owned(), identity, field };
                 facts.push(Fact { key, value, read_by });

@@ -17,6 +17,7 @@ pub mod change;
 pub mod clock;
 pub mod connection;
 pub mod diagnostic;
+mod digest;
 pub mod document;
 pub mod event;
 pub mod execute;

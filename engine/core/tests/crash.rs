@@ -38,8 +38,8 @@ impl Store for Dying {
         self.inner.read(run)
     }
 
-    fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.blob(digest)
+    fn blob(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.inner.blob(run, digest)
     }
 
     fn runs(&self) -> Result<Vec<RunSummary>, Error> {

@@ -307,7 +307,7 @@ fn checks(node: &Node, problems: &mut Vec<Diagnostic>) -> Vec<(Scalar, Node)> {
 }
 
 fn duplicates(document: &Document, problems: &mut Vec<Diagnostic>) {
-    let mut seen: std::collections::BTreeMap<&str, Span> = std::collections::BTreeMap::new();
+    let mut seen: indexmap::IndexMap<&str, Span> = indexmap::IndexMap::new();
     for task in &document.tasks {
         if let Some(first) = seen.insert(&task.id, task.id_span) {
             problems.push(

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bounds::{after, covers, delay, gave_up};
@@ -58,7 +58,7 @@ impl Earlier {
 pub(super) struct Worker {
     pub(super) looker: Looker,
     pub(super) knowledge: RwLock<Knowledge>,
-    pub(super) planned: BTreeMap<String, PlannedTask>,
+    pub(super) planned: IndexMap<String, PlannedTask>,
     pub(super) secret_key: SecretKey,
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
@@ -98,7 +98,7 @@ impl Worker {
 
     fn address(&self, key: &InstanceKey) -> String {
         let graph = &self.looker.graph;
-        graph.vertex(key.vertex).address(graph, &key.keys, key.own.as_deref()).to_string()
+        graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref())
     }
 
     /// What is known by now. Nothing is awaited while this is held.
@@ -172,18 +172,14 @@ impl Worker {
             return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
         }
         let action = seen.change.action;
-        if let Err(why) = covers(self.planned(address, &key).as_ref(), action, &seen) {
+        if let Err(why) = covers(self.planned(address, &key), action, &seen) {
             return (Happened::Looked(key, Looked::Uncovered(why)), Vec::new());
         }
         match action {
             Action::None if graph.vertex(key.vertex).until.is_none() => {
-                let outputs = seen.outputs.clone();
-                self.learn(
-                    &key,
-                    TaskOutputs::Known(Arc::new(outputs.clone())),
-                    writes(earlier.wrote),
-                );
-                let blob = self.outputs_blob(&outputs);
+                let blob = self.outputs_blob(&seen.outputs);
+                let outputs = TaskOutputs::Known(Arc::new(seen.outputs));
+                self.learn(&key, outputs, writes(earlier.wrote));
                 (
                     Happened::Looked(key, Looked::Converged { outputs: blob.digest.clone() }),
                     vec![blob],
@@ -236,9 +232,9 @@ impl Worker {
 
     /// The plan's word about an address; for instances that the plan could not name, of the static
     /// path.
-    fn planned(&self, address: &str, key: &InstanceKey) -> Option<PlannedTask> {
+    fn planned(&self, address: &str, key: &InstanceKey) -> Option<&PlannedTask> {
         let path = || self.looker.graph.vertex(key.vertex).path.join("/");
-        self.planned.get(address).cloned().or_else(|| self.planned.get(&path()).cloned())
+        self.planned.get(address).or_else(|| self.planned.get(&path()))
     }
 
     fn declared_locks(&self, key: &InstanceKey) -> Vec<crate::module::Lock> {
@@ -273,16 +269,11 @@ impl Worker {
     }
 
     fn change_blob(&self, change: &Change) -> Blob {
-        let fields: Vec<_> =
-            change.fields.iter().map(|field| self.secret_key.mask_field(field)).collect();
-        Blob::new(
-            json!({"action": change.action, "fields": fields, "reasons": change.reasons})
-                .to_string(),
-        )
+        Blob::new(self.secret_key.text_of_change(change))
     }
 
     fn outputs_blob(&self, outputs: &Values) -> Blob {
-        Blob::new(serde_json::Value::Object(self.secret_key.mask_all(outputs)).to_string())
+        Blob::new(self.secret_key.text_of(outputs))
     }
 
     fn learn(&self, key: &InstanceKey, outputs: TaskOutputs, writes: Writes) {
@@ -441,12 +432,11 @@ impl Worker {
         };
         match outcome {
             Ok(outputs) => {
-                self.learn(
-                    &key,
-                    TaskOutputs::Known(Arc::new(outputs.clone())),
-                    writes(seen.change.action.writes()),
-                );
                 let blob = self.outputs_blob(&outputs);
+                let outputs = TaskOutputs::Known(Arc::new(outputs));
+                self.learn(&key, outputs, writes(seen.change.action.writes()));
+                // Nothing is done with it any more.
+                lock(&self.seen).remove(&key);
                 let verified = Verified::Converged { outputs: blob.digest.clone() };
                 (Happened::Verified(key, verified), vec![blob])
             }

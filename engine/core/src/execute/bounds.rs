@@ -65,10 +65,11 @@ pub(super) fn covers(
         }
         Kind::Wait | Kind::NoChange | Kind::Skipped => false,
     };
-    let fields: Vec<&str> = seen.change.fields.iter().map(|field| field.path.as_str()).collect();
     if allowed {
         Ok(())
     } else {
+        let fields: Vec<&str> =
+            seen.change.fields.iter().map(|field| field.path.as_str()).collect();
         Err(format!("{action:?} of {} where {:?} was planned", fields.join(", "), planned.kind)
             .to_lowercase())
     }

@@ -125,7 +125,7 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
     let Some(Body::RunStarted { plan, .. }) = events.first().map(|event| &event.body) else {
         return Err(damaged(1));
     };
-    let bytes = journal.blob(plan)?.ok_or_else(|| damaged(1))?;
+    let bytes = journal.blob(run, plan)?.ok_or_else(|| damaged(1))?;
     let text = String::from_utf8(bytes).map_err(|_| damaged(1))?;
     let plan = Plan::load(&text).map_err(|_| damaged(1))?;
     let mut resumed =
@@ -134,7 +134,7 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
         let converged = match &told.last {
             Last::Converged(digest) => {
                 resumed.converged += 1;
-                outputs(journal, digest)?
+                outputs(journal, run, digest)?
             }
             _ => None,
         };
@@ -147,8 +147,8 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
 }
 
 /// Recorded outputs, when none of them is a secret.
-fn outputs(journal: &dyn Store, digest: &str) -> Result<Option<Values>, journal::Error> {
-    let Some(bytes) = journal.blob(digest)? else { return Ok(None) };
+fn outputs(journal: &dyn Store, run: &str, digest: &str) -> Result<Option<Values>, journal::Error> {
+    let Some(bytes) = journal.blob(run, digest)? else { return Ok(None) };
     let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if json.to_string().contains("{\"secret\":") {
         return Ok(None);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::attempt::{Ended, Worker};
 use super::resume::Resumed;
@@ -160,6 +161,9 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         knowledge.learn_writes(id, Writes::No);
     }
     let resumed = input.resumed.unwrap_or_default();
+    let plan_blob = Blob::new(input.plan.store());
+    let opening = opening(&input.plan, &plan_blob, &resumed);
+    let urgency = urgency(&input.plan);
     let attempts = resumed
         .earlier
         .iter()
@@ -168,7 +172,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
-        planned: input.plan.tasks.iter().map(|task| (task.address.clone(), task.clone())).collect(),
+        planned: input.plan.tasks.into_iter().map(|task| (task.address.clone(), task)).collect(),
         secret_key: input.secret_key,
         run: input.run.clone(),
         earlier: resumed.earlier,
@@ -184,11 +188,10 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     let settings = Settings {
         parallelism: input.parallelism.max(1),
         fail_fast: input.fail_fast,
-        urgency: urgency(&input.plan),
+        urgency,
         attempts,
         wanted,
     };
-    let plan_blob = Blob::new(input.plan.store());
     let began = clock.now();
     let mut driver = Driver {
         state: State::new(graph.clone(), settings),
@@ -198,7 +201,8 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         clock,
         run: input.run.clone(),
         seq: resumed.seq,
-        pending: Batch::default(),
+        pending: Vec::new(),
+        blobs: vec![plan_blob],
         gathers: input.parallelism.max(1),
         sender,
         finished: BTreeMap::new(),
@@ -206,11 +210,50 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         failures: BTreeMap::new(),
         cancelled: false,
     };
-    driver.open(&input.plan, plan_blob, resumed.seq > 0, resumed.converged);
-    let outcome = driver.drive(receiver, input.cancel, hold).await;
+    driver.record(Record { key: None, attempt: None, body: opening });
+    let (driver, outcome) = among_workers(driver, receiver, input.cancel, hold).await;
     outcome.map_err(|source| RunError::Journal { run: input.run.clone(), source })?;
     let took = driver.clock.now().duration_since(began).try_into().unwrap_or_default();
     Ok(driver.report(&graph, took))
+}
+
+/// The first event of this process: the run begins, or is taken up again.
+fn opening(plan: &Plan, blob: &Blob, resumed: &Resumed) -> Body {
+    if resumed.seq > 0 {
+        return Body::RunResumed { skipped: resumed.converged };
+    }
+    Body::RunStarted {
+        runbook: plan.runbook.clone(),
+        owner: plan.owner.clone(),
+        target: plan.target.on.clone(),
+        plan: blob.digest.clone(),
+        graph: plan.graph.clone(),
+        tasks: plan.tasks.len() as u64,
+    }
+}
+
+/// Runs the loop as one task among those that it starts.
+///
+/// On the thread that waits for the whole runtime, each effect would be handed to another thread
+/// and its end handed back; and giving others their turn before a commit would give it to nobody,
+/// for nobody else runs there. Abandoning the run ends the loop.
+async fn among_workers(
+    mut driver: Driver,
+    receiver: UnboundedReceiver<Message>,
+    cancel: Cancel,
+    hold: Hold,
+) -> (Driver, Result<(), journal::Error>) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let outcome = driver.drive(receiver, cancel, hold).await;
+        (driver, outcome)
+    });
+    match tasks.join_next().await {
+        Some(Ok(ended)) => ended,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime ends, and this with it.
+        Some(Err(_)) | None => std::future::pending().await,
+    }
 }
 
 fn urgency(plan: &Plan) -> BTreeMap<String, Duration> {
@@ -261,7 +304,9 @@ struct Driver {
     run: String,
     seq: u64,
     /// Recorded and not yet durable.
-    pending: Batch,
+    pending: Vec<Event>,
+    /// Blobs that those name.
+    blobs: Vec<Blob>,
     /// Writes that one commit may hold back for others to join it.
     gathers: usize,
     sender: UnboundedSender<Message>,
@@ -273,23 +318,6 @@ struct Driver {
 }
 
 impl Driver {
-    fn open(&mut self, plan: &Plan, blob: Blob, resumed: bool, converged: u64) {
-        let body = if resumed {
-            Body::RunResumed { skipped: converged }
-        } else {
-            Body::RunStarted {
-                runbook: plan.runbook.clone(),
-                owner: plan.owner.clone(),
-                target: plan.target.on.clone(),
-                plan: blob.digest.clone(),
-                graph: plan.graph.clone(),
-                tasks: plan.tasks.len() as u64,
-            }
-        };
-        self.pending.blobs.push(blob);
-        self.record(Record { key: None, attempt: None, body });
-    }
-
     async fn drive(
         &mut self,
         mut receiver: UnboundedReceiver<Message>,
@@ -381,7 +409,7 @@ impl Driver {
     }
 
     fn step(&mut self, happened: Happened, blobs: Vec<Blob>) -> Vec<Effect> {
-        self.pending.blobs.extend(blobs);
+        self.blobs.extend(blobs);
         match &happened {
             Happened::Looked(key, Looked::Failed(failure))
             | Happened::Written(key, Written::Rejected(failure, None))
@@ -452,14 +480,14 @@ impl Driver {
         self.seq += 1;
         let address = record.key.as_ref().map(|key| {
             let graph = &self.worker.looker.graph;
-            graph.vertex(key.vertex).address(graph, &key.keys, key.own.as_deref()).to_string()
+            graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref())
         });
         if let (Some(key), Body::TaskFinished { state, action, because }) =
             (&record.key, &record.body)
         {
             self.finished.insert(key.clone(), (*state, *action, because.clone()));
         }
-        self.pending.events.push(Event {
+        self.pending.push(Event {
             v: EVENT_FORM,
             seq: self.seq,
             time: self.clock.real_now(),
@@ -472,15 +500,18 @@ impl Driver {
     }
 
     async fn commit(&mut self) -> Result<(), journal::Error> {
-        if self.pending.events.is_empty() {
+        if self.pending.is_empty() {
             return Ok(());
         }
-        let batch = std::mem::take(&mut self.pending);
-        let events = batch.events.clone();
-        self.journal.append(batch).await?;
-        for event in &events {
+        let events = Arc::new(std::mem::take(&mut self.pending));
+        let blobs = std::mem::take(&mut self.blobs);
+        self.journal.append(Batch { events: events.clone(), blobs }).await?;
+        for event in events.iter() {
             (self.observer)(event);
         }
+        // The store has let go of them: the next commit finds the room that this one made.
+        self.pending = Arc::into_inner(events).unwrap_or_default();
+        self.pending.clear();
         Ok(())
     }
 
@@ -493,7 +524,7 @@ impl Driver {
             _ => 0,
         };
         let token = match &effect {
-            Effect::Write(key) => self.tokens.get(key).cloned().unwrap_or_default(),
+            Effect::Write(key) => self.tokens.remove(key).unwrap_or_default(),
             _ => String::new(),
         };
         tokio::spawn(async move {
@@ -512,10 +543,7 @@ impl Driver {
             let (state, action, because) =
                 self.finished.get(key).cloned().unwrap_or((state, Action::None, None));
             tasks.push(TaskReport {
-                address: graph
-                    .vertex(key.vertex)
-                    .address(graph, &key.keys, key.own.as_deref())
-                    .to_string(),
+                address: graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref()),
                 state,
                 action,
                 because,
@@ -562,9 +590,11 @@ async fn next_soon(receiver: &mut UnboundedReceiver<Message>) -> Option<Message>
 
 async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {
     match effect {
-        Effect::Look(key) => worker.look(key, attempt).await,
-        Effect::Write(key) => worker.write(key, token).await,
-        Effect::Verify(key) => worker.verify(key).await,
+        // Each in a box: a task is moved several times before it runs, and would be as large as
+        // the largest of them.
+        Effect::Look(key) => Box::pin(worker.look(key, attempt)).await,
+        Effect::Write(key) => Box::pin(worker.write(key, token)).await,
+        Effect::Verify(key) => Box::pin(worker.verify(key)).await,
         Effect::Pause(key, pause) => {
             let mut cancelled = worker.cancel.clone();
             tokio::select! {

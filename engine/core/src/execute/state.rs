@@ -152,6 +152,8 @@ pub(super) struct Intended {
 pub(super) struct Task {
     pub(super) phase: Phase,
     pub(super) attempt: u32,
+    /// The longest way behind it goes first.
+    pub(super) urgency: Reverse<Duration>,
     pub(super) action: Action,
     /// What it waits for, as last told.
     pub(super) told: Option<String>,
@@ -376,9 +378,11 @@ impl State {
             Err(why) => (vec![InstanceKey { vertex: id, keys: Vec::new(), own: None }], Some(why)),
         };
         for key in &instances {
+            let name = self.name(key);
             let task = Task {
                 phase: Phase::Pending,
-                attempt: self.settings.attempts.get(&self.name(key)).copied().unwrap_or(0),
+                attempt: self.settings.attempts.get(&name).copied().unwrap_or(0),
+                urgency: self.planned_urgency(key, &name),
                 action: Action::None,
                 told: None,
                 looked_with_locks: false,
@@ -439,14 +443,15 @@ impl State {
     }
 
     pub(super) fn name(&self, key: &InstanceKey) -> String {
-        self.graph
-            .vertex(key.vertex)
-            .address(&self.graph, &key.keys, key.own.as_deref())
-            .to_string()
+        self.graph.vertex(key.vertex).name(&self.graph, &key.keys, key.own.as_deref())
     }
 
     pub(super) fn urgency(&self, key: &InstanceKey) -> Reverse<Duration> {
-        let known = self.settings.urgency.get(&self.name(key)).copied();
+        self.tasks.get(key).map_or(Reverse(Duration::ZERO), |task| task.urgency)
+    }
+
+    fn planned_urgency(&self, key: &InstanceKey, name: &str) -> Reverse<Duration> {
+        let known = self.settings.urgency.get(name).copied();
         let path = || self.graph.vertex(key.vertex).path.join("/");
         Reverse(known.or_else(|| self.settings.urgency.get(&path()).copied()).unwrap_or_default())
     }

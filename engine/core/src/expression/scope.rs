@@ -29,12 +29,12 @@ pub enum Fetched {
     /// A value and where it came from.
     Value(Value, Origin),
     /// A task or a call.
-    Task(TaskHandle),
+    Task(Arc<TaskHandle>),
 }
 
 /// The root object.
 pub struct Root {
-    pub(super) names: BTreeMap<String, BTreeMap<String, Fetched>>,
+    pub(super) names: BTreeMap<String, Arc<BTreeMap<String, Fetched>>>,
     pub(super) secrets: BTreeMap<String, Result<Value, Failure>>,
     pub(super) files: Arc<dyn Files>,
     pub(super) recorder: Recorder,
@@ -49,7 +49,7 @@ impl fmt::Debug for Root {
 impl Root {
     /// A root object with these names.
     pub fn new(
-        names: BTreeMap<String, BTreeMap<String, Fetched>>,
+        names: BTreeMap<String, Arc<BTreeMap<String, Fetched>>>,
         secrets: BTreeMap<String, Result<Value, Failure>>,
         files: Arc<dyn Files>,
         recorder: Recorder,
@@ -103,7 +103,7 @@ impl Object for Root {
 
 /// `inputs`, `tasks`, `each`, `run`, `self`, `error`.
 struct Names {
-    members: BTreeMap<String, Fetched>,
+    members: Arc<BTreeMap<String, Fetched>>,
     recorder: Recorder,
 }
 
@@ -117,7 +117,7 @@ impl Object for Names {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         match self.members.get(key.as_str()?)? {
             Fetched::Value(value, origin) => Some(hand_out(value, origin, &self.recorder)),
-            Fetched::Task(handle) => Some(Jinja::from_object(handle.clone())),
+            Fetched::Task(handle) => Some(Jinja::from_dyn_object(handle.clone())),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use minijinja::Expression;
 
 use super::inputs::{self, GivenInputs};
@@ -21,6 +22,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::document::{Document, Named, TaskDeclaration, Uses, decode};
 use crate::expression::references::References;
 use crate::expression::scope::Files;
+use crate::module::Module;
 use crate::registry::Registry;
 use crate::shape::suggest;
 use crate::source::{Sources, Span};
@@ -110,7 +112,9 @@ pub(super) struct Compiler<'a> {
     pub(super) graph: Graph,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) documents: BTreeMap<String, Option<Arc<Document>>>,
-    pub(super) compiled: BTreeMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
+    /// By module: the outputs of a task that has not run.
+    unknown: BTreeMap<&'static str, Arc<BTreeMap<String, Value>>>,
+    pub(super) compiled: IndexMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
     /// Names of the files of the calls that are being inlined.
     pub(super) stack: Vec<String>,
 }
@@ -136,7 +140,8 @@ impl<'a> Compiler<'a> {
             graph,
             problems: Vec::new(),
             documents: BTreeMap::new(),
-            compiled: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            compiled: IndexMap::new(),
             stack: Vec::new(),
         }
     }
@@ -197,7 +202,7 @@ impl<'a> Compiler<'a> {
             connections,
             inputs,
             outputs: BTreeMap::new(),
-            members: BTreeMap::new(),
+            members: IndexMap::new(),
             files: self.input.loader.files(&loaded.folder),
         });
         let mut outputs = BTreeMap::new();
@@ -449,9 +454,11 @@ impl<'a> Compiler<'a> {
         after.extend(task.after.iter().map(|one| (scope, one.clone())));
         let id = VertexId(u32::try_from(self.graph.vertices.len()).unwrap_or(u32::MAX));
         self.graph.scopes[scope.0 as usize].members.insert(task.id.clone(), Member::Task(id));
+        let unknown = self.unknown_outputs(module.as_ref());
         self.graph.vertices.push(Vertex {
             path,
             scope,
+            unknown,
             module,
             with,
             when,
@@ -470,6 +477,17 @@ impl<'a> Compiler<'a> {
             span: task.id_span,
             named: super::NamedEdges { needs, after },
         });
+    }
+
+    fn unknown_outputs(&mut self, module: &dyn Module) -> Arc<BTreeMap<String, Value>> {
+        let schema = module.schema();
+        let unknown = || {
+            let outputs = schema.outputs.iter().map(|output| {
+                (output.name.to_owned(), Value::Unknown(Arc::new(output.r#type.clone())))
+            });
+            Arc::new(outputs.collect())
+        };
+        self.unknown.entry(schema.name).or_insert_with(unknown).clone()
     }
 
     fn connection(

@@ -44,9 +44,7 @@ fn outputs_of<'a>(graph: &'a Graph, scope: &'a Scope) -> BTreeMap<&'a str, Tree<
 }
 
 fn hash(meaning: &impl Serialize) -> String {
-    // Maps with text keys, texts and numbers: this cannot fail.
-    let text = serde_json::to_vec(meaning).unwrap_or_default();
-    let hex = blake3::hash(&text).to_hex();
+    let hex = crate::digest::of_json(meaning).to_hex();
     format!("{SCHEME}:{}", hex.as_str().get(..32).unwrap_or_default())
 }
 

@@ -18,7 +18,7 @@ use crate::source::Span;
 use crate::value::{Secret, Type, Value};
 
 /// The largest result of one expression, in bytes of text.
-const MOST_RESULT: usize = 1 << 20;
+pub(super) const MOST_RESULT: usize = 1 << 20;
 
 impl Graph {
     pub(crate) fn program(&self, id: ExpressionId) -> &Program {
@@ -54,6 +54,9 @@ impl Graph {
         bindings: &dyn Bindings,
     ) -> Result<Evaluated, Problem> {
         let program = self.program(id);
+        if let Some(evaluated) = self.direct(program, place, bindings) {
+            return Ok(evaluated);
+        }
         let recorder = Recorder::default();
         let root = self.root(program, place, bindings, &recorder)?;
         let outcome = program.code.eval(Jinja::from_object(root));
@@ -236,6 +239,7 @@ impl Graph {
             .map(|reference| (reference.clone(), bindings.secret(&reference)))
             .collect();
         let files = self.scope(program.scope).files.clone();
+        let names = names.into_iter().map(|(name, members)| (name, Arc::new(members))).collect();
         Ok(Root::new(names, secrets, files, recorder.clone()))
     }
 
@@ -311,21 +315,21 @@ impl Graph {
             None => Ok(None),
             Some(Member::Task(vertex)) => {
                 let instances = self.instances_of(*vertex, &texts, bindings);
-                Ok(Some(Fetched::Task(TaskHandle::new(
+                Ok(Some(Fetched::Task(Arc::new(TaskHandle::new(
                     format!("tasks.{name}"),
                     instances,
                     recorder.clone(),
-                ))))
+                )))))
             }
             Some(Member::Call(call)) => {
                 let wanted = wanted_outputs(self, *call, path, before);
                 let instances =
                     self.instances_of_call(*call, place, &texts, &wanted, bindings, recorder)?;
-                Ok(Some(Fetched::Task(TaskHandle::new(
+                Ok(Some(Fetched::Task(Arc::new(TaskHandle::new(
                     format!("tasks.{name}"),
                     instances,
                     recorder.clone(),
-                ))))
+                )))))
             }
         }
     }
@@ -442,7 +446,7 @@ fn fetch_each(place: &Place, name: &str) -> Option<Fetched> {
     }
 }
 
-fn size(value: &Value) -> usize {
+pub(super) fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::List(items) => items.iter().map(size).sum::<usize>() + 2,

@@ -12,6 +12,7 @@
 mod compile;
 mod cycle;
 mod digest;
+mod direct;
 mod edges;
 mod evaluate;
 mod expand;
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use indexmap::IndexMap;
 
 use crate::address::Address;
 use crate::connection::Kind;
@@ -76,7 +79,7 @@ pub struct Scope {
     /// Its outputs, evaluated in this scope.
     pub(crate) outputs: BTreeMap<String, TemplateId>,
     /// Tasks and calls by id.
-    pub(crate) members: BTreeMap<String, Member>,
+    pub(crate) members: IndexMap<String, Member>,
     /// What `file`, `template` and `glob` read.
     pub(crate) files: Arc<dyn Files>,
 }
@@ -135,6 +138,8 @@ pub struct Vertex {
     pub scope: ScopeId,
     /// Its module.
     pub module: Arc<dyn Module>,
+    /// Its outputs while it has not run: unknown, each of its type.
+    pub(crate) unknown: Arc<BTreeMap<String, Value>>,
     /// Arguments; for modules with lazily evaluated arguments (`until`) see the fields below.
     pub with: TemplateId,
     /// All conditions, outermost call first, each with the scope in which it is evaluated.
@@ -362,6 +367,15 @@ pub struct Graph {
 pub type Problem = Box<Diagnostic>;
 
 impl Vertex {
+    /// The text of [`Self::address`], which is what state is told and looked up by. Most tasks
+    /// stand in the root, and then it is short to make.
+    pub fn name(&self, graph: &Graph, keys: &[String], own: Option<&str>) -> String {
+        match (own, self.path.as_slice()) {
+            (None, [id]) => id.clone(),
+            _ => self.address(graph, keys, own).to_string(),
+        }
+    }
+
     /// The address of an instance.
     pub fn address(&self, graph: &Graph, keys: &[String], own: Option<&str>) -> Address {
         let mut parts = Vec::with_capacity(self.path.len());

@@ -6,15 +6,18 @@
 //! and queries across runs better than files of our own would.
 //!
 //! What is large (plans, changes, outputs) lives in a content-addressed, compressed blob table and
-//! is written in the same transaction as the event that names it.
+//! is written in the same transaction as the event that names it; what turns out small lies beside
+//! that event.
 
 mod format;
+mod pack;
 mod sqlite;
 
 pub use format::{FORMAT, MOST_EVENT};
 pub use sqlite::Journal;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::event::Event;
 
@@ -39,8 +42,8 @@ impl Blob {
 /// What is appended at once: all of it, or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Events, in order.
-    pub events: Vec<Event>,
+    /// Events, in order; shared with who sees them after the commit.
+    pub events: Arc<Vec<Event>>,
     /// Blobs that they name.
     pub blobs: Vec<Blob>,
 }
@@ -130,8 +133,8 @@ pub trait Store: Send + Sync {
     /// All events of a run, in order.
     fn read(&self, run: &str) -> Result<Vec<Event>, Error>;
 
-    /// A blob.
-    fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, Error>;
+    /// A blob that an event of that run names.
+    fn blob(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error>;
 
     /// All runs, newest first.
     fn runs(&self) -> Result<Vec<RunSummary>, Error>;

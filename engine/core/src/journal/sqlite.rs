@@ -5,20 +5,17 @@
 //! that holds its batch. After an error the writer stops: nothing may be done that could not be
 //! recorded.
 
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::format::{APPLICATION, FORMAT, MIGRATIONS, MOST_EVENT};
-use super::{Batch, Error, RunSummary, Store};
+use super::format::{APPLICATION, FORMAT, MIGRATIONS};
+use super::{Batch, Error, RunSummary, Store, pack};
 use crate::event::{Body, Event};
 
 /// The database's name in the state folder.
@@ -31,6 +28,8 @@ pub struct Journal {
     path: PathBuf,
     reader: Mutex<Connection>,
     writer: Mutex<Option<Sender<Job>>>,
+    /// The small blobs of the run that was asked for last.
+    small: Mutex<(String, BTreeMap<String, Vec<u8>>)>,
 }
 
 impl Journal {
@@ -52,12 +51,45 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || write(connection, &name, &jobs))
             .map_err(|source| Error::File { action: "open", path: path.clone(), source })?;
-        Ok(Self { path, reader: Mutex::new(reader), writer: Mutex::new(Some(writer)) })
+        Ok(Self {
+            path,
+            reader: Mutex::new(reader),
+            writer: Mutex::new(Some(writer)),
+            small: Mutex::default(),
+        })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A small blob of a run. A run that is taken up again asks for thousands of them, and they lie
+    /// together: they are read at once. What is not among them may have been appended since.
+    fn small(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        let mut small = self.small.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if small.0 == run
+            && let Some(bytes) = small.1.get(digest)
+        {
+            return Ok(Some(bytes.clone()));
+        }
+        let rows = self.query("read", |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT blobs FROM commits WHERE run = ?1")?;
+            let rows = statement.query_map([run], |row| row.get::<_, Vec<u8>>(0))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let mut blobs = BTreeMap::new();
+        for row in rows {
+            pack::split(&row, &mut blobs).map_err(|source| Error::File {
+                action: "read a blob of",
+                path: self.path.clone(),
+                source,
+            })?;
+        }
+        let found = blobs.get(digest).cloned();
+        *small = (run.to_owned(), blobs);
+        Ok(found)
     }
 
     fn query<R>(
@@ -117,7 +149,9 @@ fn write(mut connection: Connection, path: &Path, jobs: &Receiver<Job>) {
         let mut taken = vec![first];
         taken.extend(jobs.try_iter());
         let (batches, answers): (Vec<Batch>, Vec<_>) = taken.into_iter().unzip();
-        match commit(&mut connection, path, &batches) {
+        let committed = commit(&mut connection, path, &batches);
+        drop(batches);
+        match committed {
             Ok(()) => answers.into_iter().for_each(|answer| {
                 // Whoever appended may have gone; the batch is there all the same.
                 let _ = answer.send(Ok(()));
@@ -136,107 +170,69 @@ fn write(mut connection: Connection, path: &Path, jobs: &Receiver<Job>) {
 
 fn commit(connection: &mut Connection, path: &Path, batches: &[Batch]) -> Result<(), Error> {
     let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
-    let transaction = connection.transaction().map_err(database)?;
-    {
-        let mut event = transaction
-            .prepare_cached("INSERT INTO events (run, seq, event) VALUES (?1, ?2, ?3)")
-            .map_err(database)?;
-        let mut blob = transaction
-            .prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")
-            .map_err(database)?;
-        for batch in batches {
-            for one in &batch.blobs {
-                let bytes = compress(&one.bytes).map_err(|source| Error::File {
-                    action: "compress for",
-                    path: path.to_owned(),
-                    source,
-                })?;
-                blob.execute(params![one.digest, bytes]).map_err(database)?;
-            }
-            for one in &batch.events {
-                let text = encode(one);
-                match event.execute(params![
-                    one.run,
-                    i64::try_from(one.seq).unwrap_or(i64::MAX),
-                    text
-                ]) {
-                    Ok(_) => {}
-                    Err(rusqlite::Error::SqliteFailure(error, _))
-                        if error.code == ErrorCode::ConstraintViolation =>
-                    {
-                        return Err(Error::Conflict { run: one.run.clone(), expected: one.seq });
-                    }
-                    Err(source) => return Err(database(source)),
-                }
-            }
+    // Whether a position is free is read before it is taken: nobody may write in between.
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(database)?;
+    for batch in batches {
+        insert_large(&transaction, path, batch)?;
+        let mut small = pack::join(batch.blobs.iter().filter(|blob| pack::is_small(blob)));
+        for events in batch.events.chunk_by(|one, next| one.run == next.run) {
+            insert(&transaction, path, events, &std::mem::take(&mut small))?;
         }
     }
     transaction.commit().map_err(database)
 }
 
-/// An event as JSON, within its bound: texts from the world are cut, never the event's structure.
-fn encode(event: &Event) -> String {
-    let text = serde_json::to_string(event).unwrap_or_default();
-    if text.len() <= MOST_EVENT {
-        return text;
+/// What is large lies in a table of its own, once, however many runs name it.
+fn insert_large(connection: &Connection, path: &Path, batch: &Batch) -> Result<(), Error> {
+    let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
+    for blob in batch.blobs.iter().filter(|blob| !pack::is_small(blob)) {
+        let bytes = pack::compress(&blob.bytes).map_err(|source| Error::File {
+            action: "compress for",
+            path: path.to_owned(),
+            source,
+        })?;
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute(params![blob.digest, bytes]))
+            .map_err(database)?;
     }
-    let mut json = serde_json::to_value(event).unwrap_or_default();
-    shorten(&mut json, 400);
-    let text = json.to_string();
-    if text.len() <= MOST_EVENT {
-        return text;
-    }
-    shorten(&mut json, 80);
-    json.to_string()
+    Ok(())
 }
 
-fn shorten(json: &mut serde_json::Value, most: usize) {
-    match json {
-        serde_json::Value::String(text) if text.chars().count() > most => {
-            *text = text.chars().take(most).chain("…".chars()).collect();
-        }
-        serde_json::Value::Array(items) => {
-            items.truncate(10);
-            for item in items {
-                shorten(item, most);
-            }
-        }
-        serde_json::Value::Object(entries) => {
-            for value in entries.values_mut() {
-                shorten(value, most);
-            }
-        }
-        _ => {}
+/// Inserts events of one run as one row.
+fn insert(
+    connection: &Connection,
+    path: &Path,
+    events: &[Event],
+    small: &[u8],
+) -> Result<(), Error> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
+    let conflict = || Error::Conflict { run: first.run.clone(), expected: first.seq };
+    let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
+    let position = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+    let taken: Option<i64> = connection
+        .prepare_cached("SELECT last FROM commits WHERE run = ?1 ORDER BY first DESC LIMIT 1")
+        .and_then(|mut statement| statement.query_row([&first.run], |row| row.get(0)).optional())
+        .map_err(database)?;
+    if taken.is_some_and(|taken| taken >= position(first.seq)) {
+        return Err(conflict());
     }
+    connection
+        .prepare_cached(
+            "INSERT INTO commits (run, first, last, events, blobs) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .and_then(|mut statement| {
+            let text = pack::lines(events);
+            let (first, last) = (position(first.seq), position(last.seq));
+            statement.execute(params![events[0].run, first, last, text, small])
+        })
+        .map(drop)
+        .map_err(database)
 }
 
 /// Pages that the writer keeps, in the unit of `SQLite`: KiB when negative.
 const CACHE: i64 = -8_000;
-
-/// Bytes below which compressing costs more than it saves.
-const SMALL: usize = 512;
-
-/// The first byte says how the rest is kept: 0 as it is, 1 zlib.
-fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    if bytes.len() < SMALL {
-        return Ok([&[0], bytes].concat());
-    }
-    let mut encoder = ZlibEncoder::new(vec![1], Compression::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
-}
-
-fn decompress(stored: &[u8]) -> std::io::Result<Vec<u8>> {
-    match stored.split_first() {
-        Some((0, bytes)) => Ok(bytes.to_vec()),
-        Some((1, packed)) => {
-            let mut bytes = Vec::new();
-            ZlibDecoder::new(packed).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        }
-        _ => Err(std::io::Error::from(std::io::ErrorKind::InvalidData)),
-    }
-}
 
 impl Store for Journal {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
@@ -255,42 +251,44 @@ impl Store for Journal {
     fn read(&self, run: &str) -> Result<Vec<Event>, Error> {
         let rows = self.query("read", |connection| {
             let mut statement = connection
-                .prepare_cached("SELECT seq, event FROM events WHERE run = ?1 ORDER BY seq")?;
-            let rows = statement
-                .query_map([run], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+                .prepare_cached("SELECT events FROM commits WHERE run = ?1 ORDER BY first")?;
+            let rows = statement.query_map([run], |row| row.get::<_, String>(0))?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         })?;
         if rows.is_empty() {
             return Err(Error::NoRun { run: run.to_owned() });
         }
-        rows.into_iter()
+        rows.iter()
+            .flat_map(|lines| lines.lines())
             .zip(1_u64..)
-            .map(|((seq, text), expected)| match serde_json::from_str(&text) {
-                Ok(event) if u64::try_from(seq) == Ok(expected) => Ok(event),
+            .map(|(text, expected)| match serde_json::from_str::<Event>(text) {
+                Ok(event) if event.seq == expected => Ok(event),
                 _ => Err(Error::Damaged { run: run.to_owned(), seq: expected }),
             })
             .collect()
     }
 
-    fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    fn blob(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        let file =
+            |source| Error::File { action: "read a blob of", path: self.path.clone(), source };
+        if let Some(bytes) = self.small(run, digest)? {
+            return Ok(Some(bytes));
+        }
         let stored: Option<Vec<u8>> = self.query("read", |connection| {
             connection
                 .query_row("SELECT bytes FROM blobs WHERE digest = ?1", [digest], |row| row.get(0))
                 .optional()
         })?;
-        let Some(stored) = stored else { return Ok(None) };
-        let file =
-            |source| Error::File { action: "read a blob of", path: self.path.clone(), source };
-        decompress(&stored).map(Some).map_err(file)
+        stored.map(|stored| pack::decompress(&stored)).transpose().map_err(file)
     }
 
     fn runs(&self) -> Result<Vec<RunSummary>, Error> {
         let rows = self.query("read", |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT first.run, first.event, last.event FROM events first
-                 JOIN (SELECT run, max(seq) AS seq FROM events GROUP BY run) newest ON newest.run = first.run
-                 JOIN events last ON last.run = newest.run AND last.seq = newest.seq
-                 WHERE first.seq = 1",
+                "SELECT first.run, first.events, last.events FROM commits first
+                 JOIN (SELECT run, max(first) AS first FROM commits GROUP BY run) newest ON newest.run = first.run
+                 JOIN commits last ON last.run = newest.run AND last.first = newest.first
+                 WHERE first.first = 1",
             )?;
             let rows = statement.query_map([], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
@@ -302,7 +300,8 @@ impl Store for Journal {
             let read = |text: &str| {
                 serde_json::from_str(text).map_err(|_| Error::Damaged { run: run.clone(), seq: 1 })
             };
-            let (first, last): (Event, Event) = (read(&first)?, read(&last)?);
+            let first: Event = read(first.lines().next().unwrap_or_default())?;
+            let last: Event = read(last.lines().next_back().unwrap_or_default())?;
             if matches!(first.body, Body::RunStarted { .. }) {
                 runs.push(RunSummary { run, first, last });
             }

@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use super::{Estimate, PlannedTask};
 
 /// Longest time from the start of each task to the end of everything that follows it.
 pub fn remaining(tasks: &[PlannedTask]) -> Vec<Duration> {
-    let index: BTreeMap<&str, usize> =
+    let index: IndexMap<&str, usize> =
         tasks.iter().enumerate().map(|(at, task)| (task.address.as_str(), at)).collect();
     let mut remaining: Vec<Duration> = tasks.iter().map(|task| task.expected).collect();
     // Tasks are in graph order, so followers come later: one pass from the end is enough.
@@ -31,7 +33,7 @@ pub fn remaining(tasks: &[PlannedTask]) -> Vec<Duration> {
 
 /// Lays the tasks on a time line.
 pub fn estimate(tasks: &[PlannedTask]) -> Estimate {
-    let index: BTreeMap<&str, usize> =
+    let index: IndexMap<&str, usize> =
         tasks.iter().enumerate().map(|(at, task)| (task.address.as_str(), at)).collect();
     let remaining = remaining(tasks);
     let mut waiting: Vec<usize> = vec![0; tasks.len()];

@@ -317,7 +317,9 @@ impl Maker {
         if !matches!(task.kind, Kind::NoChange | Kind::Skipped) {
             self.unsettled.entry(id).or_default().push(task.address.clone());
         }
-        self.tasks.entry(id).or_default().push((key, task));
+        // One is the rule: room for four, which is what a list begins with, would be most of what
+        // a plan of thousands takes.
+        self.tasks.entry(id).or_insert_with(|| Vec::with_capacity(1)).push((key, task));
     }
 
     /// A task that is known only after others ran.
@@ -379,8 +381,10 @@ impl Maker {
             self.push_problem(*problem);
         }
         self.note_facts(&key, &task.address, &seen);
-        let mut outputs = crate::task::unknown_outputs(&self.graph, instance.vertex);
-        Arc::make_mut(&mut outputs).extend(seen.outputs);
+        let mut outputs = vertex.unknown.clone();
+        if !seen.outputs.is_empty() {
+            Arc::make_mut(&mut outputs).extend(seen.outputs);
+        }
         self.knowledge.learn(key, TaskOutputs::Known(outputs));
         self.knowledge.learn_writes(instance.vertex, knowledge_writes(Some(kind.writes())));
         task
@@ -442,7 +446,7 @@ impl Maker {
         let vertex = self.graph.vertex(key.vertex);
         let description = vertex.module.describe(arguments);
         PlannedTask {
-            address: vertex.address(&self.graph, &key.keys, key.own.as_deref()).to_string(),
+            address: vertex.name(&self.graph, &key.keys, key.own.as_deref()),
             module: vertex.module.schema().name.to_owned(),
             kind,
             subject: description.subject,
@@ -463,13 +467,24 @@ impl Maker {
         let names: BTreeSet<String> = reads
             .iter()
             .map(|read| {
-                self.graph
-                    .vertex(read.vertex)
-                    .address(&self.graph, &read.keys, read.own.as_deref())
-                    .to_string()
+                self.graph.vertex(read.vertex).name(&self.graph, &read.keys, read.own.as_deref())
             })
             .collect();
         names.into_iter().collect()
+    }
+
+    /// The addresses of the tasks that an instance comes after.
+    fn needs(&self, key: &InstanceKey) -> Vec<String> {
+        let edges = &self.graph.vertex(key.vertex).edges;
+        let mut needs = Vec::with_capacity(edges.len());
+        for (other, task) in edges.iter().filter_map(|edge| self.tasks.get(&edge.on)).flatten() {
+            if related(&self.graph, key, other) {
+                needs.push(task.address.clone());
+            }
+        }
+        needs.sort();
+        needs.dedup();
+        needs
     }
 
     fn finish(
@@ -480,26 +495,19 @@ impl Maker {
         inputs: BTreeMap<String, serde_json::Value>,
         files: BTreeMap<String, String>,
     ) -> Planned {
-        let mut addresses: BTreeMap<VertexId, Vec<(InstanceKey, String)>> = BTreeMap::new();
-        for (id, tasks) in &self.tasks {
-            addresses.insert(
-                *id,
-                tasks.iter().map(|(key, task)| (key.clone(), task.address.clone())).collect(),
-            );
-        }
-        let mut all = Vec::new();
         // Needs before those who need them: the order of the graph, which is what a reader expects.
-        for id in self.graph.order().unwrap_or_default() {
-            for (key, mut task) in self.tasks.remove(&id).unwrap_or_default() {
-                for edge in &self.graph.vertex(id).edges {
-                    for (other, address) in addresses.get(&edge.on).into_iter().flatten() {
-                        if related(&self.graph, &key, other) {
-                            task.needs.push(address.clone());
-                        }
-                    }
-                }
-                task.needs.sort();
-                task.needs.dedup();
+        let order = self.graph.order().unwrap_or_default();
+        let mut needs = order
+            .iter()
+            .filter_map(|id| self.tasks.get(id))
+            .flatten()
+            .map(|(key, _)| self.needs(key))
+            .collect::<Vec<_>>()
+            .into_iter();
+        let mut all = Vec::with_capacity(needs.len());
+        for id in order {
+            for (_, mut task) in self.tasks.remove(&id).unwrap_or_default() {
+                task.needs = needs.next().unwrap_or_default();
                 all.push(task);
             }
         }

@@ -3,6 +3,9 @@
 use super::Plan;
 use crate::fact::Fact;
 
+/// Bytes of a task and its facts, about: a plan of thousands is not copied while it grows.
+const TYPICAL_TASK: usize = 768;
+
 /// Version of the stored form. 1: as in [`Plan`].
 pub(super) const FORMAT: u32 = 1;
 
@@ -63,14 +66,16 @@ impl Plan {
 
     /// As it is stored.
     pub fn store(&self) -> String {
+        let mut bytes = Vec::with_capacity(self.tasks.len() * TYPICAL_TASK);
         // A plan is strings, numbers and maps with text keys: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        let written = serde_json::to_writer(&mut bytes, self);
+        written.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// Sets the digest: over everything but itself.
     pub(super) fn seal(&mut self) {
         self.digest.clear();
-        let hex = blake3::hash(self.store().as_bytes()).to_hex();
+        let hex = crate::digest::of_json(self).to_hex();
         hex.as_str().get(..32).unwrap_or_default().clone_into(&mut self.digest);
     }
 

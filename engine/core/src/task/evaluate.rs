@@ -1,5 +1,6 @@
 //! What an instance is given: whether it runs, its arguments, the settings of its connection.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Instance, View};
@@ -128,13 +129,7 @@ pub fn arguments(
                 arguments.values.insert(declared.name.to_owned(), default.clone());
             }
         }
-        let known: Values = arguments
-            .values
-            .iter()
-            .filter(|(_, value)| !value.has_unknown())
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        for (name, wrong) in vertex.module.check(&known) {
+        for (name, wrong) in vertex.module.check(&known(&arguments.values)) {
             let message = format!("the argument `{name}` of {} {wrong}", schema.name);
             problems.push(Box::new(
                 Diagnostic::error(Code("RB0109"), message).at(vertex.span, "this task"),
@@ -142,6 +137,15 @@ pub fn arguments(
         }
     }
     if problems.is_empty() { Ok(arguments) } else { Err(problems) }
+}
+
+/// The values without those that are not known.
+fn known(values: &Values) -> Cow<'_, Values> {
+    if !values.values().any(Value::has_unknown) {
+        return Cow::Borrowed(values);
+    }
+    let known = values.iter().filter(|(_, value)| !value.has_unknown());
+    Cow::Owned(known.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// The settings of the instance's connection, and of the one it goes through.

@@ -173,7 +173,7 @@ impl Bindings for View<'_> {
             .outputs
             .get(&key)
             .cloned()
-            .unwrap_or_else(|| TaskOutputs::Known(unknown_outputs(self.graph, vertex)))
+            .unwrap_or_else(|| TaskOutputs::Known(self.graph.vertex(vertex).unknown.clone()))
     }
 
     fn keys(&self, vertex: VertexId, keys: &[String]) -> Option<Vec<String>> {
@@ -220,16 +220,4 @@ impl Bindings for View<'_> {
             _ => Err(missing(format!("`{reference}` is not a kind of secret"))),
         }
     }
-}
-
-/// The outputs of a task that has not run: unknown, each of its type.
-pub(crate) fn unknown_outputs(graph: &Graph, vertex: VertexId) -> Arc<Values> {
-    let schema = graph.vertex(vertex).module.schema();
-    Arc::new(
-        schema
-            .outputs
-            .iter()
-            .map(|output| (output.name.to_owned(), Value::Unknown(Arc::new(output.r#type.clone()))))
-            .collect(),
-    )
 }

@@ -7,7 +7,6 @@
 pub mod evaluate;
 mod knowledge;
 
-pub(crate) use knowledge::unknown_outputs;
 pub use knowledge::{Knowledge, View, Writes, knowledge_writes};
 
 use crate::address::Address;

@@ -19,6 +19,9 @@ const MOST_NODES: usize = 1_000_000;
 /// Nodes that aliases may copy.
 const MOST_COPIED: usize = 10_000;
 
+/// Keys of a mapping that are looked through one by one.
+const FEW_KEYS: usize = 16;
+
 /// Builds the node tree of a text. Duplicate keys and the like are collected; a syntax error ends
 /// the parse, since nothing after it can be trusted.
 pub fn parse(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
@@ -101,6 +104,7 @@ enum Open {
         span: Span,
         anchor: usize,
         entries: Vec<Entry>,
+        /// Its keys, once there are many.
         keys: BTreeMap<String, Span>,
         key: Option<(String, Span)>,
         drop_value: bool,
@@ -269,19 +273,29 @@ impl<'a> Builder<'a> {
             let problem = Diagnostic::error(Code("RB0008"), "merge keys (`<<`) are not read");
             self.problems.push(problem.at(node.span, "here").help("write the keys out"));
             *drop_value = true;
-        } else if let Some(first) = keys.get(&name) {
+        } else if let Some(first) = first_of(entries, keys, &name) {
             self.problems.push(
                 Diagnostic::error(Code("RB0009"), format!("the key `{name}` stands twice"))
                     .at(node.span, "again here")
-                    .and_at(*first, "first here"),
+                    .and_at(first, "first here"),
             );
             *drop_value = true;
-        } else {
+        } else if entries.len() >= FEW_KEYS {
             keys.insert(name.clone(), node.span);
         }
         *key = Some((name, node.span));
         let _ = self.text;
     }
+}
+
+/// Where a key stands already. Most mappings are small: looking through them is faster than
+/// keeping an index, which begins where they are not.
+fn first_of(entries: &[Entry], keys: &BTreeMap<String, Span>, name: &str) -> Option<Span> {
+    let few = entries.get(..FEW_KEYS).unwrap_or(entries);
+    few.iter()
+        .find(|entry| entry.key == name)
+        .map(|entry| entry.key_span)
+        .or_else(|| keys.get(name).copied())
 }
 
 fn join(start: Span, end: Span) -> Span {

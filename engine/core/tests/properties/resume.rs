@@ -41,7 +41,7 @@ impl Store for Memory {
             kept.left = left;
             let next = kept.events.len() as u64 + 1;
             assert_eq!(batch.events.first().map(|event| event.seq), Some(next), "a hole");
-            kept.events.extend(batch.events);
+            kept.events.extend(batch.events.iter().cloned());
             kept.blobs.extend(batch.blobs.into_iter().map(|blob| (blob.digest, blob.bytes)));
             Ok(())
         } else {
@@ -55,7 +55,7 @@ impl Store for Memory {
         if events.is_empty() { Err(Error::NoRun { run: run.to_owned() }) } else { Ok(events) }
     }
 
-    fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    fn blob(&self, _: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         Ok(self.0.lock().unwrap().blobs.get(digest).cloned())
     }
 

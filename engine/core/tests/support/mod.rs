@@ -628,6 +628,19 @@ impl Workshop {
     ) -> Result<RunReport, RunError> {
         let graph =
             Arc::new(self.compile().unwrap_or_else(|refused| panic!("{:#?}", refused.problems)));
+        self.run_graph(graph, journal, plan, run_id, cancel, resumed).await
+    }
+
+    /// Runs a graph that is there already.
+    pub(crate) async fn run_graph(
+        &self,
+        graph: Arc<Graph>,
+        journal: Arc<dyn Store>,
+        plan: Plan,
+        run_id: &str,
+        cancel: Cancel,
+        resumed: Option<resume::Resumed>,
+    ) -> Result<RunReport, RunError> {
         run(RunInput {
             leases: Arc::new(runbook_core::lease::NoLeases),
             looker: self.looker(graph),
