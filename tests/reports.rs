@@ -51,6 +51,10 @@ fn the_finished_cluster_is_compared_and_the_answer_says_that_it_is_simulated() {
         told(&again.run(&["report", "compare", "--inventory", "inventory.json", "-o", "json"]));
     assert_eq!(offline["sides"], answer["sides"]);
     assert!(offline["source"].as_str().unwrap().starts_with("sandbox, "), "{}", offline["source"]);
+    assert_eq!((&answer["is_sandbox"], &offline["is_sandbox"]), (&true.into(), &true.into()));
+    let notes = offline["notes"].to_string();
+    assert!(notes.contains("what ran was seen at 20"), "{notes}");
+    assert!(notes.contains("the cluster's own NodePools are not used (default)"), "{notes}");
 
     // Looking is all that was done.
     assert_eq!(folder.requests(true).len(), before);
@@ -170,6 +174,23 @@ fn names_from_a_cluster_are_only_names() {
     for name in ["'=HYPERLINK(\"x\")", "'@SUM(1)", "'+1|x", "'-1+1|x"] {
         assert!(cells.iter().any(|cell| cell.starts_with(name)), "{name} in {table}");
     }
+}
+
+#[test]
+fn the_head_of_an_inventory_counts_in_yaml_as_in_json() {
+    let folder = Folder::new();
+    folder.write(
+        "i.yaml",
+        "kind: Inventory\nversion: 1\nsource: sandbox\nregion: eu-west-1\nmissing: ['NodePools: forbidden']\n\
+         collectedAt: 2026-11-25T00:00:00Z\nitems: []\n",
+    );
+    let answer = told(&folder.run(&["report", "compare", "--inventory", "i.yaml", "-o", "json"]));
+    assert_eq!((&answer["is_sandbox"], &answer["region"]), (&true.into(), &"eu-west-1".into()));
+    let notes = answer["notes"].to_string();
+    assert!(notes.contains("not seen: NodePools: forbidden"), "{notes}");
+    assert_eq!(answer["verdicts"], Value::Array(Vec::new()));
+    let said = folder.well(&["report", "compare", "--inventory", "i.yaml"]);
+    assert!(said.out.contains("not seen: NodePools: forbidden"), "{}", said.out);
 }
 
 #[test]

@@ -4,13 +4,12 @@
 
 use std::path::PathBuf;
 
+use jiff::{Timestamp, Unit};
 use runbook_capacity::answer::compare::{COMPARE, CompareOptions, Comparison};
 use runbook_capacity::answer::{schema as shapes, written};
 use runbook_capacity::compare::options::{Options, read_options};
 use runbook_capacity::compare::workload::Workloads;
-use runbook_capacity::manifest::{
-    InventoryHead, Manifests, read_inventory, read_inventory_head, read_node_pools,
-};
+use runbook_capacity::manifest::{Manifests, read_inventory, read_inventory_head, read_node_pools};
 use runbook_showback::render;
 
 use super::{deliver, priced_region, text};
@@ -154,6 +153,8 @@ struct Given {
     on: On,
     /// The cluster's own NodePools.
     pools: Vec<String>,
+    /// When an inventory was made.
+    seen: Option<Timestamp>,
 }
 
 fn given(
@@ -170,12 +171,18 @@ fn given(
             region: None,
             on: On::Aws,
             pools: Vec::new(),
+            seen: None,
         }));
     }
     if let Some(name) = &arguments.inventory {
         return Ok(files::read(name, &session.environment)
             .map_err(|why| vec![why])
-            .and_then(|file| of_inventory(&file.name, &file.text)));
+            .and_then(|file| of_inventory(&file.name, &file.text))
+            .map(|given| {
+                let seen =
+                    given.seen.map(|at| format!("what ran was seen at {at}, the cluster's time"));
+                Given { notes: seen.into_iter().chain(given.notes).collect(), ..given }
+            }));
     }
     let region = arguments.region.as_deref();
     let inventory = block_on(inventory(session, &arguments.cluster, region))?;
@@ -191,8 +198,10 @@ fn given(
 fn of_inventory(name: &str, text: &str) -> Result<Given, Problems> {
     let manifests = read_inventory(name, text).map_err(files::said)?;
     let head = read_inventory_head(name, text).map_err(|why| files::said(vec![why]))?;
-    let pools = read_node_pools(name, text).map_err(files::said)?;
-    let mut notes = head.as_ref().map(of_head).unwrap_or_default();
+    // Pools that are not used need not be there, nor be readable.
+    let pools = read_node_pools(name, text).unwrap_or_default();
+    let missing = head.iter().flat_map(|head| &head.missing);
+    let mut notes: Vec<String> = missing.map(|what| format!("not seen: {what}")).collect();
     if manifests.workloads.is_empty() {
         notes.push("there are no pods".to_owned());
     }
@@ -200,16 +209,11 @@ fn of_inventory(name: &str, text: &str) -> Result<Given, Problems> {
         Some(head) if head.is_sandbox => (format!("sandbox, by {name}"), On::Sandbox),
         _ => (name.to_owned(), On::Aws),
     };
+    let seen = head.as_ref().and_then(|head| head.collected_at);
+    let seen = seen.and_then(|at| at.round(Unit::Second).ok());
     let region = head.and_then(|head| head.region);
     let pools = pools.into_iter().map(|pool| pool.name).collect();
-    Ok(Given { manifests, notes, source, region, on, pools })
-}
-
-/// When an inventory was made, and what it lacks.
-fn of_head(head: &InventoryHead) -> Vec<String> {
-    let seen = head.collected_at.map(|at| format!("what ran was seen at {at}, the cluster's time"));
-    let missing = head.missing.iter().map(|what| format!("not seen: {what}"));
-    seen.into_iter().chain(missing).collect()
+    Ok(Given { manifests, notes, source, region, on, pools, seen })
 }
 
 fn comparison(
