@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod charts;
 mod commands;
 mod damage;
 mod delivery;

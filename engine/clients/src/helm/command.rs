@@ -377,7 +377,8 @@ fn find_version(text: &str) -> Option<String> {
             .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
             .unwrap_or(rest.len());
         let version = rest.get(..end)?.trim_end_matches('.');
-        (version.split('.').count() == 3
+        // A helm that was built from its sources names no patch.
+        ((2..=3).contains(&version.split('.').count())
             && version.split('.').all(|part| part.parse::<u64>().is_ok()))
         .then(|| version.to_owned())
     })

@@ -2,8 +2,8 @@
 //!
 //! What is there is read from the Secret in which Helm keeps it, so a plan needs no helm. What is
 //! to be changed is helm's own business. A revision says whose it is in its description; helm
-//! replaces that by its error when a revision fails, so of a failed one the last revision that
-//! succeeded is asked.
+//! replaces that by its error when a revision fails, and by words of its own when somebody upgrades
+//! or rolls back by hand, so then the last revision that says it is asked.
 
 mod values;
 
@@ -136,45 +136,56 @@ async fn read(cluster: &Cluster, arguments: &Values) -> Result<Option<Release>, 
     Ok(found.filter(|release| release.status != Status::Uninstalled))
 }
 
-/// Whose a release is: its newest revision says so, or, when that failed, the newest one that did
-/// not. One that never succeeded carries no mark of anybody.
+/// Whose a release is: its newest revision says so. One that failed or was made by hand says nothing;
+/// then the newest earlier one that speaks does, for who upgrades by hand does not take it over. One
+/// that never succeeded carries no mark of anybody.
 async fn owner_of(
     context: &Context,
     connection: &kubernetes::Connection,
     release: &Release,
 ) -> Result<Ownership, Failure> {
-    // Helm writes our description only when it is done.
-    let unfinished = release.status == Status::Failed || release.status.is_pending();
-    if !unfinished || marked(&release.description).is_some() {
+    if marked(&release.description).is_some() {
         return Ok(ownership(context, &release.description));
     }
     let selection = Selection::namespace(release.namespace.clone())
         .labels(format!("owner=helm,name={},status in (deployed,superseded)", release.name));
     let secret = ObjectKind::new("v1", "Secret");
     let names = connection.list_metadata(&secret, &selection).await.read()?;
-    let newest = names
+    let mut earlier: Vec<(u64, &str)> = names
         .iter()
         .filter_map(|one| {
             let name = one.pointer("/metadata/name")?.as_str()?;
             let revision: u64 = name.rsplit_once(".v")?.1.parse().ok()?;
             (revision < release.revision).then_some((revision, name))
         })
-        .max();
-    let Some((_, name)) = newest else { return Ok(Ownership::Setting) };
+        .collect();
+    earlier.sort_unstable_by(|left, right| right.cmp(left));
+    for (_, name) in &earlier {
+        let description = earlier_description(connection, release, name).await?;
+        if let Some(description) = description.filter(|one| marked(one).is_some()) {
+            return Ok(ownership(context, &description));
+        }
+    }
+    // Helm writes our description only when it is done.
+    let unfinished = release.status == Status::Failed || release.status.is_pending();
+    Ok(if unfinished && earlier.is_empty() { Ownership::Setting } else { Ownership::Unmarked })
+}
+
+/// What an earlier revision says about itself; nothing when it is gone meanwhile.
+async fn earlier_description(
+    connection: &kubernetes::Connection,
+    release: &Release,
+    name: &str,
+) -> Result<Option<String>, Failure> {
+    let secret = ObjectKind::new("v1", "Secret");
     let reference = Reference::new(secret, Some(&release.namespace), name);
-    let Some(object) = connection.get(&reference).await.read()? else {
-        return Ok(Ownership::Setting);
-    };
+    let Some(object) = connection.get(&reference).await.read()? else { return Ok(None) };
     let earlier = decode(&object).map_err(|problem| {
-        Failure::new(
-            Class::Terminal,
-            format!(
-                "the release in Secret `{}/{name}` cannot be read: {problem}",
-                release.namespace
-            ),
-        )
+        let place = format!("{}/{name}", release.namespace);
+        let message = format!("the release in Secret `{place}` cannot be read: {problem}");
+        Failure::new(Class::Terminal, message)
     })?;
-    Ok(ownership(context, &earlier.description))
+    Ok(Some(earlier.description))
 }
 
 /// A revision that a helm which was cut off has left pending can be taken away after this, beyond

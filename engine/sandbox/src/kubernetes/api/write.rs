@@ -12,6 +12,9 @@ use super::{Answer, Request, Status, Target};
 use crate::store::Transaction;
 use crate::world::{Context, LogError, World, ids};
 
+const OTHER_NAMESPACE: &str =
+    "the namespace of the provided object does not match the namespace sent on the request";
+
 /// The answer of a write, and warnings of it.
 type Written = Result<(u16, Value, Vec<String>), Status>;
 
@@ -164,6 +167,10 @@ fn create(
     wanted["apiVersion"] = json!(kind.api_version());
     wanted["kind"] = json!(kind.kind);
     if let Some(namespace) = target.namespace.as_deref().filter(|_| kind.namespaced) {
+        let given = wanted["metadata"]["namespace"].as_str().unwrap_or_default();
+        if !given.is_empty() && given != namespace {
+            return Err(Status::bad_request(OTHER_NAMESPACE));
+        }
         wanted["metadata"]["namespace"] = json!(namespace);
         if transaction
             .get(&super::super::collection(cluster, "", "namespaces"), namespace)
@@ -297,6 +304,7 @@ fn replace(
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
         return Err(Status::not_found(kind, name));
     };
+    belongs(&mut wanted, target, name)?;
     check_revision(transaction, cluster, kind, &key, name, &wanted)?;
     if target.subresource.as_deref() == Some("scale") {
         return scale(context, transaction, cluster, kind, &before, &wanted, request, target);
@@ -307,6 +315,29 @@ fn replace(
     let stored =
         store(context, transaction, cluster, kind, wanted, Some(&before), request, target)?;
     Ok((200, stored, warnings))
+}
+
+/// What a body leaves out of its object's name and namespace the path says; they may not differ.
+fn belongs(wanted: &mut Value, target: &Target, name: &str) -> Result<(), Status> {
+    if let Some(namespace) = &target.namespace {
+        let given = &mut wanted["metadata"]["namespace"];
+        if given.as_str().unwrap_or_default().is_empty() {
+            *given = json!(namespace);
+        } else if *given != namespace.as_str() {
+            return Err(Status::bad_request(OTHER_NAMESPACE));
+        }
+    }
+    let given = &mut wanted["metadata"]["name"];
+    if given.as_str().unwrap_or_default().is_empty() {
+        *given = json!(name);
+    } else if *given != name {
+        let why = format!(
+            "the name of the object ({}) does not match the name on the URL ({name})",
+            given.as_str().unwrap_or_default()
+        );
+        return Err(Status::bad_request(why));
+    }
+    Ok(())
 }
 
 #[expect(
