@@ -189,13 +189,20 @@ fn broken(error: &kube::Error) -> Said {
     Said::unanswered(class, format!("the connection broke before the answer: {cause}"))
 }
 
-/// What an error answer says. Absence is what a `Status` says, not the 404 of something in between.
+/// What the API server says, in plain text, of paths under which it serves nothing: those of a
+/// definition that is gone.
+const NO_PATH: &[u8] = b"404 page not found";
+
+/// What an error answer says. Absence is what a `Status` says, or what the API server itself says of
+/// a path, not the 404 of something in between.
 pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Said {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
     let object = parsed.filter(|value| value.get("kind").is_some_and(|kind| kind == "Status"));
     let text =
         |pointer: &str| object.as_ref().and_then(|it| it.pointer(pointer)).and_then(Value::as_str);
-    let reason = text("/reason").filter(|reason| !reason.is_empty());
+    let no_path = status == 404 && body.trim_ascii() == NO_PATH;
+    let reason = text("/reason").or(no_path.then_some("NotFound"));
+    let reason = reason.filter(|reason| !reason.is_empty());
     let class = match (reason, status) {
         (Some("NotFound"), _) => Class::NotFound,
         (Some("Unauthorized" | "Forbidden"), _) | (_, 401 | 403) => Class::Denied,
@@ -206,10 +213,11 @@ pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Said {
         (None, 404 | 409 | 410) if object.is_none() => Class::Unreadable,
         _ => Class::Invalid,
     };
-    let message = text("/message").map_or_else(
-        || format!("the answer has status {status} and no Status object"),
-        str::to_owned,
-    );
+    let unsaid = || match no_path {
+        true => "the server could not find the requested resource".to_owned(),
+        false => format!("the answer has status {status} and no Status object"),
+    };
+    let message = text("/message").map_or_else(unsaid, str::to_owned);
     // Admission runs before anything is stored, so a webhook that does not answer means that
     // nothing happened.
     let before_storage = message.contains("failed calling webhook");

@@ -106,6 +106,11 @@ impl State {
                     out.1.push(Effect::Pause(key.clone(), pause));
                 }
             }
+            // It would be tried again, as what pauses already: to be stopped before is no failure.
+            Some(_) => {
+                let why = format!("{} before it was tried again", self.why_it_stops());
+                self.end(key, TaskState::Interrupted, Some(why), out);
+            }
             _ if failure.class == Class::Cancelled => {
                 self.end(key, TaskState::Interrupted, Some(failure.message.clone()), out);
             }

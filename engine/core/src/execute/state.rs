@@ -518,13 +518,17 @@ impl State {
                 _ => {}
             }
         }
-        let why = if self.cancelled.is_some() {
+        let why = self.why_it_stops();
+        for key in interrupted {
+            self.end(&key, TaskState::Interrupted, Some(why.to_owned()), out);
+        }
+    }
+
+    pub(super) fn why_it_stops(&self) -> &'static str {
+        if self.cancelled.is_some() {
             "the run was cancelled"
         } else {
             "the run stopped after a failure"
-        };
-        for key in interrupted {
-            self.end(&key, TaskState::Interrupted, Some(why.to_owned()), out);
         }
     }
 
