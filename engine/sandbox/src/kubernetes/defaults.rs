@@ -74,6 +74,9 @@ pub(super) fn apply(
             let name = wanted["metadata"]["name"].clone();
             wanted["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
         }
+        ("scheduling.k8s.io", "priorityclasses") => {
+            or(wanted, "preemptionPolicy", json!("PreemptLowerPriority"));
+        }
         ("", "secrets") => {
             or(wanted, "type", json!("Opaque"));
             if let Some(texts) = wanted["stringData"].as_object().cloned() {
@@ -220,6 +223,13 @@ fn service(context: &Context, cluster: &str, wanted: &mut Value) {
         or(port, "protocol", json!("TCP"));
         let same = port["port"].clone();
         or(port, "targetPort", same);
+    }
+    if matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer")) {
+        or(spec, "externalTrafficPolicy", json!("Cluster"));
+        for (index, port) in items(spec, "ports").enumerate() {
+            let number = ids::below(context, &["port", cluster, &key, &index.to_string()], 2_768);
+            or(port, "nodePort", json!(30_000 + number));
+        }
     }
     or(&mut wanted["status"], "loadBalancer", json!({}));
 }

@@ -237,6 +237,8 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
         ("ingressclasses", "Controller") => spec["controller"].clone(),
         ("leases", "Holder") => spec["holderIdentity"].clone(),
         ("priorityclasses", "Value") => object["value"].clone(),
+        ("priorityclasses", "Global-Default") => json!(object["globalDefault"] == true),
+        ("priorityclasses", "PreemptionPolicy") => object["preemptionPolicy"].clone(),
         ("poddisruptionbudgets", "Min Available") => or_na(&spec["minAvailable"]),
         ("poddisruptionbudgets", "Max Unavailable") => or_na(&spec["maxUnavailable"]),
         ("poddisruptionbudgets", "Allowed Disruptions") => {

@@ -38,7 +38,13 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
             workload(wanted, before, &mut found);
         }
         ("batch", "jobs") => job(wanted, before, &mut found),
-        ("", "pods") => containers(&wanted["spec"], "spec", &mut found),
+        ("", "pods") => {
+            containers(&wanted["spec"], "spec", &mut found);
+            pod_update(wanted, before, &mut found);
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            role_of(wanted, before, &mut found);
+        }
         ("", "services") => service(wanted, &mut found),
         ("", "configmaps" | "secrets") => immutable(wanted, before, &mut found),
         _ => {}
@@ -117,6 +123,39 @@ fn job(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
         if before["spec"][field] != spec[field] {
             found.push(invalid(format!("spec.{field}"), &spec[field], "field is immutable"));
         }
+    }
+}
+
+/// A pod that is there is changed in few things only. The scheduler binds it by another way.
+fn pod_update(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
+    let Some(before) = before else { return };
+    let fixed = |pod: &Value| -> Value {
+        let mut spec = pod["spec"].clone();
+        for list in ["containers", "initContainers"] {
+            for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+            {
+                container["image"] = Value::Null;
+            }
+        }
+        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds"] {
+            spec[field] = Value::Null;
+        }
+        spec
+    };
+    if fixed(wanted) != fixed(before) {
+        let why = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+        found.push(forbidden("spec", why));
+    }
+}
+
+fn role_of(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
+    let role = &wanted["roleRef"];
+    if before.is_some_and(|before| before["roleRef"] != *role) {
+        let message = format!(
+            "Invalid value: {{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}: cannot change roleRef",
+            role["apiGroup"], role["kind"], role["name"]
+        );
+        found.push(("roleRef".to_owned(), message, "FieldValueInvalid"));
     }
 }
 

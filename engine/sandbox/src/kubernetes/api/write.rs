@@ -134,9 +134,26 @@ fn parse(request: &Request) -> Result<Value, Status> {
         .map_err(|error| Status::bad_request(format!("error decoding: {error}")))
 }
 
+/// JSON that is none, in the words of the apiserver's decoder.
+fn unrecognized(kind: &Kind, request: &Request) -> Option<Status> {
+    const SHOWN: usize = 30;
+    let text = std::str::from_utf8(&request.body).ok()?;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let error = serde_json::from_str::<Value>(text).err()?;
+    let why =
+        if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+    let start: String = text.chars().take(SHOWN).collect();
+    Some(Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({start} ...)",
+        kind.kind
+    )))
+}
+
 /// The object in a body.
-fn parse_object(request: &Request) -> Result<Value, Status> {
-    let object = parse(request)?;
+fn parse_object(kind: &Kind, request: &Request) -> Result<Value, Status> {
+    let object = parse(request).map_err(|status| unrecognized(kind, request).unwrap_or(status))?;
     let metadata = &object["metadata"];
     if object.is_object() && (metadata.is_object() || metadata.is_null()) {
         return Ok(object);
@@ -154,7 +171,7 @@ fn create(
     target: &Target,
     request: &Request,
 ) -> Written {
-    let mut wanted = parse_object(request)?;
+    let mut wanted = parse_object(kind, request)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, reviews::review(kind, wanted, request), Vec::new()));
     }
@@ -300,11 +317,11 @@ fn replace(
     request: &Request,
 ) -> Written {
     let key = key_of(target, name);
-    let mut wanted = parse_object(request)?;
+    let mut wanted = parse_object(kind, request)?;
+    belongs(&mut wanted, target, name)?;
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
         return Err(Status::not_found(kind, name));
     };
-    belongs(&mut wanted, target, name)?;
     check_revision(transaction, cluster, kind, &key, name, &wanted)?;
     if target.subresource.as_deref() == Some("scale") {
         return scale(context, transaction, cluster, kind, &before, &wanted, request, target);
@@ -317,7 +334,7 @@ fn replace(
     Ok((200, stored, warnings))
 }
 
-/// What a body leaves out of its object's name and namespace the path says; they may not differ.
+/// The namespace that a body leaves out the path says; neither it nor the name may differ.
 fn belongs(wanted: &mut Value, target: &Target, name: &str) -> Result<(), Status> {
     if let Some(namespace) = &target.namespace {
         let given = &mut wanted["metadata"]["namespace"];
@@ -327,17 +344,15 @@ fn belongs(wanted: &mut Value, target: &Target, name: &str) -> Result<(), Status
             return Err(Status::bad_request(OTHER_NAMESPACE));
         }
     }
-    let given = &mut wanted["metadata"]["name"];
-    if given.as_str().unwrap_or_default().is_empty() {
-        *given = json!(name);
-    } else if *given != name {
-        let why = format!(
-            "the name of the object ({}) does not match the name on the URL ({name})",
-            given.as_str().unwrap_or_default()
-        );
-        return Err(Status::bad_request(why));
+    match wanted["metadata"]["name"].as_str().unwrap_or_default() {
+        "" => Err(Status::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))),
+        given if given == name => Ok(()),
+        given => Err(Status::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        ))),
     }
-    Ok(())
 }
 
 #[expect(
@@ -458,7 +473,7 @@ fn apply(
     name: &str,
     request: &Request,
 ) -> Written {
-    let mut declared = parse_object(request)?;
+    let mut declared = parse_object(kind, request)?;
     let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
         return Err(Status::new(
             422,
