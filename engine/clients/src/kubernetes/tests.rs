@@ -227,7 +227,8 @@ async fn a_custom_resource_gets_some_seconds_to_appear() {
     let connection = world.connection(Access::Write).await;
     let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool",
         "metadata": {"name": "default"}});
-    let missing = || Answer::Say(404, "text/plain", "404 page not found".to_owned(), Vec::new());
+    let missing = || Answer::Say(404, "text/plain", "404 page not found\n".to_owned(), Vec::new());
+    let between = || Answer::Say(404, "text/html", "<h1>Not found</h1>".to_owned(), Vec::new());
     let no_group = || status(404, "NotFound", "the server could not find it", json!({}));
     let served = json!({"resources": [
         {"name": "nodepools", "namespaced": false, "kind": "NodePool"}]});
@@ -243,9 +244,11 @@ async fn a_custom_resource_gets_some_seconds_to_appear() {
         world.peer.asked()[3].line.starts_with("PATCH /apis/karpenter.sh/v1/nodepools/default?")
     );
 
-    // Reading asks once and takes no for an answer; a page of something in between is none.
+    // Reading asks once and takes no for an answer, in the words of either part of the API server; a
+    // page of something in between is none.
     let other = Reference::new(Kind::new("other.io/v1", "Thing"), None, "x");
-    world.peer.then([no_group(), missing()]);
+    world.peer.then([no_group(), missing(), between()]);
+    assert_eq!(connection.get(&other).await.unwrap(), None);
     assert_eq!(connection.get(&other).await.unwrap(), None);
     assert_eq!(connection.get(&other).await.unwrap_err().class(), Class::Unreadable);
 

@@ -399,7 +399,7 @@ impl Module for HelmRelease {
         drop(delegation.guard);
         match done {
             Ok(()) => Applied::Acknowledged(Values::new()),
-            Err(error) => undone(context, &error),
+            Err(error) => undone(context, &error, bound(intent.arguments)),
         }
     }
 
@@ -527,7 +527,7 @@ fn timeout(arguments: &Values) -> Duration {
 
 /// A helm that ended by itself says what came of it, and the release's state says the rest; only
 /// one that was killed leaves it open whether anything happened.
-fn undone(context: &Context, error: &Error) -> Applied {
+fn undone(context: &Context, error: &Error, bound: Duration) -> Applied {
     match error {
         Error::Absent { executable } => Applied::Rejected(
             Failure::new(
@@ -554,8 +554,11 @@ fn undone(context: &Context, error: &Error) -> Applied {
             let problem = format!("`{command}` failed with exit code {code}: {last}");
             let mut failure = Failure::new(Class::Terminal, problem).code("HelmFailed");
             failure.evidence.extend(lines.map(str::to_owned));
+            // One that a killed run has left behind may still be at work; it ends, or its revision
+            // grows old enough to be taken away.
             if error.in_progress() {
                 failure.class = Class::Conflict;
+                failure = failure.passes_within(bound + GRACE);
             }
             if stderr.contains("failed calling webhook") {
                 failure = failure.passes_within(Duration::from_mins(5));
