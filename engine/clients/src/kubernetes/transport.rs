@@ -213,9 +213,12 @@ pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Said {
         (None, 404 | 409 | 410) if object.is_none() => Class::Unreadable,
         _ => Class::Invalid,
     };
-    let unsaid = || match no_path {
-        true => "the server could not find the requested resource".to_owned(),
-        false => format!("the answer has status {status} and no Status object"),
+    let unsaid = || {
+        if no_path {
+            "the server could not find the requested resource".to_owned()
+        } else {
+            format!("the answer has status {status} and no Status object")
+        }
     };
     let message = text("/message").map_or_else(unsaid, str::to_owned);
     // Admission runs before anything is stored, so a webhook that does not answer means that
