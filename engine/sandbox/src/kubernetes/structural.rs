@@ -1,6 +1,4 @@
 //! Structural schemas: the defaults and the validation of custom resources.
-//!
-//! Rules in CEL (`x-kubernetes-validations`) are not evaluated.
 
 use regex::Regex;
 use serde_json::Value;
@@ -82,6 +80,14 @@ pub(super) fn validate(
         if !value[name].is_null() && !(path.is_empty() && name == "metadata") {
             let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             validate(&value[name], inner, &inner_path, found);
+        }
+    }
+    if schema["additionalProperties"].is_object() {
+        let own = |name: &String| schema["properties"].get(name).is_some();
+        for (name, inner) in value.as_object().into_iter().flatten().filter(|(name, _)| !own(name))
+        {
+            let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            validate(inner, &schema["additionalProperties"], &inner_path, found);
         }
     }
     duplicates(value, schema, path, found);

@@ -181,7 +181,14 @@ impl World {
         serde_json::from_str(&self.served.kubeconfig(CLUSTER).unwrap()).unwrap()
     }
 
-    async fn ask(&self, method: Method, path: &str, kind: &str, body: &Value) -> (u16, Value) {
+    /// A request to the cluster; status and answer.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: &Value,
+    ) -> (u16, Value) {
         let token = self.signer.token(CLUSTER, real_now());
         ask_cluster(&self.clusters_file(), &token, method, path, kind, body).await
     }
