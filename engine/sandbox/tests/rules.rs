@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-#[allow(dead_code, reason = "shared with other tests")]
 mod support;
 
 use http::Method;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,6 +32,11 @@ const MOST_CONNECTIONS: usize = 1024;
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a client may take to send its headers, or to shake hands.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take to send its body.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
+/// How much of a body that is too long is read, so that its sender hears of it.
+const MOST_DRAINED: usize = 64 << 20;
 
 /// The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,12 @@ impl Door {
                 }
                 // A connection that went away before it was accepted is no failure of ours.
                 Err(error) if is_of_one_connection(&error) => {}
+                // The process has no descriptor left: one comes back when a connection ends.
+                Err(error) if is_of_resources(&error) => {
+                    if connections.join_next().await.is_none() {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -88,6 +99,12 @@ impl Door {
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn is_of_resources(error: &std::io::Error) -> bool {
+    // EMFILE, ENFILE, ENOBUFS and ENOMEM have no kind of their own.
+    error.kind() == std::io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(23 | 24 | 55 | 105))
 }
 
 async fn connection(
@@ -140,18 +157,30 @@ pub(crate) enum BodyError {
     /// Longer than allowed.
     #[error("the body is longer than {limit} bytes")]
     TooLong { limit: usize },
-    /// The client went away while it sent.
+    /// The client went away while it sent, or sends too slowly.
     #[error("the body broke off")]
     BrokenOff,
 }
 
-/// Reads a body whole, within a limit.
-pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(BodyError::TooLong { limit })
+/// Reads a body whole, within a limit. What is too long is read on for a while and thrown away: a
+/// client that is still sending would otherwise see a broken connection and not the answer.
+pub(crate) async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    let reading = async {
+        let (mut whole, mut length) = (Vec::new(), 0_usize);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| BodyError::BrokenOff)?;
+            let Some(data) = frame.data_ref() else { continue };
+            length = length.saturating_add(data.len());
+            if length <= limit {
+                whole.extend_from_slice(data);
+            } else {
+                whole = Vec::new();
+            }
+            if length > MOST_DRAINED.max(limit) {
+                break;
+            }
         }
-        Err(_) => Err(BodyError::BrokenOff),
-    }
+        if length > limit { Err(BodyError::TooLong { limit }) } else { Ok(Bytes::from(whole)) }
+    };
+    tokio::time::timeout(BODY_PATIENCE, reading).await.unwrap_or(Err(BodyError::BrokenOff))
 }

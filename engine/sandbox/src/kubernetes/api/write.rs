@@ -15,6 +15,17 @@ use crate::world::{Context, LogError, World, ids};
 const OTHER_NAMESPACE: &str =
     "the namespace of the provided object does not match the namespace sent on the request";
 
+const UNKNOWN_FORMAT: &str =
+    "the body of the request was in an unknown format - accepted media types include: ";
+const BODIES: [&str; 3] =
+    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+
 /// The answer of a write, and warnings of it.
 type Written = Result<(u16, Value, Vec<String>), Status>;
 
@@ -106,16 +117,17 @@ fn key_of(target: &Target, name: &str) -> String {
         .map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
+/// Whether a body of that type can be read; one of no type is JSON.
+fn is_known(content_type: &str) -> bool {
+    let plain = content_type.split(';').next().unwrap_or_default().trim();
+    plain.is_empty() || BODIES.contains(&plain)
+}
+
 fn parse(request: &Request) -> Result<Value, Status> {
-    if request.content_type.contains("cbor") {
-        return Err(Status::new(
-            415,
-            "UnsupportedMediaType",
-            format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (found {})",
-                request.content_type
-            ),
-        ));
+    // What a patch may be is for the patch to say.
+    if request.method != "PATCH" && !is_known(&request.content_type) {
+        let why = format!("{UNKNOWN_FORMAT}{}", BODIES.join(", "));
+        return Err(Status::new(415, "UnsupportedMediaType", why));
     }
     if protobuf::is(&request.content_type) && !request.body.is_empty() {
         return protobuf::decode(&request.body)
@@ -403,6 +415,10 @@ fn patch_one(
     let collection = kind.collection(cluster);
     let before = transaction.get(&collection, &key);
     let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    if !PATCHES.contains(&patch_type) {
+        let why = format!("{UNKNOWN_FORMAT}{}", PATCHES.join(", "));
+        return Err(Status::new(415, "UnsupportedMediaType", why));
+    }
     if patch_type == "application/apply-patch+yaml" {
         return apply(context, transaction, cluster, kind, target, name, request);
     }
@@ -427,17 +443,8 @@ fn patch_one(
             fields::check_patch(kind, &body)?;
             patch::strategic(&mut after, &body, &schema::root(kind));
         }
-        "application/json-patch+json" => {
+        _ => {
             patch::json_patch(&mut after, &body).map_err(|_| Status::rejected())?;
-        }
-        other => {
-            return Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (found {other})"
-                ),
-            ));
         }
     }
     check_revision(transaction, cluster, kind, &key, name, &after)?;

@@ -68,13 +68,10 @@ pub(super) fn problems(
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, judge);
         thread.ok().and_then(|thread| thread.join().ok())
     });
-    match judged {
-        Some(broken) => found.extend(broken),
-        None => {
-            let why = "Internal error: the interpreter of validation rules gave up".to_owned();
-            found.push(("<nil>".to_owned(), why, "InternalError"));
-        }
-    }
+    found.extend(judged.unwrap_or_else(|| {
+        let why = "Internal error: the interpreter of validation rules gave up".to_owned();
+        vec![("<nil>".to_owned(), why, "InternalError")]
+    }));
 }
 
 /// Whether there is a rule anywhere in a schema.
