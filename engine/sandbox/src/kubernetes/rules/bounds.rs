@@ -15,6 +15,8 @@ const MOST_WORK: u64 = 1_000_000;
 const MOST_BYTES: u64 = 16 << 20;
 /// How deep an expression may be: the interpreter calls itself per level.
 const MOST_DEPTH: usize = 200;
+/// Bytes that are compared as fast as one part of a rule is evaluated.
+const COMPARED: u64 = 4096;
 /// A pattern is compiled whenever it is used.
 const PATTERN: u64 = 200;
 
@@ -81,7 +83,9 @@ impl Shape {
         // A text in the rule is part of what it works on; rules are short.
         grown(extent.bytes.max(64)).filter(|bytes| *bytes <= MOST_BYTES)?;
         let rounds = grown(extent.longest)?.checked_pow(self.loops)?;
-        self.nodes.checked_mul(rounds).filter(|work| *work <= MOST_WORK)
+        // A round may compare all of the value.
+        let round = 1 + extent.bytes / COMPARED;
+        self.nodes.checked_mul(rounds)?.checked_mul(round).filter(|work| *work <= MOST_WORK)
     }
 
     fn visit(&mut self, expression: &IdedExpr, loops: u32, depth: usize) {

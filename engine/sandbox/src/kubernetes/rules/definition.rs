@@ -10,6 +10,9 @@ use super::{compile, values};
 const REASONS: [&str; 4] =
     ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
+/// The most rules of one schema: they are compiled while the world waits.
+const MOST_RULES: usize = 1000;
+
 /// What is wrong with the rules of a definition.
 pub(in super::super) fn problems(definition: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -23,9 +26,26 @@ pub(in super::super) fn problems(definition: &Value) -> Vec<Problem> {
         } else {
             format!("spec.versions[{index}].schema.openAPIV3Schema")
         };
-        node(&version["schema"]["openAPIV3Schema"], &path, true, None, &mut found);
+        let schema = &version["schema"]["openAPIV3Schema"];
+        if count(schema) > MOST_RULES {
+            let why = format!("Forbidden: the sandbox takes at most {MOST_RULES} validation rules");
+            found.push((path, why, "FieldValueForbidden"));
+        } else {
+            node(schema, &path, true, None, &mut found);
+        }
     }
     found
+}
+
+/// How many rules there are in a schema.
+fn count(schema: &Value) -> usize {
+    let own = schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
+    let inner = match schema {
+        Value::Object(entries) => entries.values().map(count).sum(),
+        Value::Array(items) => items.iter().map(count).sum(),
+        _ => 0,
+    };
+    own + inner
 }
 
 /// The rules of a schema and of those in it; `loose` is where former values cannot be told.

@@ -253,6 +253,21 @@ fn a_definition_with_a_rule_that_cannot_be_judged_is_refused_by_name() {
 }
 
 #[test]
+fn a_definition_with_more_rules_than_anybody_writes_is_refused() {
+    let of = |count: usize| {
+        let rules: Vec<Value> =
+            (0..count).map(|number| json!({"rule": format!("self.size != {number}")})).collect();
+        let schema = json!({"properties": {"spec": {"x-kubernetes-validations": rules}}});
+        let definition = json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": schema}}]}});
+        definition_problems(&definition)
+    };
+    assert_eq!(of(1000), []);
+    let found = of(1001);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].1, "Forbidden: the sandbox takes at most 1000 validation rules");
+}
+
+#[test]
 fn a_rule_can_neither_overflow_the_stack_nor_run_without_end() {
     let deep = |open: &str, middle: &str, close: &str, times: usize| {
         format!("{}{middle}{}", open.repeat(times), close.repeat(times))
@@ -287,6 +302,9 @@ fn a_rule_can_neither_overflow_the_stack_nor_run_without_end() {
     let beyond = [
         "spec: Invalid value: \"object\": validation failed due to running out of cost budget, no further validation rules will be run",
     ];
+    let long: Vec<String> = (0..1000).map(|number| number.to_string().repeat(1000)).collect();
+    let rule = json!({"rule": "self.parts.all(x, self.parts == self.parts)", "message": "m"});
+    assert_eq!(judged(rule, json!({"parts": long}), None), beyond);
     for rule in [
         "self.parts.all(a, self.parts.all(b, self.parts.all(c, a != '' || b != '' || c != '')))"
             .to_owned(),
