@@ -159,6 +159,22 @@ async fn answered(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_outlives_a_body_that_is_too_long() {
+    let world = World::with_cluster().await;
+    let (host, mut stream) = world.connect().await;
+    let more = "content-type: application/json\r\ncontent-length: 50000000\r\n";
+    let text = head(&world, &host, &format!("POST {MAPS}"), more);
+    // A client that reads nothing before it has sent everything.
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; 50_000_000]).await.expect("the body is taken");
+    let text = head(&world, &host, &format!("GET {MAPS}"), "connection: close\r\n");
+    stream.write_all(text.as_bytes()).await.expect("the connection is there");
+    let answer = answered(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:.200}");
+    assert!(answer.contains("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_selector_longer_than_any_is_refused_and_a_long_one_is_answered() {
     let world = World::with_cluster().await;
     map(&world, "kept", json!({})).await;
