@@ -164,7 +164,15 @@ pub(crate) enum BodyError {
 
 /// Reads a body whole, within a limit. What is too long is read on for a while and thrown away: a
 /// client that is still sending would otherwise see a broken connection and not the answer.
-pub(crate) async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    read_within(body, limit, BODY_PATIENCE).await
+}
+
+async fn read_within(
+    mut body: Incoming,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, BodyError> {
     let reading = async {
         let (mut whole, mut length) = (Vec::new(), 0_usize);
         while let Some(frame) = body.frame().await {
@@ -182,5 +190,41 @@ pub(crate) async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes,
         }
         if length > limit { Err(BodyError::TooLong { limit }) } else { Ok(Bytes::from(whole)) }
     };
-    tokio::time::timeout(BODY_PATIENCE, reading).await.unwrap_or(Err(BodyError::BrokenOff))
+    tokio::time::timeout(patience, reading).await.unwrap_or(Err(BodyError::BrokenOff))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What a client is answered that sends so much of a body of ten bytes, and then nothing.
+    async fn answered(sent: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handler: Handler = Arc::new(|request: Request<Incoming>| {
+            Box::pin(async move {
+                let read = read_within(request.into_body(), 8, Duration::from_millis(50)).await;
+                let text = read.map_or_else(|why| why.to_string(), |read| format!("{read:?}"));
+                Ok(Response::new(body::whole(text)))
+            })
+        });
+        let (stop, stopped) = watch::channel(false);
+        let door = tokio::spawn(Door { listener, tls: None, handler }.serve(stopped));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\nconnection: close\r\n\r\n";
+        stream.write_all(format!("{head}{sent}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        stop.send_replace(true);
+        door.await.unwrap().unwrap();
+        answer.rsplit("\r\n").next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        assert_eq!(answered("12345").await, "the body broke off");
+        assert_eq!(answered("1234567890").await, "the body is longer than 8 bytes");
+    }
 }
