@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::kinds::Kind;
 use super::super::schema;
-use super::super::{defaults, managed_fields, object, patch, protobuf, validate};
+use super::super::{defaults, managed_fields, object, patch, validate};
+use super::body::{self, parse, parse_object, takes_patch};
 use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::reviews;
@@ -14,17 +15,6 @@ use crate::world::{Context, LogError, World, ids};
 
 const OTHER_NAMESPACE: &str =
     "the namespace of the provided object does not match the namespace sent on the request";
-
-const UNKNOWN_FORMAT: &str =
-    "the body of the request was in an unknown format - accepted media types include: ";
-const BODIES: [&str; 3] =
-    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-const PATCHES: [&str; 4] = [
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-];
 
 /// The answer of a write, and warnings of it.
 type Written = Result<(u16, Value, Vec<String>), Status>;
@@ -36,6 +26,11 @@ pub(super) fn write(
     target: &Target,
     request: &Request,
 ) -> Result<Answer, LogError> {
+    // Built-in kinds are served by a router that knows their types, and answers before anybody else.
+    let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    if request.method == "PATCH" && kind.definition.is_none() && !takes_patch(kind, patch_type) {
+        return Ok(Answer::Text { status: 415, body: "415: Unsupported Media Type".to_owned() });
+    }
     let revision_of = |key: &str| {
         world
             .store
@@ -117,47 +112,6 @@ fn key_of(target: &Target, name: &str) -> String {
         .map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
-/// Whether a body of that type can be read; one of no type is JSON.
-fn is_known(content_type: &str) -> bool {
-    let plain = content_type.split(';').next().unwrap_or_default().trim();
-    plain.is_empty() || BODIES.contains(&plain)
-}
-
-fn parse(request: &Request) -> Result<Value, Status> {
-    // What a patch may be is for the patch to say.
-    if request.method != "PATCH" && !is_known(&request.content_type) {
-        let why = format!("{UNKNOWN_FORMAT}{}", BODIES.join(", "));
-        return Err(Status::new(415, "UnsupportedMediaType", why));
-    }
-    if protobuf::is(&request.content_type) && !request.body.is_empty() {
-        return protobuf::decode(&request.body)
-            .map_err(|why| Status::bad_request(format!("error decoding: {why}")));
-    }
-    let text = std::str::from_utf8(&request.body)
-        .map_err(|_| Status::bad_request("the body is not UTF-8"))?;
-    if text.trim().is_empty() {
-        return Ok(json!({}));
-    }
-    if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::from_str(text)
-            .map_err(|error| Status::bad_request(format!("error decoding: {error}")));
-    }
-    serde_saphyr::from_str(text)
-        .map_err(|error| Status::bad_request(format!("error decoding: {error}")))
-}
-
-/// The object in a body.
-fn parse_object(request: &Request) -> Result<Value, Status> {
-    let object = parse(request)?;
-    let metadata = &object["metadata"];
-    if object.is_object() && (metadata.is_object() || metadata.is_null()) {
-        return Ok(object);
-    }
-    Err(Status::bad_request(
-        "couldn't get version/kind; json parse error: the body is not an object with metadata",
-    ))
-}
-
 fn create(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -166,7 +120,7 @@ fn create(
     target: &Target,
     request: &Request,
 ) -> Written {
-    let mut wanted = parse_object(request)?;
+    let mut wanted = parse_object(request, &kind.kind)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, reviews::review(kind, wanted, request), Vec::new()));
     }
@@ -312,7 +266,7 @@ fn replace(
     request: &Request,
 ) -> Written {
     let key = key_of(target, name);
-    let mut wanted = parse_object(request)?;
+    let mut wanted = parse_object(request, &kind.kind)?;
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
         return Err(Status::not_found(kind, name));
     };
@@ -415,15 +369,14 @@ fn patch_one(
     let collection = kind.collection(cluster);
     let before = transaction.get(&collection, &key);
     let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
-    if !PATCHES.contains(&patch_type) {
-        let why = format!("{UNKNOWN_FORMAT}{}", PATCHES.join(", "));
-        return Err(Status::new(415, "UnsupportedMediaType", why));
+    if !takes_patch(kind, patch_type) {
+        return Err(body::no_custom_patch());
     }
     if patch_type == "application/apply-patch+yaml" {
         return apply(context, transaction, cluster, kind, target, name, request);
     }
     let Some(before) = before else { return Err(Status::not_found(kind, name)) };
-    let body = parse(request)?;
+    let body = parse(request, &kind.kind)?;
     let is_scale = target.subresource.as_deref() == Some("scale");
     let mut after = if is_scale { read::scale(kind, &before) } else { (*before).clone() };
     // A patch may test or set the version: the copy it works on carries the current one.
@@ -432,13 +385,6 @@ fn patch_one(
     }
     match patch_type {
         "application/merge-patch+json" => patch::merge(&mut after, &body),
-        "application/strategic-merge-patch+json" if kind.definition.is_some() => {
-            return Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            ));
-        }
         "application/strategic-merge-patch+json" => {
             fields::check_patch(kind, &body)?;
             patch::strategic(&mut after, &body, &schema::root(kind));
@@ -465,7 +411,7 @@ fn apply(
     name: &str,
     request: &Request,
 ) -> Written {
-    let mut declared = parse_object(request)?;
+    let mut declared = parse_object(request, &kind.kind)?;
     let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
         return Err(Status::new(
             422,
@@ -530,7 +476,7 @@ fn apply(
 
 /// The options in the body of a deletion, or in an eviction.
 pub(super) fn options(request: &Request) -> Result<Value, Status> {
-    let body = parse(request)?;
+    let body = parse(request, "DeleteOptions")?;
     Ok(if body["kind"] == "Eviction" { body["deleteOptions"].clone() } else { body })
 }
 

@@ -27,6 +27,14 @@ pub(super) struct Compiled {
     pub(super) expression: IdedExpr,
     pub(super) uses_old: bool,
     pub(super) shape: Shape,
+    source: SourceInfo,
+}
+
+impl Compiled {
+    /// An error at a part of the rule.
+    pub(super) fn at(&self, id: u64, why: &str) -> String {
+        at(&self.source, id, why)
+    }
 }
 
 /// The rule, or why it is none, in the words of the apiserver.
@@ -93,27 +101,20 @@ fn parse(text: &str) -> Result<Compiled, String> {
     let mut found = Vec::new();
     undeclared(&expression, &mut scope, &mut found);
     if let Some((id, name)) = found.first() {
-        return Err(at(
-            text,
-            &source,
-            *id,
-            &format!("undeclared reference to '{name}' (in container '')"),
-        ));
-    }
-    if is_no_verdict(&expression) {
-        return Err("cel expression must evaluate to a bool".to_owned());
+        let why = format!("undeclared reference to '{name}' (in container '')");
+        return Err(at(&source, *id, &why));
     }
     let uses_old = expression.references().has_variable("oldSelf");
-    Ok(Compiled { expression, uses_old, shape })
+    Ok(Compiled { expression, uses_old, shape, source })
 }
 
 /// An error at a place of the text.
-fn at(text: &str, source: &SourceInfo, id: u64, why: &str) -> String {
+fn at(source: &SourceInfo, id: u64, why: &str) -> String {
     let start = source.offset_for(id).map_or(0, |(start, _)| start as usize);
-    let before = text.get(..start).unwrap_or_default();
+    let before = source.source.get(..start).unwrap_or_default();
     let line = before.matches('\n').count();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-    let shown = text.lines().nth(line).unwrap_or_default();
+    let shown = source.source.lines().nth(line).unwrap_or_default();
     let dots = ".".repeat(column);
     format!("ERROR: <input>:{}:{}: {why}\n | {shown}\n | {dots}^", line + 1, column + 1)
 }
@@ -136,11 +137,11 @@ fn undeclared<'text>(
             };
             let qualified =
                 namespace.map_or(call.func_name.clone(), |one| format!("{one}.{}", call.func_name));
+            let target = call.target.as_deref().filter(|_| namespace.is_none());
+            target.into_iter().chain(&call.args).for_each(|one| undeclared(one, scope, found));
             if !functions::knows(&qualified) {
                 found.push((expression.id, qualified));
             }
-            let target = call.target.as_deref().filter(|_| namespace.is_none());
-            target.into_iter().chain(&call.args).for_each(|one| undeclared(one, scope, found));
         }
         Expr::Comprehension(one) => {
             undeclared(&one.iter_range, scope, found);
@@ -154,10 +155,4 @@ fn undeclared<'text>(
         }
         _ => parts(expression).into_iter().for_each(|one| undeclared(one, scope, found)),
     }
-}
-
-/// Whether an expression cannot be a yes or no.
-fn is_no_verdict(expression: &IdedExpr) -> bool {
-    // A message is an expression too, and is a text: only what is neither is told here.
-    matches!(expression.expr, Expr::List(_) | Expr::Map(_))
 }

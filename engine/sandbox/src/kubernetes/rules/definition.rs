@@ -1,6 +1,6 @@
 //! The rules of a definition: whether each can be judged, in the words of the apiserver.
 
-use cel::common::ast::{Expr, IdedExpr};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use serde_json::Value;
 
 use super::super::validate::Problem;
@@ -77,24 +77,22 @@ fn rule(
     found: &mut Vec<Problem>,
 ) {
     let text = rule["rule"].as_str().unwrap_or_default();
-    if let Some(problem) = form(rule, text, path) {
+    if let Some(problem) = form(rule, text, schema, path) {
         found.push(problem);
         return;
     }
     let invalid = |field: &str, value: String, why: String| {
         (format!("{path}.{field}"), format!("Invalid value: {value}: {why}"), "FieldValueInvalid")
     };
-    let uses_old = match checked(text, schema, is_root) {
+    let uses_old = match checked(text, schema, is_root, "bool") {
         Ok(uses_old) => uses_old,
-        Err(why) => {
-            found.push(invalid("rule", whole(rule), format!("compilation failed: {why}")));
-            return;
-        }
+        Err(why) => return found.push(invalid("rule", whole(rule), why)),
     };
     if let Some(text) = rule["messageExpression"].as_str()
-        && let Err(why) = checked(text, schema, is_root)
+        && let Err(why) = checked(text, schema, is_root, "string")
     {
-        let why = format!("messageExpression compilation failed: {why}");
+        let is_compiled = why.starts_with(' ');
+        let why = format!("messageExpression{}{why}", if is_compiled { "" } else { " " });
         found.push(invalid("messageExpression", whole(rule), why));
     }
     if let Some(loose) = loose.filter(|_| uses_old) {
@@ -110,7 +108,7 @@ fn rule(
 }
 
 /// What is wrong with the form of a rule.
-fn form(rule: &Value, text: &str, path: &str) -> Option<Problem> {
+fn form(rule: &Value, text: &str, schema: &Value, path: &str) -> Option<Problem> {
     let required = |field: &str, why: &str| {
         Some((format!("{path}.{field}"), format!("Required value: {why}"), "FieldValueRequired"))
     };
@@ -132,25 +130,88 @@ fn form(rule: &Value, text: &str, path: &str) -> Option<Problem> {
         let why = format!("Unsupported value: {reason}: supported values: {known}");
         return Some((format!("{path}.reason"), why, "FieldValueNotSupported"));
     }
+    let inner = rule["fieldPath"].as_str().unwrap_or_default().trim();
+    if !inner.is_empty() && !leads(inner, schema) {
+        let why = format!("Invalid value: {}: must be a valid path", rule["fieldPath"]);
+        return Some((format!("{path}.fieldPath"), why, "FieldValueInvalid"));
+    }
     None
 }
 
+/// Whether a path leads to a field of a schema; keys of maps (`['a']`) are not looked into.
+fn leads(path: &str, schema: &Value) -> bool {
+    let Some(names) = path.strip_prefix('.') else { return path.starts_with('[') };
+    let mut place = schema;
+    for name in names.split('.') {
+        let (name, has_key) = name.split_once('[').map_or((name, false), |(name, _)| (name, true));
+        place = &place["properties"][name];
+        if has_key || !place.is_object() {
+            return place.is_object();
+        }
+    }
+    true
+}
+
 /// Whether a rule speaks of the former value; the error is why it cannot be judged.
-fn checked(text: &str, schema: &Value, is_root: bool) -> Result<bool, String> {
-    let compiled = compile::compile(text)?;
-    match undefined(&compiled.expression, schema, is_root) {
-        Some(field) => Err(format!("ERROR: <input>: undefined field '{field}'")),
-        None => Ok(compiled.uses_old),
+fn checked(text: &str, schema: &Value, is_root: bool, wanted: &str) -> Result<bool, String> {
+    let failed = |why: String| format!("compilation failed: {why}");
+    let compiled = compile::compile(text).map_err(failed)?;
+    if let Some((id, field)) = undefined(&compiled.expression, schema, is_root) {
+        return Err(failed(compiled.at(id, &format!("undefined field '{field}'"))));
+    }
+    match type_of(&compiled.expression, schema, is_root) {
+        Some(made) if made != wanted && wanted == "string" => {
+            Err(" must evaluate to a string".to_owned())
+        }
+        Some(made) if made != wanted => Err("cel expression must evaluate to a bool".to_owned()),
+        _ => Ok(compiled.uses_old),
+    }
+}
+
+/// What an expression evaluates to, where its outermost part tells.
+fn type_of(expression: &IdedExpr, schema: &Value, is_root: bool) -> Option<&'static str> {
+    match &expression.expr {
+        Expr::Literal(LiteralValue::Boolean(_)) => Some("bool"),
+        Expr::Literal(LiteralValue::String(_)) => Some("string"),
+        Expr::Literal(_) => Some("other"),
+        Expr::List(_) | Expr::Map(_) => Some("other"),
+        Expr::Call(call) => match call.func_name.as_str() {
+            operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO => {
+                Some("other")
+            }
+            operators::ADD => call
+                .args
+                .iter()
+                .find_map(|one| type_of(one, schema, is_root))
+                .filter(|made| *made != "bool"),
+            "size" | "int" | "double" | "uint" => Some("other"),
+            "string" => Some("string"),
+            operators::EQUALS
+            | operators::NOT_EQUALS
+            | operators::LOGICAL_AND
+            | operators::LOGICAL_OR => Some("bool"),
+            _ => None,
+        },
+        Expr::Ident(_) | Expr::Select(_) => {
+            let schema = reached(expression, schema, is_root).ok().flatten()?;
+            match schema["type"].as_str()? {
+                "boolean" => Some("bool"),
+                "string" if schema["format"].is_null() => Some("string"),
+                _ => Some("other"),
+            }
+        }
+        _ => None,
     }
 }
 
 /// The first field that is selected and that the schema has not.
-fn undefined(expression: &IdedExpr, schema: &Value, is_root: bool) -> Option<String> {
-    if let Expr::Select(_) = expression.expr {
-        match reached(expression, schema, is_root) {
-            Ok(_) => {}
-            Err(field) => return Some(field),
-        }
+fn undefined(expression: &IdedExpr, schema: &Value, is_root: bool) -> Option<(u64, String)> {
+    if let Expr::Select(_) = expression.expr
+        && let Err(field) = reached(expression, schema, is_root)
+    {
+        // The innermost of the chain is the one that is missing.
+        let inner = parts(expression).into_iter().find_map(|one| undefined(one, schema, is_root));
+        return inner.or(Some((expression.id, field)));
     }
     parts(expression).into_iter().find_map(|one| undefined(one, schema, is_root))
 }

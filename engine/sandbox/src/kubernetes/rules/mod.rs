@@ -5,9 +5,9 @@
 //! may cost is bounded before it begins ([`bounds`]), and it runs on a thread of its own, so that
 //! neither a deep rule nor a panic of the interpreter reaches the world.
 //!
-//! Two things of the apiserver's are not here: static types (a comparison of a number with a text
-//! is found when it is evaluated), and the equality of lists that are sets or maps without regard
-//! to order.
+//! Three things of the apiserver's are not here: static types (a comparison of a number with a text
+//! is found when it is evaluated), the estimate of a rule's cost from its schema's bounds (it is
+//! judged on the value), and the equality of lists that are sets or maps without regard to order.
 
 mod bounds;
 mod compile;
@@ -284,6 +284,11 @@ fn in_words(error: &ExecutionError) -> String {
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
         ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { function, .. }
+            if ["int", "uint", "double", "bool"].contains(&function.as_str()) =>
+        {
+            format!("type conversion error from 'string' to '{function}'")
+        }
         ExecutionError::IndexOutOfBounds(CelValue::Int(index)) => {
             format!("index out of bounds: {index}")
         }

@@ -140,6 +140,12 @@ fn a_rule_that_cannot_be_evaluated_fails_by_its_error() {
         ["spec: Invalid value: \"object\": no such key: name evaluating rule: m"]
     );
     assert_eq!(
+        said("int(self.any) == 1"),
+        [
+            "spec: Invalid value: \"object\": type conversion error from 'string' to 'int' evaluating rule: m"
+        ]
+    );
+    assert_eq!(
         said("self.size / 0 == 1"),
         ["spec: Invalid value: \"object\": division by zero evaluating rule: m"]
     );
@@ -220,7 +226,12 @@ fn a_definition_with_a_rule_that_cannot_be_judged_is_refused_by_name() {
     for (rule, why) in [
         ("self.size <", "compilation failed: ERROR: <input>:1:"),
         ("size < 2", "undeclared reference to 'size'"),
-        ("self.sise < 2", "undefined field 'sise'"),
+        ("self.sise < 2", "ERROR: <input>:1:5: undefined field 'sise'\n | self.sise < 2\n | ....^"),
+        (
+            "self.size < foo('::1').family()",
+            "ERROR: <input>:1:16: undeclared reference to 'foo' (in container '')\n | self.size < foo('::1').family()\n | ...............^",
+        ),
+        ("self.size + 1", "cel expression must evaluate to a bool"),
         ("self.list.sum() < 2", "undeclared reference to 'sum'"),
         ("sets.contains(self.list, [1])", "undeclared reference to 'sets.contains'"),
         ("[self.size]", "must evaluate to a bool"),
@@ -234,6 +245,10 @@ fn a_definition_with_a_rule_that_cannot_be_judged_is_refused_by_name() {
         refused(json!({"rule": " "})),
         [format!("{RULE}rule: Required value: rule is not specified")]
     );
+    let said = refused(json!({"rule": "self.size < 2", "messageExpression": "self.size"}));
+    assert!(said[0].ends_with(": messageExpression must evaluate to a string"), "{said:?}");
+    let said = refused(json!({"rule": "self.size < 2", "fieldPath": ".sise"}));
+    assert_eq!(said, [format!("{RULE}fieldPath: Invalid value: \".sise\": must be a valid path")]);
     let said = refused(json!({"rule": "self.size < 2", "optionalOldSelf": true}));
     assert_eq!(
         said,
