@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 15] = [
+const CONTROLLERS: [(&str, Covered, &str); 16] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -65,6 +65,11 @@ const CONTROLLERS: [(&str, Covered, &str); 15] = [
         "Job",
         Covered::Simulated,
         "parallelism and completions; every pod succeeds after some seconds",
+    ),
+    (
+        "custom resources: validation rules (CEL)",
+        Covered::Simulated,
+        "a definition whose rule calls a function that is not here is refused by its name",
     ),
     ("StatefulSet, CronJob", Covered::Refused, "objects are kept, nothing acts on them"),
     ("load balancers of Services and Ingresses", Covered::Refused, "no load balancer appears"),

@@ -15,6 +15,7 @@ mod managed_fields;
 mod object;
 mod patch;
 mod protobuf;
+mod rules;
 mod schema;
 mod selector;
 mod serve;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,8 +13,8 @@ use super::api::{self, Answer, Request, Status, Watch};
 use super::suffer::{self, Suffered};
 use crate::Sandbox;
 use crate::requests::{self, Class};
-use crate::server::Dropped;
 use crate::server::body::{self, Body};
+use crate::server::{BodyError, Dropped, read_body};
 
 /// The largest body of a request, as etcd and the apiserver have it.
 const MOST_BYTES: usize = 3 << 20;
@@ -39,12 +38,16 @@ pub(crate) async fn serve(
         );
         return Ok(of_status(&Status::new(403, "Forbidden", message)));
     }
-    let Ok(collected) = Limited::new(incoming, MOST_BYTES).collect().await else {
-        return Ok(of_status(&Status::new(
-            413,
-            "RequestEntityTooLarge",
-            format!("Request entity too large: limit is {MOST_BYTES}"),
-        )));
+    let body = match read_body(incoming, MOST_BYTES).await {
+        Ok(body) => body,
+        Err(BodyError::TooLong { limit }) => {
+            let why = format!("Request entity too large: limit is {limit}");
+            return Ok(of_status(&Status::new(413, "RequestEntityTooLarge", why)));
+        }
+        Err(BodyError::BrokenOff) => {
+            let why = "unable to read the request's body: unexpected EOF";
+            return Ok(of_status(&Status::new(400, "BadRequest", why)));
+        }
     };
     let text = |name: &str| header(&parts.headers, name);
     let request = Request {
@@ -56,7 +59,7 @@ pub(crate) async fn serve(
         user_agent: text("user-agent"),
         user: principal.clone(),
         impersonated: Some(text("impersonate-user")).filter(|user| !user.is_empty()),
-        body: collected.to_bytes().to_vec(),
+        body: body.to_vec(),
     };
     let fault = suffer::operation(&request)
         .and_then(|operation| sandbox.faults.strike("kubernetes", &operation));

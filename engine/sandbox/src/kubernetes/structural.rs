@@ -1,13 +1,18 @@
 //! Structural schemas: the defaults and the validation of custom resources.
-//!
-//! Rules in CEL (`x-kubernetes-validations`) are not evaluated.
 
 use regex::Regex;
 use serde_json::Value;
 
 /// Defaults of a structural schema.
 pub(super) fn fill(value: &mut Value, schema: &Value) {
-    let Some(properties) = schema["properties"].as_object() else { return };
+    let properties = &schema["properties"];
+    if schema["additionalProperties"].is_object() {
+        let entries = value.as_object_mut().into_iter().flatten();
+        entries
+            .filter(|(name, _)| properties.get(name).is_none())
+            .for_each(|(_, inner)| fill(inner, &schema["additionalProperties"]));
+    }
+    let Some(properties) = properties.as_object() else { return };
     // A value of another type is for the validation to name.
     if !(value.is_object() || value.is_null()) {
         return;
@@ -82,6 +87,14 @@ pub(super) fn validate(
         if !value[name].is_null() && !(path.is_empty() && name == "metadata") {
             let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             validate(&value[name], inner, &inner_path, found);
+        }
+    }
+    if schema["additionalProperties"].is_object() {
+        let own = |name: &String| schema["properties"].get(name).is_some();
+        for (name, inner) in value.as_object().into_iter().flatten().filter(|(name, _)| !own(name))
+        {
+            let inner_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            validate(inner, &schema["additionalProperties"], &inner_path, found);
         }
     }
     duplicates(value, schema, path, found);
@@ -204,6 +217,20 @@ mod tests {
         let mut found = Vec::new();
         validate(&value, &schema, "spec", &mut found);
         found.into_iter().map(|(field, message, _)| format!("{field}: {message}")).collect()
+    }
+
+    #[test]
+    fn the_values_of_a_map_are_completed_and_judged_by_their_schema() {
+        let inner = json!({"type": "object", "properties": {
+            "size": {"type": "integer", "default": 3}, "name": {"type": "string"}}});
+        let schema = json!({"type": "object", "additionalProperties": inner});
+        let mut value = json!({"a": {"name": "x"}, "b": {"size": 4}});
+        fill(&mut value, &schema);
+        assert_eq!(value, json!({"a": {"name": "x", "size": 3}, "b": {"size": 4}}));
+        let mut found = Vec::new();
+        validate(&json!({"a": {"name": 7}}), &schema, "spec", &mut found);
+        let fields: Vec<&str> = found.iter().map(|(field, _, _)| field.as_str()).collect();
+        assert_eq!(fields, ["spec.a.name"]);
     }
 
     #[test]

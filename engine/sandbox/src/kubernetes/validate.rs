@@ -6,7 +6,7 @@ use runbook_capacity::quantity::Quantity;
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::{object, selector, structural};
+use super::{object, rules, selector, structural};
 
 /// What is wrong: field, message, reason.
 pub(super) type Problem = (String, String, &'static str);
@@ -47,10 +47,15 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
         }
         ("", "services") => service(wanted, &mut found),
         ("", "configmaps" | "secrets") => immutable(wanted, before, &mut found),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            found.extend(rules::definition_problems(wanted));
+        }
         _ => {}
     }
     if let Some(definition) = &kind.definition {
-        structural::validate(wanted, &definition["schema"]["openAPIV3Schema"], "", &mut found);
+        let schema = &definition["schema"]["openAPIV3Schema"];
+        structural::validate(wanted, schema, "", &mut found);
+        rules::problems(wanted, before, schema, &mut found);
         scale(wanted, &definition["subresources"]["scale"], &mut found);
     }
     found

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,6 +32,11 @@ const MOST_CONNECTIONS: usize = 1024;
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a client may take to send its headers, or to shake hands.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take to send its body.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
+/// How much of a body that is too long is read, so that its sender hears of it.
+const MOST_DRAINED: usize = 64 << 20;
 
 /// The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,12 @@ impl Door {
                 }
                 // A connection that went away before it was accepted is no failure of ours.
                 Err(error) if is_of_one_connection(&error) => {}
+                // The process has no descriptor left: one comes back when a connection ends.
+                Err(error) if is_of_resources(&error) => {
+                    if connections.join_next().await.is_none() {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -88,6 +99,12 @@ impl Door {
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn is_of_resources(error: &std::io::Error) -> bool {
+    // EMFILE, ENFILE, ENOBUFS and ENOMEM have no kind of their own.
+    error.kind() == std::io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(23 | 24 | 55 | 105))
 }
 
 async fn connection(
@@ -140,18 +157,74 @@ pub(crate) enum BodyError {
     /// Longer than allowed.
     #[error("the body is longer than {limit} bytes")]
     TooLong { limit: usize },
-    /// The client went away while it sent.
+    /// The client went away while it sent, or sends too slowly.
     #[error("the body broke off")]
     BrokenOff,
 }
 
-/// Reads a body whole, within a limit.
+/// Reads a body whole, within a limit. What is too long is read on for a while and thrown away: a
+/// client that is still sending would otherwise see a broken connection and not the answer.
 pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(BodyError::TooLong { limit })
+    read_within(body, limit, BODY_PATIENCE).await
+}
+
+async fn read_within(
+    mut body: Incoming,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, BodyError> {
+    let reading = async {
+        let (mut whole, mut length) = (Vec::new(), 0_usize);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| BodyError::BrokenOff)?;
+            let Some(data) = frame.data_ref() else { continue };
+            length = length.saturating_add(data.len());
+            if length <= limit {
+                whole.extend_from_slice(data);
+            } else {
+                whole = Vec::new();
+            }
+            if length > MOST_DRAINED.max(limit) {
+                break;
+            }
         }
-        Err(_) => Err(BodyError::BrokenOff),
+        if length > limit { Err(BodyError::TooLong { limit }) } else { Ok(Bytes::from(whole)) }
+    };
+    tokio::time::timeout(patience, reading).await.unwrap_or(Err(BodyError::BrokenOff))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What a client is answered that sends so much of a body of ten bytes, and then nothing.
+    async fn answered(sent: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handler: Handler = Arc::new(|request: Request<Incoming>| {
+            Box::pin(async move {
+                let read = read_within(request.into_body(), 8, Duration::from_millis(50)).await;
+                let text = read.map_or_else(|why| why.to_string(), |read| format!("{read:?}"));
+                Ok(Response::new(body::whole(text)))
+            })
+        });
+        let (stop, stopped) = watch::channel(false);
+        let door = tokio::spawn(Door { listener, tls: None, handler }.serve(stopped));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\nconnection: close\r\n\r\n";
+        stream.write_all(format!("{head}{sent}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        stop.send_replace(true);
+        door.await.unwrap().unwrap();
+        answer.rsplit("\r\n").next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        assert_eq!(answered("12345").await, "the body broke off");
+        assert_eq!(answered("1234567890").await, "the body is longer than 8 bytes");
     }
 }

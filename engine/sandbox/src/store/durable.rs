@@ -100,13 +100,14 @@ impl Durable {
         Ok((Self { folder: folder.to_owned(), log, length: whole }, state))
     }
 
-    /// Appends one transaction; when this returns the operating system has it.
+    /// Appends one transaction; when this returns the operating system has it. Says how long its
+    /// line is.
     pub(super) fn append(
         &mut self,
         revision: u64,
         time: Timestamp,
         writes: &[(Key, Option<Arc<Value>>)],
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<usize> {
         let rows = writes
             .iter()
             .map(|(key, value)| Written {
@@ -123,7 +124,7 @@ impl Durable {
             return Err(error);
         }
         self.length += text.len() as u64;
-        Ok(())
+        Ok(text.len())
     }
 
     /// Whether the log should be folded into a snapshot.

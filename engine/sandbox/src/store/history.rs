@@ -13,6 +13,10 @@ use super::Key;
 
 /// How many changes are remembered.
 const LENGTH: usize = 16_384;
+/// How many bytes of changes are remembered, as the log writes them.
+const BYTES: usize = 64 << 20;
+/// How many bytes of changes are handed out at once: what a watcher that does not read can hold.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// A committed change of one document.
 #[derive(Debug, Clone)]
@@ -35,7 +39,9 @@ pub(crate) struct TooOld {
 
 #[derive(Debug)]
 struct Remembered {
-    changes: VecDeque<Arc<Change>>,
+    /// Changes, and how long they are.
+    changes: VecDeque<(Arc<Change>, usize)>,
+    bytes: usize,
     /// Changes up to and including this revision are forgotten.
     forgotten: u64,
 }
@@ -49,18 +55,25 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(revision: u64) -> Self {
-        let remembered = Remembered { changes: VecDeque::new(), forgotten: revision };
+        let remembered = Remembered { changes: VecDeque::new(), bytes: 0, forgotten: revision };
         Self { remembered: Arc::new(Mutex::new(remembered)), latest: watch::Sender::new(revision) }
     }
 
-    pub(super) fn publish(&self, changes: Vec<Change>) {
+    /// Remembers the changes of a transaction, which are so many bytes together.
+    pub(super) fn publish(&self, changes: Vec<Change>, bytes: usize) {
         let Some(latest) = changes.last().map(|change| change.revision) else { return };
         {
             let mut remembered = lock(&self.remembered);
-            remembered.changes.extend(changes.into_iter().map(Arc::new));
-            while remembered.changes.len() > LENGTH {
-                if let Some(gone) = remembered.changes.pop_front() {
+            let (added, each) = (changes.len(), bytes / changes.len().max(1));
+            remembered.bytes += each * added;
+            remembered.changes.extend(changes.into_iter().map(|one| (Arc::new(one), each)));
+            // The last transaction stays whole, however long it is.
+            while remembered.changes.len() > added
+                && (remembered.changes.len() > LENGTH || remembered.bytes > BYTES)
+            {
+                if let Some((gone, bytes)) = remembered.changes.pop_front() {
                     remembered.forgotten = gone.revision;
+                    remembered.bytes -= bytes;
                 }
             }
         }
@@ -70,17 +83,11 @@ impl History {
     pub(super) fn last_changes(&self, prefix: &str) -> Vec<Arc<Change>> {
         let remembered = lock(&self.remembered);
         let of_interest = |change: &&Arc<Change>| change.key.collection.starts_with(prefix);
-        let Some(last) = remembered.changes.iter().rev().find(of_interest).map(|one| one.first)
-        else {
+        let changes = || remembered.changes.iter().map(|(change, _)| change);
+        let Some(last) = changes().rev().find(of_interest).map(|one| one.first) else {
             return Vec::new();
         };
-        remembered
-            .changes
-            .iter()
-            .filter(|change| change.first == last)
-            .filter(of_interest)
-            .cloned()
-            .collect()
+        changes().filter(|change| change.first == last).filter(of_interest).cloned().collect()
     }
 
     pub(super) fn subscribe(&self, prefix: &str, after: u64) -> Result<Subscription, TooOld> {
@@ -106,18 +113,23 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Changes since the last call, oldest first; empty when there are none now.
+    /// Changes since the last call, oldest first; empty when there are none now. When there are
+    /// very many, only the first of them: the next call has more.
     pub(crate) fn drain(&mut self) -> Result<Vec<Arc<Change>>, TooOld> {
         let remembered = lock(&self.history.remembered);
         if self.after < remembered.forgotten {
             return Err(TooOld { asked: self.after, oldest: remembered.forgotten });
         }
-        let from = remembered.changes.partition_point(|change| change.revision <= self.after);
-        let mut found = Vec::new();
-        for change in remembered.changes.range(from..) {
+        let from = remembered.changes.partition_point(|(change, _)| change.revision <= self.after);
+        let (mut found, mut taken) = (Vec::new(), 0);
+        for (change, bytes) in remembered.changes.range(from..) {
             self.after = change.revision;
             if change.key.collection.starts_with(&*self.prefix) {
                 found.push(change.clone());
+                taken += bytes;
+                if taken > BYTES_AT_ONCE {
+                    break;
+                }
             }
         }
         Ok(found)

@@ -163,9 +163,9 @@ impl Store {
         if writes.is_empty() {
             return Ok((answer, Vec::new()));
         }
-        durable.append(first, now, &writes).map_err(WriteError::Log)?;
+        let bytes = durable.append(first, now, &writes).map_err(WriteError::Log)?;
         let changes = self.commit(first, now, writes);
-        self.history.publish(changes.clone());
+        self.history.publish(changes.clone(), bytes);
         if durable.is_long() {
             self.read(|state| durable.compact(state)).map_err(WriteError::Log)?;
         }

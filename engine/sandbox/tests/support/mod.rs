@@ -1,8 +1,9 @@
-//! A served sandbox with a cluster in it, and a helm that is run as the engine runs it.
+//! A served sandbox with a cluster in it, clients of it, and a helm that is run as the engine runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(dead_code, reason = "every test uses a part of it")]
 
-mod wire;
+pub(crate) mod wire;
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use runbook_sandbox::{OpenOptions, Registration, Sandbox, Served, helm};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use wire::{Signer, ask_cluster, encoded};
 
@@ -177,13 +180,50 @@ impl World {
         }
     }
 
-    fn clusters_file(&self) -> Value {
+    /// The cluster's kubeconfig, which holds no credentials.
+    pub(crate) fn clusters_file(&self) -> Value {
         serde_json::from_str(&self.served.kubeconfig(CLUSTER).unwrap()).unwrap()
     }
 
-    async fn ask(&self, method: Method, path: &str, kind: &str, body: &Value) -> (u16, Value) {
-        let token = self.signer.token(CLUSTER, real_now());
-        ask_cluster(&self.clusters_file(), &token, method, path, kind, body).await
+    /// A request to the cluster; status and answer.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let (status, text) = self.send(method, path, kind, body.to_string().into_bytes()).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Bytes to the cluster; status and answer as it is.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Vec<u8>,
+    ) -> (u16, String) {
+        ask_cluster(&self.clusters_file(), &self.token(CLUSTER, 0), method, path, kind, body).await
+    }
+
+    /// A connection to the cluster's API, and the host to name on it.
+    pub(crate) async fn connect(&self) -> (String, TlsStream<TcpStream>) {
+        wire::connect(&self.clusters_file()).await
+    }
+
+    /// A token for a cluster, made so many seconds ago.
+    pub(crate) fn token(&self, cluster: &str, age: i64) -> String {
+        self.signer.token(cluster, real_now() - SignedDuration::from_secs(age))
+    }
+
+    /// A request with another token.
+    pub(crate) async fn ask_with(&self, token: &str, path: &str) -> (u16, Value) {
+        let file = self.clusters_file();
+        let kind = "application/json";
+        let (status, text) = ask_cluster(&file, token, Method::GET, path, kind, Vec::new()).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
     }
 
     /// What is at a path of the cluster's API; none when nothing is.

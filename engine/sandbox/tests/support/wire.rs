@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -115,15 +116,8 @@ impl Signer {
     }
 }
 
-/// A request to a cluster; status and body.
-pub(super) async fn ask_cluster(
-    kubeconfig: &Value,
-    token: &str,
-    method: Method,
-    path: &str,
-    content_type: &str,
-    body: &Value,
-) -> (u16, Value) {
+/// A connection to a cluster's API.
+pub(crate) async fn connect(kubeconfig: &Value) -> (String, TlsStream<TcpStream>) {
     let cluster = &kubeconfig["clusters"][0]["cluster"];
     let host = cluster["server"].as_str().unwrap().trim_start_matches("https://").to_owned();
     let authority = cluster["certificate-authority-data"].as_str().unwrap();
@@ -136,12 +130,22 @@ pub(super) async fn ask_cluster(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = host.rsplit_once(':').unwrap().0.to_owned();
+    let name = ServerName::try_from(host.rsplit_once(':').unwrap().0.to_owned()).unwrap();
     let stream = TcpStream::connect(&host).await.unwrap();
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(ServerName::try_from(name).unwrap(), stream)
-        .await
-        .unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    (host, stream)
+}
+
+/// A request to a cluster; status and body.
+pub(super) async fn ask_cluster(
+    kubeconfig: &Value,
+    token: &str,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> (u16, String) {
+    let (host, stream) = connect(kubeconfig).await;
     let accept = if path.ends_with("?table") {
         "application/json;as=Table;v=v1;g=meta.k8s.io"
     } else {
@@ -154,10 +158,9 @@ pub(super) async fn ask_cluster(
         .header("accept", accept)
         .header("content-type", content_type)
         .header("authorization", format!("Bearer {token}"))
-        .body(Full::new(Bytes::from(body.to_string())))
+        .body(Full::new(Bytes::from(body)))
         .unwrap();
-    let (status, text) = exchange(stream, request).await;
-    (status, serde_json::from_str(&text).unwrap_or_default())
+    exchange(stream, request).await
 }
 
 async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> (u16, String)

@@ -3,6 +3,7 @@
 //! [`answer`] takes a request that is authenticated and read, and gives its answer, or a watch. The
 //! server above it knows sockets; nothing here does.
 
+mod body;
 mod discovery;
 mod fields;
 mod openapi;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::kinds::Kind;
 use super::super::schema;
-use super::super::{defaults, managed_fields, object, patch, protobuf, validate};
+use super::super::{defaults, managed_fields, object, patch, validate};
+use super::body::{self, parse, parse_object, takes_patch};
 use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::reviews;
@@ -25,6 +26,11 @@ pub(super) fn write(
     target: &Target,
     request: &Request,
 ) -> Result<Answer, LogError> {
+    // Built-in kinds are served by a router that knows their types, and answers before anybody else.
+    let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    if request.method == "PATCH" && kind.definition.is_none() && !takes_patch(kind, patch_type) {
+        return Ok(Answer::Text { status: 415, body: "415: Unsupported Media Type".to_owned() });
+    }
     let revision_of = |key: &str| {
         world
             .store
@@ -106,63 +112,6 @@ fn key_of(target: &Target, name: &str) -> String {
         .map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
-fn parse(request: &Request) -> Result<Value, Status> {
-    if request.content_type.contains("cbor") {
-        return Err(Status::new(
-            415,
-            "UnsupportedMediaType",
-            format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (found {})",
-                request.content_type
-            ),
-        ));
-    }
-    if protobuf::is(&request.content_type) && !request.body.is_empty() {
-        return protobuf::decode(&request.body)
-            .map_err(|why| Status::bad_request(format!("error decoding: {why}")));
-    }
-    let text = std::str::from_utf8(&request.body)
-        .map_err(|_| Status::bad_request("the body is not UTF-8"))?;
-    if text.trim().is_empty() {
-        return Ok(json!({}));
-    }
-    if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::from_str(text)
-            .map_err(|error| Status::bad_request(format!("error decoding: {error}")));
-    }
-    serde_saphyr::from_str(text)
-        .map_err(|error| Status::bad_request(format!("error decoding: {error}")))
-}
-
-/// JSON that is none, in the words of the apiserver's decoder.
-fn unrecognized(kind: &Kind, request: &Request) -> Option<Status> {
-    const SHOWN: usize = 30;
-    let text = std::str::from_utf8(&request.body).ok()?;
-    if !text.trim_start().starts_with('{') {
-        return None;
-    }
-    let error = serde_json::from_str::<Value>(text).err()?;
-    let why =
-        if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
-    let start: String = text.chars().take(SHOWN).collect();
-    Some(Status::bad_request(format!(
-        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({start} ...)",
-        kind.kind
-    )))
-}
-
-/// The object in a body.
-fn parse_object(kind: &Kind, request: &Request) -> Result<Value, Status> {
-    let object = parse(request).map_err(|status| unrecognized(kind, request).unwrap_or(status))?;
-    let metadata = &object["metadata"];
-    if object.is_object() && (metadata.is_object() || metadata.is_null()) {
-        return Ok(object);
-    }
-    Err(Status::bad_request(
-        "couldn't get version/kind; json parse error: the body is not an object with metadata",
-    ))
-}
-
 fn create(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -171,7 +120,7 @@ fn create(
     target: &Target,
     request: &Request,
 ) -> Written {
-    let mut wanted = parse_object(kind, request)?;
+    let mut wanted = parse_object(request, &kind.kind)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, reviews::review(kind, wanted, request), Vec::new()));
     }
@@ -317,7 +266,7 @@ fn replace(
     request: &Request,
 ) -> Written {
     let key = key_of(target, name);
-    let mut wanted = parse_object(kind, request)?;
+    let mut wanted = parse_object(request, &kind.kind)?;
     belongs(&mut wanted, target, name)?;
     let Some(before) = transaction.get(&kind.collection(cluster), &key) else {
         return Err(Status::not_found(kind, name));
@@ -418,11 +367,14 @@ fn patch_one(
     let collection = kind.collection(cluster);
     let before = transaction.get(&collection, &key);
     let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    if !takes_patch(kind, patch_type) {
+        return Err(body::no_custom_patch());
+    }
     if patch_type == "application/apply-patch+yaml" {
         return apply(context, transaction, cluster, kind, target, name, request);
     }
     let Some(before) = before else { return Err(Status::not_found(kind, name)) };
-    let body = parse(request)?;
+    let body = parse(request, &kind.kind)?;
     let is_scale = target.subresource.as_deref() == Some("scale");
     let mut after = if is_scale { read::scale(kind, &before) } else { (*before).clone() };
     // A patch may test or set the version: the copy it works on carries the current one.
@@ -431,28 +383,12 @@ fn patch_one(
     }
     match patch_type {
         "application/merge-patch+json" => patch::merge(&mut after, &body),
-        "application/strategic-merge-patch+json" if kind.definition.is_some() => {
-            return Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            ));
-        }
         "application/strategic-merge-patch+json" => {
             fields::check_patch(kind, &body)?;
             patch::strategic(&mut after, &body, &schema::root(kind));
         }
-        "application/json-patch+json" => {
+        _ => {
             patch::json_patch(&mut after, &body).map_err(|_| Status::rejected())?;
-        }
-        other => {
-            return Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (found {other})"
-                ),
-            ));
         }
     }
     check_revision(transaction, cluster, kind, &key, name, &after)?;
@@ -473,7 +409,7 @@ fn apply(
     name: &str,
     request: &Request,
 ) -> Written {
-    let mut declared = parse_object(kind, request)?;
+    let mut declared = parse_object(request, &kind.kind)?;
     let Some(manager) = request.get("fieldManager").map(str::to_owned) else {
         return Err(Status::new(
             422,
@@ -538,7 +474,7 @@ fn apply(
 
 /// The options in the body of a deletion, or in an eviction.
 pub(super) fn options(request: &Request) -> Result<Value, Status> {
-    let body = parse(request)?;
+    let body = parse(request, "DeleteOptions")?;
     Ok(if body["kind"] == "Eviction" { body["deleteOptions"].clone() } else { body })
 }
 
