@@ -55,8 +55,8 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
     if let Some(definition) = &kind.definition {
         let schema = &definition["schema"]["openAPIV3Schema"];
         structural::validate(wanted, schema, "", &mut found);
-        rules::problems(wanted, before, schema, &mut found);
         scale(wanted, &definition["subresources"]["scale"], &mut found);
+        rules::problems(wanted, before, schema, &mut found);
     }
     found
 }

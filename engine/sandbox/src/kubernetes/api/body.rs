@@ -51,7 +51,13 @@ pub(super) fn parse(request: &Request, kind: &str) -> Result<Value, Status> {
         request.content_type.contains("json") || text.trim_start().starts_with(['{', '[']);
     if is_json {
         return serde_json::from_str(text).map_err(|error| {
-            failed(format!("couldn't get version/kind; json parse error: {error}"))
+            // What Go says of a text that ends too early; of other faults our parser says its own.
+            let why = if error.is_eof() {
+                "unexpected end of JSON input".to_owned()
+            } else {
+                error.to_string()
+            };
+            failed(format!("couldn't get version/kind; json parse error: {why}"))
         });
     }
     serde_saphyr::from_str(text).map_err(|error| failed(format!("yaml: {error}")))
