@@ -37,12 +37,13 @@ impl Protocol {
             Self::Query { .. } | Self::Ec2 { .. } => {
                 let mut fields = form(request.uri.query().unwrap_or_default().as_bytes());
                 fields.extend(form(request.body));
-                let input = Input::from_form(fields.into_iter());
-                let name = input.text("Action").map(str::to_owned);
+                let input = Input::from_form(fields.into_iter())?;
                 let missing = || {
                     Refusal::bad("MissingAction", "The request must contain the parameter Action")
                 };
-                Ok((name.ok_or_else(missing)?, input))
+                let name = input.text("Action").ok_or_else(missing)?.to_owned();
+                self.check_version(&name, input.text("Version"))?;
+                Ok((name, input))
             }
             Self::Json { prefix, .. } => {
                 let target = request.headers.get("x-amz-target");
@@ -57,6 +58,22 @@ impl Protocol {
         }
     }
 
+    /// An operation of the query protocol is one of a version. EC2 has had many, and takes all.
+    fn check_version(self, operation: &str, version: Option<&str>) -> Result<(), Refusal> {
+        let Self::Query { namespace } = self else { return Ok(()) };
+        let is_known = version.is_some_and(|version| {
+            namespace.contains(version)
+                // The older load balancers share the scope of the newer ones.
+                || (namespace.contains("elasticloadbalancing") && version == "2012-06-01")
+        });
+        if is_known {
+            return Ok(());
+        }
+        let version = version.unwrap_or("NO_VERSION_SPECIFIED");
+        let why = format!("Could not find operation {operation} for version {version}");
+        Err(Refusal::of(400, Code::UnknownOperation, why))
+    }
+
     /// The answer on the wire.
     pub(crate) fn encode(
         self,
@@ -68,17 +85,17 @@ impl Protocol {
         let (status, content_type, body) = match self {
             Self::Query { namespace } => {
                 let namespace = in_version(namespace, version);
-                (status(answer), "text/xml", query(operation, &namespace, request_id, answer))
+                (self.status(answer), "text/xml", query(operation, &namespace, request_id, answer))
             }
             Self::Ec2 { namespace } => {
                 let body = ec2(operation, namespace, request_id, answer);
-                (status(answer), "text/xml;charset=UTF-8", body)
+                (self.status(answer), "text/xml;charset=UTF-8", body)
             }
-            Self::RestJson => (status(answer), "application/json", self.json(answer)),
+            Self::RestJson => (self.status(answer), "application/json", self.json(answer)),
             Self::Json { version: "1.0", .. } => {
-                (status(answer), "application/x-amz-json-1.0", self.json(answer))
+                (self.status(answer), "application/x-amz-json-1.0", self.json(answer))
             }
-            Self::Json { .. } => (status(answer), "application/x-amz-json-1.1", self.json(answer)),
+            Self::Json { .. } => (self.status(answer), "application/x-amz-json-1.1", self.json(answer)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -103,16 +120,40 @@ impl Protocol {
         response
     }
 
+    /// The status of an answer. Who cannot be known is forbidden in most protocols; EC2 says that
+    /// credentials are wrong, and the JSON protocols but SQS' say that the request is.
+    fn status(self, answer: &Answer) -> StatusCode {
+        let status = match answer {
+            Ok(_) => 200,
+            Err(refusal) => match (self, &refusal.code) {
+                (Self::Ec2 { .. }, Code::UnknownAccessKey | Code::WrongSignature) => 401,
+                (Self::Ec2 { .. }, Code::ExpiredSignature | Code::ExpiredToken) => 400,
+                (
+                    Self::Json { prefix, .. },
+                    Code::UnknownAccessKey
+                    | Code::WrongSignature
+                    | Code::ExpiredSignature
+                    | Code::ExpiredToken,
+                ) if prefix != "AmazonSQS" => 400,
+                (Self::Json { .. }, Code::MissingAuthentication) => 400,
+                (Self::RestJson, Code::IncompleteSignature) => 403,
+                _ => refusal.status,
+            },
+        };
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     fn json(self, answer: &Answer) -> String {
         match answer {
-            Ok(value) => value.to_string(),
+            Ok(value) => without_nulls(value).to_string(),
             Err(refusal) => {
                 let mut entries = Map::new();
                 if let Self::Json { kind, .. } = self {
                     let name = format!("{kind}{}", self.code(&refusal.code));
                     entries.insert("__type".to_owned(), json!(name));
                 }
-                entries.insert("message".to_owned(), json!(refusal.message));
+                let name = if is_capital(self) { "Message" } else { "message" };
+                entries.insert(name.to_owned(), json!(refusal.message));
                 entries.extend(refusal.details.clone());
                 Value::Object(entries).to_string()
             }
@@ -129,6 +170,18 @@ impl Protocol {
                 "InvalidParameterValue",
                 "InvalidParameterException",
                 "ValidationException",
+            ],
+            Code::Missing => [
+                "ValidationError",
+                "MissingParameter",
+                "InvalidParameterException",
+                "ValidationException",
+            ],
+            Code::Untyped => [
+                "MalformedInput",
+                "InvalidParameterValue",
+                "SerializationException",
+                "SerializationException",
             ],
             Code::NotSimulated => ["NotSimulated"; 4],
             Code::UnknownOperation => [
@@ -148,6 +201,12 @@ impl Protocol {
                 "MissingAuthenticationToken",
                 "MissingAuthenticationTokenException",
                 "MissingAuthenticationTokenException",
+            ],
+            Code::IncompleteSignature => [
+                "IncompleteSignature",
+                "IncompleteSignature",
+                "IncompleteSignatureException",
+                "IncompleteSignatureException",
             ],
             Code::UnknownAccessKey => [
                 "InvalidClientTokenId",
@@ -187,9 +246,23 @@ impl Protocol {
     }
 }
 
-fn status(answer: &Answer) -> StatusCode {
-    let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+
+/// The price list writes its messages with a capital.
+fn is_capital(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Json { prefix: "AWSPriceListService", .. })
+}
+
+/// What has no value is left out, as AWS does.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => entries
+            .iter()
+            .filter(|(_, inner)| !inner.is_null())
+            .map(|(name, inner)| (name.clone(), without_nulls(inner)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
 }
 
 fn form(bytes: &[u8]) -> Vec<(String, String)> {
@@ -234,6 +307,9 @@ fn sqs_query_code(code: &str) -> &str {
             "AWS.SimpleQueueService.NonExistentQueue"
         }
         "QueueNameExists" => "QueueAlreadyExists",
+        "UnrecognizedClientException" => "InvalidClientTokenId",
+        "InvalidSignatureException" => "SignatureDoesNotMatch",
+        "ExpiredTokenException" => "ExpiredToken",
         "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently",
         other => other,
     }
