@@ -20,6 +20,8 @@ NAMES = {
     "elastic-load-balancing-v2": "elbv2",
     "eventbridge": "events",
 }
+# The smallest pages where only the service's documentation says it, not the model.
+LEAST = {"DescribeInstances": 5}
 
 
 class Account:
@@ -98,23 +100,24 @@ class Account:
         keys = [key.expression for key in paginator.result_keys]
         input_shape = client.meta.service_model.operation_model(operation).input_shape
         limit = client._PY_TO_OP_NAME and paginator._limit_key
-        size = input_shape.members[limit].metadata.get("min", 1) if limit else None
+        least = LEAST.get(operation, 1)
+        size = max(input_shape.members[limit].metadata.get("min", least), 1) if limit else None
         whole = self.well(service, operation, **arguments)
         found = {key: [] for key in keys}
-        config = {"PageSize": max(size, 1)} if limit else {}
+        config = {"PageSize": size} if limit else {}
         pages = 0
         for page in paginator.paginate(**arguments, PaginationConfig=config):
             pages += 1
             for key in keys:
                 items = page.get(key, [])
                 found[key] += items if isinstance(items, list) else []
-                if limit and isinstance(items, list) and len(items) > max(size, 1):
+                if limit and isinstance(items, list) and len(items) > size:
                     self.problems.append(f"{operation}: a page of {len(items)} {key}, not {size}")
         for key in keys:
             if isinstance(whole.get(key, []), list):
                 self.equal(f"{operation} in pages: {key}", found[key], whole.get(key, []))
         first = found[keys[0]]
-        if limit and pages < -(-len(first) // max(size, 1)):
+        if limit and pages < -(-len(first) // size):
             self.problems.append(f"{operation}: {pages} pages for {len(first)} items")
         return first
 
@@ -137,7 +140,9 @@ def refusal_problems(operation, protocol, response):
     if shape is None:
         return [] if body.get("message") or body.get("Message") else [f"{named} without a message"]
     status = shape.metadata.get("error", {}).get("httpStatusCode", response["status_code"])
-    found = [f"{named} has an unknown member {name}" for name in body if name not in shape.members and name != "__type"]
+    # Every refusal has a message; some models do not say so.
+    known = {"__type", *(shape.members or {"message"})}
+    found = [f"{named} has an unknown member {name}" for name in body if name not in known]
     if status != response["status_code"]:
         found.append(f"{named} has the status {response['status_code']}, not {status}")
     return found

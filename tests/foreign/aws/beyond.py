@@ -13,6 +13,7 @@ CODES = {
     "ServiceUnavailableException": FAULT,
     "ThrottlingException": FAULT,
     "RequestThrottled": FAULT,
+    "DependencyThrottle": FAULT,
     "InternalException": FAULT,
     "InternalErrorException": FAULT,
     "InternalServerError": FAULT,

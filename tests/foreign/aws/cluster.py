@@ -239,11 +239,11 @@ def profiles(account, roles):
     refused, well = account.refused, account.well
     private, public = roles["private"]
     wanted = {
-        "clusterName": NAME,
         "podExecutionRoleArn": roles["pods"],
         "subnets": private,
         "selectors": [{"namespace": "one", "labels": {"a": "1"}}],
     }
+    named = lambda number: {"clusterName": NAME, "fargateProfileName": f"profile-{number}"}
     for change in (
         {"selectors": []},
         {"selectors": [{"namespace": "one"}] * 6},
@@ -252,19 +252,18 @@ def profiles(account, roles):
         {"subnets": public},
         {"subnets": ["subnet-0123456789abcdef0"]},
     ):
-        refused(INVALID, "eks", "CreateFargateProfile", **{"fargateProfileName": "one", **wanted, **change})
-    named = lambda number: {"clusterName": NAME, "fargateProfileName": f"profile-{number}"}
+        refused(INVALID, "eks", "CreateFargateProfile", **{**named("one"), **wanted, **change})
     for number in range(10):
         made = well("eks", "CreateFargateProfile", **wanted, **named(number), tags={"a": "1"})["fargateProfile"]
         account.equal("a profile", made["status"], "CREATING")
         # What the model does not list for it, the service says all the same.
         if number == 0:
-            refused(IN_USE, "eks", "CreateFargateProfile", "CREATING", fargateProfileName="two", **wanted)
+            refused(IN_USE, "eks", "CreateFargateProfile", "CREATING", **named("two"), **wanted)
             refused(IN_USE, "eks", "CreateFargateProfile", "already exists", **wanted, **named(0))
             refused(IN_USE, "eks", "DeleteFargateProfile", "CREATING", **named(0))
         account.waits("eks", "fargate_profile_active", **named(number))
     limit = "ResourceLimitExceededException"
-    refused(limit, "eks", "CreateFargateProfile", fargateProfileName="two", **wanted)
+    refused(limit, "eks", "CreateFargateProfile", **named("two"), **wanted)
     listed = account.pages("eks", "ListFargateProfiles", clusterName=NAME)
     account.equal("profiles", listed, [f"profile-{number}" for number in range(10)])
     found = well("eks", "DescribeFargateProfile", **named(3))["fargateProfile"]

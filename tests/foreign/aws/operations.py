@@ -7,6 +7,7 @@ that is neither provoked here nor excused in beyond.py.
 
 import json
 import sys
+import traceback
 
 import beyond
 import cluster
@@ -45,7 +46,10 @@ def not_provoked(account):
 def main():
     wanted, account = served(), Account()
     for part in PARTS:
-        part.check(account)
+        try:
+            part.check(account)
+        except Exception:  # Whatever stopped this part, the others are asked all the same.
+            account.problems.append(f"{part.__name__} stopped\n{traceback.format_exc()}")
     problems = account.problems + list(not_provoked(account))
     problems += [f"{service} {name} is served and not called" for service, name in sorted(wanted - account.answered - account.never)]
     errors = sum(len(codes) for codes in account.refusals.values())

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as tree
 
 import botocore.auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 
 from account import CLUSTER, REGION, trust
 from shapes import bare
@@ -134,9 +135,9 @@ def code_and_message(headers, body):
 
 def signatures(wire):
     now = datetime.datetime.now(datetime.timezone.utc)
-    stranger = botocore.auth.ReadOnlyCredentials("AKIASTRANGERS0000000", "secret", None)
-    liar = botocore.auth.ReadOnlyCredentials(wire.credentials.access_key, "secret", wire.credentials.token)
-    bearer = botocore.auth.ReadOnlyCredentials(wire.credentials.access_key, wire.credentials.secret_key, "none")
+    stranger = ReadOnlyCredentials("AKIASTRANGERS0000000", "secret", None)
+    liar = ReadOnlyCredentials(wire.credentials.access_key, "secret", wire.credentials.token)
+    bearer = ReadOnlyCredentials(wire.credentials.access_key, wire.credentials.secret_key, "none")
     for service, (method, path, headers, body) in REQUESTS.items():
         send = lambda what, wanted, given, text=body: wire.told(f"{service} {what}", wanted, method, path, given, text)
         sign = lambda **more: wire.signed(service, method, path, headers, body, **more)

@@ -1,5 +1,6 @@
 //! EC2: the network that a scenario declares, tags, and the instances that Karpenter makes.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::paging::{Paging, page};
@@ -92,6 +93,11 @@ fn zones(context: &Context, input: &Input) -> Answer {
         }))
         .collect();
     Ok(json!({"availabilityZoneInfo": zones}))
+}
+
+/// A moment as EC2 writes it: to the millisecond.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// Filters by name, each with the values that are wanted.
@@ -249,7 +255,9 @@ fn describe(
             found.push((name.to_string(), outside(&document, set)));
         }
     }
-    let (items, next) = page(PAGING, input, found)?;
+    // Endpoints alone come in pages of any size.
+    let least = if id == "vpc-endpoint-id" { 1 } else { PAGING.least };
+    let (items, next) = page(Paging { least, ..PAGING }, input, found)?;
     let mut answer = json!({"nextToken": next});
     answer[set] = items.into();
     Ok(answer)
@@ -268,6 +276,10 @@ fn outside(document: &Value, set: &str) -> Value {
         );
     }
     if set == "reservationSet" {
+        if let Some(entries) = answer.as_object_mut() {
+            entries.remove("reservationId");
+            entries.remove("ownerId");
+        }
         return json!({"reservationId": document["reservationId"], "ownerId": document["ownerId"], "instancesSet": [answer]});
     }
     answer
