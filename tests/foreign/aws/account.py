@@ -125,7 +125,7 @@ class Account:
         """The waiter ends, and well."""
         found = self.client(service).get_waiter(waiter)
         try:
-            found.wait(**arguments, WaiterConfig={"Delay": 1, "MaxAttempts": 90})
+            found.wait(**arguments, WaiterConfig={"Delay": 0.1, "MaxAttempts": 900})
         except WaiterError as error:
             self.problems.append(f"waiter {waiter} {arguments}: {error}")
 

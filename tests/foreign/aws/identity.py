@@ -275,8 +275,8 @@ def providers(account):
 def sessions(account):
     refused, well = account.refused, account.well
     account.equal("account", well("sts", "GetCallerIdentity")["Account"], NUMBER)
-    user = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{NUMBER}:root"}, "Action": "sts:AssumeRole"}
-    role = well("iam", "CreateRole", RoleName="session", AssumeRolePolicyDocument=document(user))["Role"]["Arn"]
+    made = well("iam", "CreateRole", RoleName="session", AssumeRolePolicyDocument=trust_in_account())
+    role = made["Role"]["Arn"]
     account.waits("iam", "role_exists", RoleName="session")
     named = {"RoleArn": role, "RoleSessionName": "foreign"}
     answer = until_usable(account, named)
@@ -292,6 +292,12 @@ def sessions(account):
     refused("ValidationError", "sts", "AssumeRole", **named, DurationSeconds=43201)
     refused("AccessDenied", "sts", "AssumeRole", "sts:AssumeRole", RoleArn=f"{role}-none", RoleSessionName="foreign")
     well("iam", "DeleteRole", RoleName="session")
+
+
+def trust_in_account():
+    """Whoever is of the account may take the role."""
+    principal = {"AWS": f"arn:aws:iam::{NUMBER}:root"}
+    return document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
 
 
 def until_usable(account, named):

@@ -14,7 +14,8 @@ import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from account import CLUSTER, REGION, trust
+import identity
+from account import CLUSTER, REGION
 from shapes import bare
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -63,7 +64,7 @@ LATE = {**WRONG_SIGNATURE, "ec2": (400, "RequestExpired")}
 
 
 def check(account):
-    account.well("iam", "CreateRole", RoleName="wire", AssumeRolePolicyDocument=trust())
+    account.well("iam", "CreateRole", RoleName="wire", AssumeRolePolicyDocument=identity.trust_in_account())
     before = world(account)
     wire = Wire(account)
     signatures(wire)
@@ -100,7 +101,10 @@ class Wire:
     def signed(self, service, method, path, headers, body, credentials=None, at=None):
         """The request's headers with a right signature of the moment `at`."""
         request = AWSRequest(method, self.endpoint + path, headers=dict(headers), data=body.encode())
-        signer = botocore.auth.SigV4Auth(credentials or self.credentials, service, REGION)
+        credentials = credentials or self.credentials
+        signer = botocore.auth.SigV4Auth(credentials, service, REGION)
+        if credentials.token:
+            request.headers["X-Amz-Security-Token"] = credentials.token
         moment = at or datetime.datetime.now(datetime.timezone.utc)
         request.context["timestamp"] = moment.strftime("%Y%m%dT%H%M%SZ")
         request.headers["X-Amz-Date"] = request.context["timestamp"]
@@ -110,6 +114,12 @@ class Wire:
         signature = signer.signature(string, request)
         request.headers["Authorization"] = f"AWS4-HMAC-SHA256 {scope}, SignedHeaders={names}, Signature={signature}"
         return dict(request.headers)
+
+    def session(self, name):
+        """Temporary credentials."""
+        role = self.account.well("iam", "GetRole", RoleName="wire")["Role"]["Arn"]
+        named = {"RoleArn": role, "RoleSessionName": name}
+        return identity.until_usable(self.account, named)["Credentials"]
 
     def told(self, what, wanted, method, path, headers, body, words=""):
         """The request is refused with this status and code, and with a message."""
@@ -130,7 +140,7 @@ def code_and_message(headers, body):
         return parts["Code"], parts["Message"]
     found = json.loads(body)
     code = headers.get("x-amzn-query-error") or headers.get("x-amzn-errortype") or found["__type"]
-    return code.split(";")[0].rsplit("#")[-1], found.get("message")
+    return code.split(";")[0].rsplit("#")[-1], found.get("message", found.get("Message"))
 
 
 def signatures(wire):
@@ -213,11 +223,16 @@ def operations(wire):
 
 
 def sessions(wire):
-    """A token of a session that is over, or that belongs to another."""
-    account = wire.account
-    told = "Credential must have exactly 5 slash-delimited elements"
+    """A scope that is none, a token that is missing, and one of another session."""
     method, path, headers, body = REQUESTS["iam"]
     scope = "AWS4-HMAC-SHA256 Credential=a/b/c, SignedHeaders=host, Signature=d"
     given = {**headers, "X-Amz-Date": "20260101T000000Z", "Authorization": scope}
-    wire.told("a short scope", (400, "IncompleteSignature"), method, path, given, body, told)
-    account.holds("the role is still there", account.well("iam", "GetRole", RoleName="wire"))
+    words = "5 slash-delimited elements"
+    wire.told("a short scope", (400, "IncompleteSignature"), method, path, given, body, words)
+    one, two = (wire.session(name) for name in ("one", "two"))
+    for token in (None, two["SessionToken"]):
+        wrong = ReadOnlyCredentials(one["AccessKeyId"], one["SecretAccessKey"], token)
+        for service in ("iam", "eks", "events"):
+            method, path, headers, body = REQUESTS[service]
+            given = wire.signed(service, method, path, headers, body, credentials=wrong)
+            wire.told(f"{service} with the token {token}", UNKNOWN_KEY[service], method, path, given, body)
