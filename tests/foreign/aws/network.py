@@ -131,3 +131,12 @@ def parameters(account):
     account.equal("a parameter", (found["Name"], found["Value"][:4]), (name, "ami-"))
     account.refused("ParameterNotFound", "ssm", "GetParameter", Name="/none")
     account.refused("ParameterVersionNotFound", "ssm", "GetParameter", Name=f"{name}:99")
+    both = account.well("ssm", "GetParameters", Names=[name, "/none"])
+    account.equal("parameters", (both["Parameters"], both["InvalidParameters"]), ([found], ["/none"]))
+    path = "/aws/service/eks/optimized-ami/1.34"
+    listed = account.pages("ssm", "GetParametersByPath", Path=path, Recursive=True)
+    account.holds("parameters of a path", found in listed)
+    account.equal("parameters right below it", account.pages("ssm", "GetParametersByPath", Path=path), [])
+    account.refused("ValidationException", "ssm", "GetParameters", Names=[name] * 11)
+    account.refused("ValidationException", "ssm", "GetParametersByPath", Path="none")
+    account.refused("InvalidNextToken", "ssm", "GetParametersByPath", Path=path, NextToken="%")

@@ -21,8 +21,13 @@ const VPC_ENDPOINTS: &str = "ec2/vpc-endpoint";
 
 /// Tags of one thing, those of AWS not counted.
 const MOST_TAGS: usize = 50;
-const PAGING: Paging =
-    Paging { token: "NextToken", limit: "MaxResults", most: 1000, least: 5, bad_token: "InvalidNextToken" };
+const PAGING: Paging = Paging {
+    token: "NextToken",
+    limit: "MaxResults",
+    most: 1000,
+    least: 5,
+    bad_token: "InvalidNextToken",
+};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     read("DescribeVpcs", "Filter", run),
@@ -136,13 +141,7 @@ fn is_filter(name: &str, id: &str) -> bool {
     name == id || name.starts_with("tag:") || NAMES.contains(&name)
 }
 
-fn matches(
-    document: &Value,
-    id: &str,
-    name: &str,
-    filter: &str,
-    wanted: &[String],
-) -> bool {
+fn matches(document: &Value, id: &str, name: &str, filter: &str, wanted: &[String]) -> bool {
     let has = |value: Option<&str>| {
         value.is_some_and(|value| wanted.iter().any(|pattern| wildcard(pattern, value)))
     };
@@ -301,7 +300,8 @@ fn attribute(transaction: &Transaction<'_>, input: &Input) -> Answer {
         "enableDnsHostnames" | "enableDnsSupport" => true,
         "enableNetworkAddressUsageMetrics" => false,
         other => {
-            let why = format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.");
+            let why =
+                format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.");
             return Err(Refusal::bad("InvalidParameterValue", why));
         }
     };

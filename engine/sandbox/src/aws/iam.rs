@@ -148,10 +148,13 @@ fn exists(what: String) -> Refusal {
 /// An ARN of one of IAM's kinds in one account; what is none is refused before anything is looked up.
 fn check_arn(arn: &str, kind: &str) -> Result<(), Refusal> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_account =
-        |text: &str| text == "aws" || (text.len() == 12 && text.bytes().all(|one| one.is_ascii_digit()));
+    let is_account = |text: &str| {
+        text == "aws" || (text.len() == 12 && text.bytes().all(|one| one.is_ascii_digit()))
+    };
     match parts.as_slice() {
-        ["arn", _, "iam", "", account, what] if is_account(account) && what.starts_with(kind) => Ok(()),
+        ["arn", _, "iam", "", account, what] if is_account(account) && what.starts_with(kind) => {
+            Ok(())
+        }
         _ => Err(Refusal::bad("InvalidInput", format!("ARN {arn} is not valid."))),
     }
 }
@@ -206,8 +209,13 @@ pub(crate) fn check_document(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-const PAGING: Paging =
-    Paging { token: "Marker", limit: "MaxItems", most: 1000, least: 1, bad_token: "ValidationError" };
+const PAGING: Paging = Paging {
+    token: "Marker",
+    limit: "MaxItems",
+    most: 1000,
+    least: 1,
+    bad_token: "ValidationError",
+};
 
 /// A page of a list, by the order given.
 fn page(input: &Input, name: &str, items: Vec<Value>) -> Answer {

@@ -40,9 +40,8 @@ impl Input {
         let mut root = BTreeMap::new();
         for (name, value) in fields {
             let all: Vec<&str> = name.split('.').collect();
-            let is_misplaced = |pair: &[&str]| {
-                matches!(pair, ["member", place] if place.parse::<u32>().is_err())
-            };
+            let is_misplaced =
+                |pair: &[&str]| matches!(pair, ["member", place] if place.parse::<u32>().is_err());
             if all.windows(2).any(is_misplaced) {
                 let why = format!("`{name}` names no place in a list");
                 return Err(Refusal::of(400, Code::Unreadable, why));

@@ -150,8 +150,7 @@ fn list(context: &Context, transaction: &Transaction<'_>, input: &Input) -> Answ
     Ok(json!({"QueueUrls": (!urls.is_empty()).then_some(urls), "NextToken": next}))
 }
 
-fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
-    let name = parameter(input, "QueueName")?;
+fn check_name(name: &str) -> Result<(), Refusal> {
     let is_taken = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_');
     if name.is_empty() || name.len() > MOST_NAME || !name.chars().all(is_taken) {
         return Err(Refusal::bad(
@@ -159,6 +158,12 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
             "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
         ));
     }
+    Ok(())
+}
+
+fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
+    let name = parameter(input, "QueueName")?;
+    check_name(name)?;
     let wanted = input.value("Attributes").as_object().cloned().unwrap_or_default();
     attributes::check(&wanted)?;
     if let Some(there) = transaction.get_as::<Queue>(QUEUES, name) {
@@ -167,7 +172,9 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
             None => Ok(json!({"QueueUrl": url(context, name)})),
             Some((key, _)) => Err(Refusal::bad(
                 "QueueNameExists",
-                format!("A queue already exists with the same name and a different value for attribute {key}"),
+                format!(
+                    "A queue already exists with the same name and a different value for attribute {key}"
+                ),
             )),
         };
     }
@@ -179,12 +186,8 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
         ));
     }
     let created = transaction.now().as_second();
-    let queue = Queue {
-        attributes: wanted,
-        tags: tags_of(input.value("tags"))?,
-        created,
-        modified: None,
-    };
+    let queue =
+        Queue { attributes: wanted, tags: tags_of(input.value("tags"))?, created, modified: None };
     transaction.put_as(QUEUES, name, &queue);
     Ok(json!({"QueueUrl": url(context, name)}))
 }

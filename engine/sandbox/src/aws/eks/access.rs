@@ -49,8 +49,8 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
         "ListAssociatedAccessPolicies" => {
             let entry = find(transaction, owner, &principal)?;
             let policies = entry["policies"].as_array().cloned().unwrap_or_default().into_iter();
-            let keyed = policies
-                .map(|one| (one["policyArn"].as_str().unwrap_or_default().to_owned(), one));
+            let keyed =
+                policies.map(|one| (one["policyArn"].as_str().unwrap_or_default().to_owned(), one));
             let mut keyed: Vec<(String, Value)> = keyed.collect();
             keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
             let (policies, next) = page_of(PAGING, input, keyed)?;
@@ -62,8 +62,9 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
             let mut entry = find(transaction, owner, &principal)?;
             let gone = json!(input.text("policyArn"));
             let policies = entry["policies"].as_array_mut();
-            let place =
-                policies.as_ref().and_then(|all| all.iter().position(|one| one["policyArn"] == gone));
+            let place = policies
+                .as_ref()
+                .and_then(|all| all.iter().position(|one| one["policyArn"] == gone));
             let (Some(policies), Some(place)) = (policies, place) else {
                 return Err(not_found(
                     "The specified policyArn could not be found. You can view your associated access policies with 'list-associated-access-policies'.".to_owned(),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ADDONS, PAGING, UPDATES, cluster, in_use, invalid, names, not_found, page, page_of, part, parts,
-    time,
+    ADDONS, PAGING, UPDATES, cluster, in_use, invalid, names, not_found, page, page_of, part,
+    parts, time,
 };
 use crate::aws::{Answer, Call, Input, Refusal};
 use crate::kubernetes;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ADDONS, CLUSTERS, ENTRIES, PAGING, PROFILES, UPDATES, cluster, in_use, invalid, not_found, page,
-    page_of, part, parts, time,
+    ADDONS, CLUSTERS, ENTRIES, PAGING, PROFILES, UPDATES, cluster, in_use, invalid, not_found,
+    page, page_of, part, parts, time,
 };
 use crate::aws::refusal::Code;
 use crate::aws::{Answer, Call, Input, Principal, Refusal, ec2, iam};

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    POLICIES, Policy, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded, exists,
-    limit, missing, page, size, tag_list, time,
+    POLICIES, Policy, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded,
+    exists, limit, missing, page, size, tag_list, time,
 };
 use crate::aws::tags;
 use crate::aws::{Answer, Input, Refusal};

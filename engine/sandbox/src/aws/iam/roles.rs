@@ -244,8 +244,12 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
 /// A role of a service is the service's to change: what it may do, who may be it, how long.
 fn check_protected(name: &str, operation: &str, input: &Input) -> Result<(), Refusal> {
     let changes = match operation {
-        "UpdateAssumeRolePolicy" | "AttachRolePolicy" | "DetachRolePolicy" | "PutRolePolicy"
-        | "DeleteRolePolicy" | "DeleteRole" => true,
+        "UpdateAssumeRolePolicy"
+        | "AttachRolePolicy"
+        | "DetachRolePolicy"
+        | "PutRolePolicy"
+        | "DeleteRolePolicy"
+        | "DeleteRole" => true,
         "UpdateRole" => !input.value("MaxSessionDuration").is_null(),
         _ => false,
     };
