@@ -1,8 +1,9 @@
 //! The finished cluster, described by clients that none of us wrote: kubectl, and boto3.
 //!
 //! `foreign/commands.txt` holds kubectl commands with what each prints and how it ends,
-//! `foreign/describe.py` asks boto3. A client that is not there did not run, and that is said
-//! loudly: it is no pass of what it would have asserted.
+//! `foreign/describe.py` asks boto3, `foreign/aws` calls with it each operation that the sandbox
+//! serves. A client that is not there did not run, and that is said loudly: it is no pass of what it
+//! would have asserted.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,12 +12,19 @@ use crate::support::{Folder, Served, not_run, variable};
 
 /// World seconds per real second: pods start in less than a second.
 const SPEED: &str = "20";
+/// The same where a cluster is made, updated and deleted; what must be refused in the meantime still
+/// comes in time.
+const FAST: &str = "100";
 
 /// Runs the main job to its end and serves the world until the value is dropped.
 pub(crate) fn finished_cluster() -> (Folder, Served) {
+    finished_cluster_at(SPEED)
+}
+
+fn finished_cluster_at(speed: &str) -> (Folder, Served) {
     let folder = Folder::new();
     folder.well(&["run", "--quiet", "nodeless.yaml"]);
-    let served = Served::with(&folder, &["--speed", SPEED]);
+    let served = Served::with(&folder, &["--speed", speed]);
     (folder, served)
 }
 
@@ -166,15 +174,30 @@ fn kubectl_says_of_the_finished_cluster_what_it_says_of_a_real_one() {
 
 #[test]
 fn boto3_describes_the_finished_cluster() {
+    boto3_runs("describe.py", SPEED);
+}
+
+#[test]
+fn boto3_calls_every_operation_of_aws_and_reads_every_answer() {
+    boto3_runs("aws/operations.py", FAST);
+}
+
+/// Runs a script of `foreign` that asks the finished cluster by boto3. On its standard input is what
+/// the sandbox says that it serves.
+fn boto3_runs(script: &str, speed: &str) {
     let Some(python) = variable("RUNBOOK_PYTHON") else {
         return not_run("RUNBOOK_PYTHON names no Python with boto3; .ci/run makes one");
     };
-    let (folder, served) = finished_cluster();
-    let script: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "tests", "foreign", "describe.py"].iter().collect();
+    let (folder, served) = finished_cluster_at(speed);
+    let coverage = folder.well(&["sandbox", "coverage", "--output", "json"]).out;
+    folder.write("coverage.json", coverage);
+    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "foreign", script].iter().collect();
     let said = folder
         .foreign(&python, &[script])
+        // No compiled files beside the sources.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .envs(served.environment.iter().cloned())
+        .stdin(std::fs::File::open(folder.path().join("coverage.json")).unwrap())
         .output()
         .unwrap();
     assert!(

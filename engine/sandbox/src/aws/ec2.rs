@@ -1,5 +1,6 @@
 //! EC2: the network that a scenario declares, tags, and the instances that Karpenter makes.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::paging::{Paging, page};
@@ -18,8 +19,15 @@ pub(crate) const INSTANCES: &str = "ec2/instance";
 /// No scenario declares any; they can be asked for all the same.
 const VPC_ENDPOINTS: &str = "ec2/vpc-endpoint";
 
-const PAGING: Paging =
-    Paging { token: "NextToken", limit: "MaxResults", most: 1000, bad_token: "InvalidNextToken" };
+/// Tags of one thing, those of AWS not counted.
+const MOST_TAGS: usize = 50;
+const PAGING: Paging = Paging {
+    token: "NextToken",
+    limit: "MaxResults",
+    most: 1000,
+    least: 5,
+    bad_token: "InvalidNextToken",
+};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     read("DescribeVpcs", "Filter", run),
@@ -65,20 +73,36 @@ fn dispatch(
     }
     match name {
         "DescribeVpcAttribute" => attribute(transaction, input),
-        "DescribeAvailabilityZones" => {
-            let zones: Vec<Value> = ["a", "b", "c", "d"]
-                .iter()
-                .enumerate()
-                .map(|(index, letter)| json!({
-                    "zoneName": format!("{}{letter}", context.region), "zoneId": format!("az{}", index + 1), "zoneState": "available",
-                    "regionName": context.region, "zoneType": "availability-zone", "optInStatus": "opt-in-not-required",
-                }))
-                .collect();
-            Ok(json!({"availabilityZoneInfo": zones}))
-        }
+        "DescribeAvailabilityZones" => zones(context, input),
         "CreateTags" | "DeleteTags" => change_tags(transaction, name, input),
         other => Err(Refusal::unknown_operation("ec2", other)),
     }
+}
+
+fn zones(context: &Context, input: &Input) -> Answer {
+    let name = |letter: &str| format!("{}{letter}", context.region);
+    let letters = ["a", "b", "c", "d"];
+    let asked = input.texts("ZoneName");
+    if let Some(none) = asked.iter().find(|one| !letters.iter().any(|letter| name(letter) == **one))
+    {
+        let why = format!("Invalid availability zone: [{none}]");
+        return Err(Refusal::bad("InvalidParameterValue", why));
+    }
+    let zones: Vec<Value> = letters
+        .iter()
+        .enumerate()
+        .filter(|(_, letter)| asked.is_empty() || asked.contains(&name(letter).as_str()))
+        .map(|(index, letter)| json!({
+            "zoneName": name(letter), "zoneId": format!("az{}", index + 1), "zoneState": "available",
+            "regionName": context.region, "zoneType": "availability-zone", "optInStatus": "opt-in-not-required",
+        }))
+        .collect();
+    Ok(json!({"availabilityZoneInfo": zones}))
+}
+
+/// A moment as EC2 writes it: to the millisecond.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// Filters by name, each with the values that are wanted.
@@ -99,24 +123,36 @@ fn filters(input: &Input) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn matches(
-    document: &Value,
-    id: &str,
-    name: &str,
-    filter: &str,
-    wanted: &[String],
-) -> Result<bool, Refusal> {
+/// Whether there is such a filter; those of [`matches`], whatever is there to be filtered.
+fn is_filter(name: &str, id: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "association.main",
+        "association.subnet-id",
+        "availability-zone",
+        "group-name",
+        "instance-state-name",
+        "is-default",
+        "isDefault",
+        "nat-gateway-state",
+        "state",
+        "tag-key",
+        "vpc-id",
+    ];
+    name == id || name.starts_with("tag:") || NAMES.contains(&name)
+}
+
+fn matches(document: &Value, id: &str, name: &str, filter: &str, wanted: &[String]) -> bool {
     let has = |value: Option<&str>| {
         value.is_some_and(|value| wanted.iter().any(|pattern| wildcard(pattern, value)))
     };
     if filter == id {
-        return Ok(has(Some(name)));
+        return has(Some(name));
     }
     let tags: Tags = serde_json::from_value(document["tags"].clone()).unwrap_or_default();
     if let Some(key) = filter.strip_prefix("tag:") {
-        return Ok(has(tags.get(key).map(String::as_str)));
+        return has(tags.get(key).map(String::as_str));
     }
-    Ok(match filter {
+    match filter {
         "tag-key" => tags.keys().any(|key| has(Some(key))),
         "vpc-id" => has(document["vpcId"].as_str()),
         "group-name" => has(document["groupName"].as_str()),
@@ -139,13 +175,8 @@ fn matches(
         "isDefault" | "is-default" => {
             has(Some(if document["isDefault"] == json!(true) { "true" } else { "false" }))
         }
-        other => {
-            return Err(Refusal::bad(
-                "InvalidParameterValue",
-                format!("The filter '{other}' is not simulated by the sandbox"),
-            ));
-        }
-    })
+        _ => false,
+    }
 }
 
 fn wildcard(pattern: &str, value: &str) -> bool {
@@ -157,6 +188,43 @@ fn wildcard(pattern: &str, value: &str) -> bool {
     }
 }
 
+/// The refusal of an id that is not there, in the words of its kind.
+fn not_found(id: &str) -> Refusal {
+    let (code, why) = match id.split('-').next().unwrap_or_default() {
+        "vpc" => ("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist")),
+        "subnet" => ("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist")),
+        "sg" => ("InvalidGroup.NotFound", format!("The security group '{id}' does not exist")),
+        "rtb" => {
+            ("InvalidRouteTableID.NotFound", format!("The routeTable ID '{id}' does not exist"))
+        }
+        "i" => ("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist")),
+        "igw" => (
+            "InvalidInternetGatewayID.NotFound",
+            format!("The internetGateway ID '{id}' does not exist"),
+        ),
+        "nat" => ("NatGatewayNotFound", format!("NAT gateway {id} was not found")),
+        "vpce" => {
+            ("InvalidVpcEndpointId.NotFound", format!("The Vpc Endpoint Id '{id}' does not exist"))
+        }
+        _ => ("InvalidID", format!("The ID '{id}' is not valid")),
+    };
+    Refusal::bad(code, why)
+}
+
+/// The parameter that names things of a kind, on the wire.
+fn parameter(id: &str) -> &'static str {
+    match id {
+        "vpc-id" => "VpcId",
+        "subnet-id" => "SubnetId",
+        "route-table-id" => "RouteTableId",
+        "group-id" => "GroupId",
+        "nat-gateway-id" => "NatGatewayId",
+        "internet-gateway-id" => "InternetGatewayId",
+        "instance-id" => "InstanceId",
+        _ => "VpcEndpointId",
+    }
+}
+
 fn describe(
     transaction: &Transaction<'_>,
     collection: &str,
@@ -164,32 +232,15 @@ fn describe(
     id: &str,
     input: &Input,
 ) -> Answer {
-    let asked: Vec<&str> = [
-        "VpcId",
-        "SubnetId",
-        "RouteTableId",
-        "GroupId",
-        "NatGatewayId",
-        "InternetGatewayId",
-        "InstanceId",
-    ]
-    .iter()
-    .flat_map(|name| input.texts(name))
-    .collect();
-    for one in &asked {
-        if transaction.get(collection, one).is_none() {
-            let kind = match id {
-                "vpc-id" => "InvalidVpcID.NotFound",
-                "subnet-id" => "InvalidSubnetID.NotFound",
-                "group-id" => "InvalidGroup.NotFound",
-                "route-table-id" => "InvalidRouteTableID.NotFound",
-                "instance-id" => "InvalidInstanceID.NotFound",
-                _ => "NatGatewayNotFound",
-            };
-            return Err(Refusal::bad(kind, format!("The ID '{one}' does not exist")));
-        }
+    let asked = input.texts(parameter(id));
+    if let Some(missing) = asked.iter().find(|one| transaction.get(collection, one).is_none()) {
+        return Err(not_found(missing));
     }
     let filters = filters(input);
+    if let Some((unknown, _)) = filters.iter().find(|(name, _)| !is_filter(name, id)) {
+        let why = format!("The filter '{unknown}' is not simulated by the sandbox");
+        return Err(Refusal::bad("InvalidParameterValue", why));
+    }
     let mut found = Vec::new();
     for (name, document) in transaction.list(collection) {
         if !asked.is_empty() && !asked.iter().any(|one| *one == &*name) {
@@ -197,13 +248,15 @@ fn describe(
         }
         let mut right = true;
         for (filter, wanted) in &filters {
-            right &= matches(&document, id, &name, filter, wanted)?;
+            right &= matches(&document, id, &name, filter, wanted);
         }
         if right {
             found.push((name.to_string(), outside(&document, set)));
         }
     }
-    let (items, next) = page(PAGING, input, found)?;
+    // Endpoints alone come in pages of any size.
+    let least = if id == "vpc-endpoint-id" { 1 } else { PAGING.least };
+    let (items, next) = page(Paging { least, ..PAGING }, input, found)?;
     let mut answer = json!({"nextToken": next});
     answer[set] = items.into();
     Ok(answer)
@@ -222,44 +275,67 @@ fn outside(document: &Value, set: &str) -> Value {
         );
     }
     if set == "reservationSet" {
+        if let Some(entries) = answer.as_object_mut() {
+            entries.remove("reservationId");
+            entries.remove("ownerId");
+        }
         return json!({"reservationId": document["reservationId"], "ownerId": document["ownerId"], "instancesSet": [answer]});
     }
     answer
 }
 
+/// A parameter that must be there, in the words of EC2.
+fn required<'a>(input: &'a Input, name: &str) -> Result<&'a str, Refusal> {
+    input.text(name).ok_or_else(|| {
+        let why = format!("The request must contain the parameter {name}");
+        Refusal::bad("MissingParameter", why)
+    })
+}
+
 fn attribute(transaction: &Transaction<'_>, input: &Input) -> Answer {
-    let vpc = input.text("VpcId").unwrap_or_default();
-    let document = transaction.get(VPCS, vpc).ok_or_else(|| {
-        Refusal::bad("InvalidVpcID.NotFound", format!("The vpc ID '{vpc}' does not exist"))
-    })?;
-    let name = input.text("Attribute").unwrap_or_default();
-    let value = document["attributes"][name].as_bool().unwrap_or(true);
+    let vpc = required(input, "VpcId")?;
+    let document = transaction.get(VPCS, vpc).ok_or_else(|| not_found(vpc))?;
+    let name = required(input, "Attribute")?;
+    let default = match name {
+        "enableDnsHostnames" | "enableDnsSupport" => true,
+        "enableNetworkAddressUsageMetrics" => false,
+        other => {
+            let why =
+                format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.");
+            return Err(Refusal::bad("InvalidParameterValue", why));
+        }
+    };
+    let value = document["attributes"][name].as_bool().unwrap_or(default);
     let mut answer = json!({"vpcId": vpc});
     answer[name] = json!({"value": value});
     Ok(answer)
 }
 
+fn too_many_tags() -> Refusal {
+    let why = format!("The maximum number of tags for a resource is {MOST_TAGS}.");
+    Refusal::bad("TagLimitExceeded", why)
+}
+
 fn change_tags(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let tags = tags::from_list(input.list("Tag"));
+    if tags.len() > MOST_TAGS {
+        return Err(too_many_tags());
+    }
     tags::check(&tags, |why| Refusal::bad("InvalidParameterValue", why))?;
     for id in input.texts("ResourceId") {
         let found = KINDS
             .iter()
             .find_map(|(_, collection, ..)| Some((*collection, transaction.get(collection, id)?)));
         let Some((collection, document)) = found else {
-            let code = if id.starts_with("sg-") {
-                "InvalidGroup.NotFound"
-            } else if id.starts_with("subnet-") {
-                "InvalidSubnetID.NotFound"
-            } else {
-                "InvalidID"
-            };
-            return Err(Refusal::bad(code, format!("The ID '{id}' does not exist")));
+            return Err(not_found(id));
         };
         let mut document = (*document).clone();
         let mut there: Tags = serde_json::from_value(document["tags"].clone()).unwrap_or_default();
         if operation == "CreateTags" {
             there.extend(tags.clone());
+            if there.keys().filter(|key| !key.starts_with("aws:")).count() > MOST_TAGS {
+                return Err(too_many_tags());
+            }
         } else {
             there.retain(|key, value| {
                 !tags.get(key).is_some_and(|wanted| wanted.is_empty() || wanted == value)

@@ -128,6 +128,7 @@ const PAGING: Paging = Paging {
     token: "nextToken",
     limit: "maxResults",
     most: 100,
+    least: 1,
     bad_token: "InvalidParameterException",
 };
 
@@ -152,6 +153,9 @@ fn time(transaction: &Transaction<'_>) -> Value {
 
 fn tag(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("resourceArn")?.to_owned();
+    if !arn.starts_with("arn:aws:eks:") {
+        return Err(Refusal::bad("BadRequestException", format!("Invalid Resource Arn: {arn}")));
+    }
     let missing = || Refusal::new(404, "NotFoundException", format!("no resource {arn}"));
     let (collection, name, document) = [CLUSTERS, PROFILES, ADDONS, ENTRIES]
         .iter()

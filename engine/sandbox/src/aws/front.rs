@@ -170,7 +170,9 @@ impl Exchange<'_> {
         };
         outcome.principal.clone_from(&principal.arn);
         let Some(operation) = service.operation(name) else {
-            let refusal = self.not_simulated(service.name, name);
+            let mut refusal = self.not_simulated(service.name, name);
+            // As the service itself answers to what it does not have: clients know that code.
+            (refusal.status, refusal.code) = (400, Code::UnknownOperation);
             return outcome.refuse(refusal);
         };
         outcome.class = operation.class;

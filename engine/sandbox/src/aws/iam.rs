@@ -22,6 +22,8 @@ use crate::world::Context;
 pub(crate) const ROLES: &str = "iam/role";
 pub(crate) const POLICIES: &str = "iam/policy";
 pub(crate) const PROVIDERS: &str = "iam/oidc-provider";
+/// Tags of one thing.
+const MOST_TAGS: usize = 50;
 /// Seconds until a new role is known everywhere.
 const PROPAGATION_SECONDS: i64 = 8;
 
@@ -143,8 +145,52 @@ fn exists(what: String) -> Refusal {
     Refusal::new(409, "EntityAlreadyExists", what)
 }
 
+/// An ARN of one of IAM's kinds in one account; what is none is refused before anything is looked up.
+fn check_arn(arn: &str, kind: &str) -> Result<(), Refusal> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let is_account = |text: &str| {
+        text == "aws" || (text.len() == 12 && text.bytes().all(|one| one.is_ascii_digit()))
+    };
+    match parts.as_slice() {
+        ["arn", _, "iam", "", account, what] if is_account(account) && what.starts_with(kind) => {
+            Ok(())
+        }
+        _ => Err(Refusal::bad("InvalidInput", format!("ARN {arn} is not valid."))),
+    }
+}
+
+/// Names of roles and policies.
+fn check_name(name: &str, parameter: &str, most: usize) -> Result<(), Refusal> {
+    let is_taken = |one: char| one.is_ascii_alphanumeric() || "+=,.@_-".contains(one);
+    let constraint = if name.len() > most {
+        format!("Member must have length less than or equal to {most}")
+    } else if !name.chars().all(is_taken) {
+        "Member must satisfy regular expression pattern: [\\w+=,.@-]+".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::invalid(format!(
+        "1 validation error detected: Value '{name}' at '{parameter}' failed to satisfy constraint: {constraint}"
+    )))
+}
+
+/// Characters of a document, white space not counted: what quotas are about.
+fn size(document: &str) -> usize {
+    document.chars().filter(|one| !one.is_whitespace()).count()
+}
+
+/// A moment as IAM writes it: to the second.
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A quota is reached.
+fn limit(message: impl Into<String>) -> Refusal {
+    Refusal::new(409, "LimitExceeded", message)
+}
+
 /// A policy document must be JSON with statements.
-fn check_document(text: &str) -> Result<(), Refusal> {
+pub(crate) fn check_document(text: &str) -> Result<(), Refusal> {
     let malformed = |why: &str| Err(Refusal::bad("MalformedPolicyDocument", why));
     let Ok(document) = serde_json::from_str::<Value>(text) else {
         return malformed("Syntax errors in policy.");
@@ -163,8 +209,13 @@ fn check_document(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-const PAGING: Paging =
-    Paging { token: "Marker", limit: "MaxItems", most: 1000, bad_token: "InvalidInput" };
+const PAGING: Paging = Paging {
+    token: "Marker",
+    limit: "MaxItems",
+    most: 1000,
+    least: 1,
+    bad_token: "ValidationError",
+};
 
 /// A page of a list, by the order given.
 fn page(input: &Input, name: &str, items: Vec<Value>) -> Answer {
@@ -175,8 +226,38 @@ fn page(input: &Input, name: &str, items: Vec<Value>) -> Answer {
     Ok(answer)
 }
 
-fn tag_list(input: &Input) -> Tags {
-    tags::from_list(input.list("Tags"))
+/// The tags of a request.
+fn tag_list(input: &Input) -> Result<Tags, Refusal> {
+    let invalid = |why: &str| Err(Refusal::bad("InvalidInput", why));
+    let mut keys = std::collections::BTreeSet::new();
+    for tag in input.list("Tags") {
+        let key = tag["Key"].as_str().ok_or_else(|| Refusal::missing("tags.1.member.key"))?;
+        if key.to_lowercase().starts_with("aws:") {
+            return invalid("aws: prefixed tag key names are not allowed for external use.");
+        }
+        if !keys.insert(key.to_lowercase()) {
+            return invalid(
+                "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+            );
+        }
+    }
+    let found = tags::from_list(input.list("Tags"));
+    check_count(&found)?;
+    tags::check(&found, Refusal::invalid)?;
+    Ok(found)
+}
+
+fn check_count(tags: &Tags) -> Result<(), Refusal> {
+    if tags.len() > MOST_TAGS {
+        return Err(limit("The number of tags has reached the maximum limit."));
+    }
+    Ok(())
+}
+
+/// Adds the tags of a request to those that are there.
+fn add_tags(there: &mut Tags, input: &Input) -> Result<(), Refusal> {
+    there.extend(tag_list(input)?);
+    check_count(there)
 }
 
 fn owned(texts: Vec<&str>) -> Vec<String> {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::Refusal;
+use super::refusal::Code;
 
 /// Parts of a form field's name; more is not a parameter of any operation.
 const MOST_PARTS: usize = 12;
@@ -33,15 +34,24 @@ impl Input {
     }
 
     /// Of the fields of a form.
-    pub(crate) fn from_form(fields: impl Iterator<Item = (String, String)>) -> Self {
+    pub(crate) fn from_form(
+        fields: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Refusal> {
         let mut root = BTreeMap::new();
         for (name, value) in fields {
-            let parts: Vec<&str> = name.split('.').filter(|part| *part != "member").collect();
+            let all: Vec<&str> = name.split('.').collect();
+            let is_misplaced =
+                |pair: &[&str]| matches!(pair, ["member", place] if place.parse::<u32>().is_err());
+            if all.windows(2).any(is_misplaced) {
+                let why = format!("`{name}` names no place in a list");
+                return Err(Refusal::of(400, Code::Unreadable, why));
+            }
+            let parts: Vec<&str> = all.into_iter().filter(|part| *part != "member").collect();
             if parts.len() <= MOST_PARTS {
                 insert(&mut root, &parts, value);
             }
         }
-        Self::from_json(to_json(Node::Inner(root)))
+        Ok(Self::from_json(to_json(Node::Inner(root))))
     }
 
     /// All of it.
@@ -61,7 +71,14 @@ impl Input {
 
     /// A text that must be there.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
-        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| Refusal::missing(name))
+        match self.value(name) {
+            Value::String(text) if !text.is_empty() => Ok(text),
+            Value::Null | Value::String(_) => Err(Refusal::missing(name)),
+            other => Err(Refusal::untyped(format!(
+                "{} can not be converted to a String",
+                kind_of(other)
+            ))),
+        }
     }
 
     /// The items of a list.
@@ -85,7 +102,7 @@ impl Input {
 
     /// A count, said either way.
     pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, Refusal> {
-        let wrong = || Refusal::invalid(format!("Value of '{name}' is not a number"));
+        let wrong = || Refusal::untyped(format!("Value of '{name}' is not a number"));
         match self.value(name) {
             Value::Null => Ok(None),
             Value::Number(number) => {
@@ -95,6 +112,17 @@ impl Input {
             Value::String(text) => text.parse().map(Some).map_err(|_| wrong()),
             _ => Err(wrong()),
         }
+    }
+}
+
+/// What AWS calls a JSON value of another type than text.
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(true) => "TRUE_VALUE",
+        Value::Bool(false) => "FALSE_VALUE",
+        Value::Number(_) => "NUMBER_VALUE",
+        Value::Array(_) => "START_ARRAY",
+        Value::Object(_) | Value::String(_) | Value::Null => "START_OBJECT",
     }
 }
 
@@ -159,7 +187,8 @@ mod tests {
         ];
         let input = Input::from_form(
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        )
+        .unwrap();
         assert_eq!(
             *input.whole(),
             json!({
@@ -173,7 +202,7 @@ mod tests {
     #[test]
     fn a_name_with_endless_parts_is_no_parameter() {
         let name = "a.".repeat(100_000);
-        let input = Input::from_form([(name, "x".to_owned())].into_iter());
+        let input = Input::from_form([(name, "x".to_owned())].into_iter()).unwrap();
         assert_eq!(*input.whole(), json!({}));
     }
 }

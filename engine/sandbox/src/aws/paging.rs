@@ -14,6 +14,8 @@ pub(crate) struct Paging {
     pub(crate) limit: &'static str,
     /// Items of a page at most, and when nothing is asked for.
     pub(crate) most: usize,
+    /// The fewest that can be asked for.
+    pub(crate) least: usize,
     /// The code for a token that is not ours.
     pub(crate) bad_token: &'static str,
 }
@@ -34,6 +36,12 @@ pub(crate) fn page(
         }
     };
     let asked = input.count(paging.limit)?.unwrap_or(paging.most);
+    if !(paging.least..=paging.most).contains(&asked) {
+        return Err(Refusal::invalid(format!(
+            "Value ( {asked} ) for parameter {} is invalid. Expecting a value from {} to {}.",
+            paging.limit, paging.least, paging.most
+        )));
+    }
     let most = asked.min(input.page_limit.unwrap_or(paging.most)).clamp(1, paging.most);
     let mut rest = items
         .into_iter()
@@ -57,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    const PAGING: Paging = Paging { token: "t", limit: "n", most: 100, bad_token: "Bad" };
+    const PAGING: Paging = Paging { token: "t", limit: "n", most: 100, least: 1, bad_token: "Bad" };
 
     #[test]
     fn pages_join_to_the_whole() {

@@ -31,12 +31,34 @@ fn describe(call: &mut Call<'_, '_>) -> Answer {
     if let Some(code) = named {
         known(code)?;
     }
-    let services: Vec<Value> = SERVICES
+    let size = size(call.input)?;
+    let now = call.real_now.as_second();
+    let question = digest(&json!(["services", named]).to_string());
+    let after = Token::of(call.input, &question, now)?;
+    // They stand in the order of their codes.
+    let found: Vec<_> = SERVICES
         .iter()
         .filter(|(code, _)| named.is_none_or(|named| named == *code))
+        .filter(|(code, _)| after.as_ref().is_none_or(|after| *code > after.as_str()))
+        .collect();
+    let is_last = found.len() <= size;
+    let page = &found[..found.len().min(size)];
+    let next = page.last().filter(|_| !is_last).map(|(code, _)| Token::write(code, &question, now));
+    let services: Vec<Value> = page
+        .iter()
         .map(|(code, attributes)| json!({"ServiceCode": code, "AttributeNames": attributes}))
         .collect();
-    Ok(json!({"Services": services, "FormatVersion": FORMAT}))
+    Ok(json!({"Services": services, "FormatVersion": FORMAT, "NextToken": next}))
+}
+
+/// Items of a page.
+fn size(input: &Input) -> Result<usize, Refusal> {
+    let size = match input.count("MaxResults") {
+        Ok(None) => PAGE,
+        Ok(Some(size @ 1..=PAGE)) => size,
+        _ => return Err(invalid("MaxResults must be between 1 and 100")),
+    };
+    Ok(size.min(input.page_limit.unwrap_or(PAGE)))
 }
 
 fn products(call: &mut Call<'_, '_>) -> Answer {
@@ -47,18 +69,10 @@ fn products(call: &mut Call<'_, '_>) -> Answer {
     known(code)?;
     let filters =
         input.list("Filters").iter().map(Filter::of).collect::<Result<Vec<_>, Refusal>>()?;
-    let size = match input.count("MaxResults") {
-        Ok(None) => PAGE,
-        Ok(Some(size @ 1..=PAGE)) => size,
-        _ => return Err(invalid("MaxResults must be between 1 and 100")),
-    };
-    let size = size.min(input.page_limit.unwrap_or(PAGE));
+    let size = size(input)?;
     let now = call.real_now.as_second();
     let question = digest(&json!([code, input.value("Filters")]).to_string());
-    let after = match input.text("NextToken") {
-        Some(token) => Some(Token::read(token, &question, now)?),
-        None => None,
-    };
+    let after = Token::of(input, &question, now)?;
     let region = filters.iter().find_map(Filter::region);
     let mut found: Vec<(String, Offer)> = offers(code, region)
         .filter(|offer| filters.iter().all(|filter| filter.takes(offer)))
@@ -104,6 +118,11 @@ struct Token;
 impl Token {
     fn write(sku: &str, question: &str, now: i64) -> String {
         URL_SAFE_NO_PAD.encode(format!("{now} {question} {sku}"))
+    }
+
+    /// After what a request goes on.
+    fn of(input: &Input, question: &str, now: i64) -> Result<Option<String>, Refusal> {
+        input.text("NextToken").map(|token| Self::read(token, question, now)).transpose()
     }
 
     fn read(token: &str, question: &str, now: i64) -> Result<String, Refusal> {

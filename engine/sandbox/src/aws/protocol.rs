@@ -3,6 +3,8 @@
 //! Decoding finds the operation's name and its [`Input`]; encoding writes an answer or a refusal in
 //! the protocol's own shape and with the protocol's own word for what means the same everywhere.
 
+mod xml;
+
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -37,12 +39,13 @@ impl Protocol {
             Self::Query { .. } | Self::Ec2 { .. } => {
                 let mut fields = form(request.uri.query().unwrap_or_default().as_bytes());
                 fields.extend(form(request.body));
-                let input = Input::from_form(fields.into_iter());
-                let name = input.text("Action").map(str::to_owned);
+                let input = Input::from_form(fields.into_iter())?;
                 let missing = || {
                     Refusal::bad("MissingAction", "The request must contain the parameter Action")
                 };
-                Ok((name.ok_or_else(missing)?, input))
+                let name = input.text("Action").ok_or_else(missing)?.to_owned();
+                self.check_version(&name, input.text("Version"))?;
+                Ok((name, input))
             }
             Self::Json { prefix, .. } => {
                 let target = request.headers.get("x-amz-target");
@@ -57,6 +60,22 @@ impl Protocol {
         }
     }
 
+    /// An operation of the query protocol is one of a version. EC2 has had many, and takes all.
+    fn check_version(self, operation: &str, version: Option<&str>) -> Result<(), Refusal> {
+        let Self::Query { namespace } = self else { return Ok(()) };
+        let is_known = version.is_some_and(|version| {
+            namespace.contains(version)
+                // The older load balancers share the scope of the newer ones.
+                || (namespace.contains("elasticloadbalancing") && version == "2012-06-01")
+        });
+        if is_known {
+            return Ok(());
+        }
+        let version = version.unwrap_or("NO_VERSION_SPECIFIED");
+        let why = format!("Could not find operation {operation} for version {version}");
+        Err(Refusal::of(400, Code::UnknownOperation, why))
+    }
+
     /// The answer on the wire.
     pub(crate) fn encode(
         self,
@@ -67,18 +86,24 @@ impl Protocol {
     ) -> Response<String> {
         let (status, content_type, body) = match self {
             Self::Query { namespace } => {
-                let namespace = in_version(namespace, version);
-                (status(answer), "text/xml", query(operation, &namespace, request_id, answer))
+                let namespace = xml::in_version(namespace, version);
+                (
+                    self.status(answer),
+                    "text/xml",
+                    xml::query(operation, &namespace, request_id, answer),
+                )
             }
             Self::Ec2 { namespace } => {
-                let body = ec2(operation, namespace, request_id, answer);
-                (status(answer), "text/xml;charset=UTF-8", body)
+                let body = xml::ec2(operation, namespace, request_id, answer);
+                (self.status(answer), "text/xml;charset=UTF-8", body)
             }
-            Self::RestJson => (status(answer), "application/json", self.json(answer)),
+            Self::RestJson => (self.status(answer), "application/json", self.json(answer)),
             Self::Json { version: "1.0", .. } => {
-                (status(answer), "application/x-amz-json-1.0", self.json(answer))
+                (self.status(answer), "application/x-amz-json-1.0", self.json(answer))
             }
-            Self::Json { .. } => (status(answer), "application/x-amz-json-1.1", self.json(answer)),
+            Self::Json { .. } => {
+                (self.status(answer), "application/x-amz-json-1.1", self.json(answer))
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -103,16 +128,40 @@ impl Protocol {
         response
     }
 
+    /// The status of an answer. Who cannot be known is forbidden in most protocols; EC2 says that
+    /// credentials are wrong, and the JSON protocols but SQS' say that the request is.
+    fn status(self, answer: &Answer) -> StatusCode {
+        let status = match answer {
+            Ok(_) => 200,
+            Err(refusal) => match (self, &refusal.code) {
+                (Self::Ec2 { .. }, Code::UnknownAccessKey | Code::WrongSignature) => 401,
+                (Self::Ec2 { .. }, Code::ExpiredSignature | Code::ExpiredToken) => 400,
+                (
+                    Self::Json { prefix, .. },
+                    Code::UnknownAccessKey
+                    | Code::WrongSignature
+                    | Code::ExpiredSignature
+                    | Code::ExpiredToken,
+                ) if prefix != "AmazonSQS" => 400,
+                (Self::Json { .. }, Code::MissingAuthentication) => 400,
+                (Self::RestJson, Code::IncompleteSignature) => 403,
+                _ => refusal.status,
+            },
+        };
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     fn json(self, answer: &Answer) -> String {
         match answer {
-            Ok(value) => value.to_string(),
+            Ok(value) => without_nulls(value).to_string(),
             Err(refusal) => {
                 let mut entries = Map::new();
                 if let Self::Json { kind, .. } = self {
                     let name = format!("{kind}{}", self.code(&refusal.code));
                     entries.insert("__type".to_owned(), json!(name));
                 }
-                entries.insert("message".to_owned(), json!(refusal.message));
+                let name = if is_capital(self) { "Message" } else { "message" };
+                entries.insert(name.to_owned(), json!(refusal.message));
                 entries.extend(refusal.details.clone());
                 Value::Object(entries).to_string()
             }
@@ -129,6 +178,18 @@ impl Protocol {
                 "InvalidParameterValue",
                 "InvalidParameterException",
                 "ValidationException",
+            ],
+            Code::Missing => [
+                "ValidationError",
+                "MissingParameter",
+                "InvalidParameterException",
+                "ValidationException",
+            ],
+            Code::Untyped => [
+                "MalformedInput",
+                "InvalidParameterValue",
+                "SerializationException",
+                "SerializationException",
             ],
             Code::NotSimulated => ["NotSimulated"; 4],
             Code::UnknownOperation => [
@@ -148,6 +209,12 @@ impl Protocol {
                 "MissingAuthenticationToken",
                 "MissingAuthenticationTokenException",
                 "MissingAuthenticationTokenException",
+            ],
+            Code::IncompleteSignature => [
+                "IncompleteSignature",
+                "IncompleteSignature",
+                "IncompleteSignatureException",
+                "IncompleteSignatureException",
             ],
             Code::UnknownAccessKey => [
                 "InvalidClientTokenId",
@@ -187,9 +254,22 @@ impl Protocol {
     }
 }
 
-fn status(answer: &Answer) -> StatusCode {
-    let status = answer.as_ref().map_or_else(|refusal| refusal.status, |_| 200);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+/// The price list writes its messages with a capital.
+fn is_capital(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Json { prefix: "AWSPriceListService", .. })
+}
+
+/// What has no value is left out, as AWS does.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => entries
+            .iter()
+            .filter(|(_, inner)| !inner.is_null())
+            .map(|(name, inner)| (name.clone(), without_nulls(inner)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
 }
 
 fn form(bytes: &[u8]) -> Vec<(String, String)> {
@@ -234,104 +314,12 @@ fn sqs_query_code(code: &str) -> &str {
             "AWS.SimpleQueueService.NonExistentQueue"
         }
         "QueueNameExists" => "QueueAlreadyExists",
+        "UnrecognizedClientException" => "InvalidClientTokenId",
+        "InvalidSignatureException" => "SignatureDoesNotMatch",
+        "ExpiredTokenException" => "ExpiredToken",
         "QueueDeletedRecently" => "AWS.SimpleQueueService.QueueDeletedRecently",
         other => other,
     }
-}
-
-/// Two generations of load balancing share one scope; the answer's namespace is the asked one's.
-fn in_version(namespace: &str, version: Option<&str>) -> String {
-    let asked =
-        version.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'));
-    match (namespace.split_once("/doc/"), asked) {
-        (Some((host, _)), Some(version)) => format!("{host}/doc/{version}/"),
-        _ => namespace.to_owned(),
-    }
-}
-
-fn query(operation: &str, namespace: &str, request_id: &str, answer: &Answer) -> String {
-    match answer {
-        Ok(value) => {
-            let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
-            xml(&mut out, value, "member");
-            out.push_str(&format!(
-                "</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
-            ));
-            out
-        }
-        Err(refusal) => {
-            let kind = if refusal.status < 500 { "Sender" } else { "Receiver" };
-            let code = Protocol::Query { namespace: "" }.code(&refusal.code);
-            format!(
-                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
-                escape(&code),
-                escape(&refusal.message)
-            )
-        }
-    }
-}
-
-fn ec2(operation: &str, namespace: &str, request_id: &str, answer: &Answer) -> String {
-    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
-    match answer {
-        Ok(value) => {
-            let mut out = format!(
-                "{head}<{operation}Response xmlns=\"{namespace}\"><requestId>{request_id}</requestId>"
-            );
-            xml(&mut out, value, "item");
-            out.push_str(&format!("</{operation}Response>"));
-            out
-        }
-        Err(refusal) => {
-            let code = Protocol::Ec2 { namespace: "" }.code(&refusal.code);
-            format!(
-                "{head}<Response><Errors><Error><Code>{}</Code><Message>{}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>",
-                escape(&code),
-                escape(&refusal.message)
-            )
-        }
-    }
-}
-
-/// A JSON value as XML: maps are elements, lists repeat `item`, null is left out.
-fn xml(out: &mut String, value: &Value, item: &str) {
-    let element = |out: &mut String, name: &str, inner: &Value| {
-        out.push('<');
-        out.push_str(name);
-        out.push('>');
-        xml(out, inner, item);
-        out.push_str("</");
-        out.push_str(name);
-        out.push('>');
-    };
-    match value {
-        Value::Object(entries) => {
-            for (name, inner) in entries.iter().filter(|(_, inner)| !inner.is_null()) {
-                element(out, name, inner);
-            }
-        }
-        Value::Array(items) => {
-            for inner in items {
-                element(out, item, inner);
-            }
-        }
-        Value::String(text) => out.push_str(&escape(text)),
-        Value::Null => {}
-        other => out.push_str(&other.to_string()),
-    }
-}
-
-/// Escaped for XML 1.0; characters that it cannot carry at all are replaced, as AWS does.
-fn escape(text: &str) -> String {
-    let carried: String = text
-        .chars()
-        .map(|one| match one {
-            '\t' | '\n' | '\r' => one,
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
-            _ => one,
-        })
-        .collect();
-    quick_xml::escape::escape(carried.as_str()).replace('\r', "&#13;")
 }
 
 #[cfg(test)]
@@ -384,10 +372,5 @@ mod tests {
         let response = Protocol::RestJson.encode("CreateCluster", None, "r", &refusal);
         assert_eq!(response.headers()["x-amzn-errortype"], "ResourceInUseException");
         assert_eq!(response.body(), r#"{"message":"m"}"#);
-    }
-
-    #[test]
-    fn text_that_xml_cannot_carry_is_replaced() {
-        assert_eq!(escape("a\u{1}b\tc\r"), "a\u{fffd}b\tc&#13;");
     }
 }

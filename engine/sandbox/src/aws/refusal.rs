@@ -19,6 +19,10 @@ pub(crate) enum Code {
     Own(String),
     /// A parameter is missing or has the wrong form.
     Invalid,
+    /// A parameter is missing.
+    Missing,
+    /// A parameter has another type.
+    Untyped,
     /// The sandbox does not simulate it.
     NotSimulated,
     /// No such operation.
@@ -26,6 +30,7 @@ pub(crate) enum Code {
     /// The body cannot be read.
     Unreadable,
     MissingAuthentication,
+    IncompleteSignature,
     UnknownAccessKey,
     WrongSignature,
     ExpiredSignature,
@@ -53,12 +58,17 @@ impl Refusal {
         let message = format!(
             "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
         );
-        Self::of(400, Code::Invalid, message)
+        Self::of(400, Code::Missing, message)
     }
 
     /// A parameter has the wrong form.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::of(400, Code::Invalid, message)
+    }
+
+    /// A parameter has another type than its operation takes.
+    pub(crate) fn untyped(message: impl Into<String>) -> Self {
+        Self::of(400, Code::Untyped, message)
     }
 
     /// An operation that the service does not have here.

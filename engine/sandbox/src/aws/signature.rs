@@ -45,7 +45,7 @@ pub(crate) struct Incomplete(&'static str);
 
 impl From<Incomplete> for Refusal {
     fn from(incomplete: Incomplete) -> Self {
-        Self::new(400, "IncompleteSignature", incomplete.0)
+        Self::of(400, Code::IncompleteSignature, incomplete.0)
     }
 }
 

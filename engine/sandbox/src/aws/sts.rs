@@ -40,6 +40,9 @@ fn assume_role(call: &mut Call<'_, '_>) -> Answer {
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
         ));
     }
+    if let Some(policy) = call.input.text("Policy") {
+        iam::check_document(policy)?;
+    }
     let denied = || {
         Refusal::new(
             403,

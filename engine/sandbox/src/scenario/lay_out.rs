@@ -153,7 +153,7 @@ impl Layout<'_, '_> {
         let document = json!({
             "natGatewayId": nat, "vpcId": vpc, "subnetId": self.id("subnet", &public.name),
             "state": "available", "connectivityType": "public",
-            "createTime": self.transaction.now().to_string(),
+            "createTime": ec2::time(self.transaction.now()),
             "natGatewayAddressSet": [{
                 "allocationId": self.id("eipalloc", ""), "publicIp": "203.0.113.10",
                 "networkInterfaceId": self.id("eni", "nat"), "status": "succeeded", "isPrimary": true,

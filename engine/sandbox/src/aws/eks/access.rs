@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{ENTRIES, cluster, in_use, invalid, names, not_found, page, part, time};
+use super::{
+    ENTRIES, PAGING, cluster, in_use, invalid, not_found, page, page_of, part, parts, time,
+};
 use crate::aws::{Answer, Call, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
@@ -22,17 +24,19 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
     let principal = input.text("principalArn").unwrap_or_default().to_owned();
     match *name {
         "CreateAccessEntry" => create(context, transaction, owner, input),
-        "ListAccessEntries" => page(input, "accessEntries", names(transaction, ENTRIES, owner)),
+        "ListAccessEntries" => list(transaction, owner, input),
         "DescribeAccessEntry" => {
             Ok(json!({"accessEntry": outside(&find(transaction, owner, &principal)?)}))
         }
         "UpdateAccessEntry" => {
             let mut entry = find(transaction, owner, &principal)?;
+            check_groups(input)?;
             for key in ["kubernetesGroups", "username"] {
                 if !input.value(key).is_null() {
                     entry[key] = input.value(key).clone();
                 }
             }
+            entry["modifiedAt"] = time(transaction);
             transaction.put(ENTRIES, &part(owner, &principal), entry.clone());
             Ok(json!({"accessEntry": outside(&entry)}))
         }
@@ -44,20 +48,54 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
         "AssociateAccessPolicy" => associate(transaction, owner, &principal, input),
         "ListAssociatedAccessPolicies" => {
             let entry = find(transaction, owner, &principal)?;
+            let policies = entry["policies"].as_array().cloned().unwrap_or_default().into_iter();
+            let keyed =
+                policies.map(|one| (one["policyArn"].as_str().unwrap_or_default().to_owned(), one));
+            let mut keyed: Vec<(String, Value)> = keyed.collect();
+            keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let (policies, next) = page_of(PAGING, input, keyed)?;
             Ok(
-                json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicies": entry["policies"]}),
+                json!({"clusterName": owner, "principalArn": principal, "associatedAccessPolicies": policies, "nextToken": next}),
             )
         }
         "DisassociateAccessPolicy" => {
             let mut entry = find(transaction, owner, &principal)?;
             let gone = json!(input.text("policyArn"));
-            if let Some(policies) = entry["policies"].as_array_mut() {
-                policies.retain(|one| one["policyArn"] != gone);
-            }
+            let policies = entry["policies"].as_array_mut();
+            let place = policies
+                .as_ref()
+                .and_then(|all| all.iter().position(|one| one["policyArn"] == gone));
+            let (Some(policies), Some(place)) = (policies, place) else {
+                return Err(not_found(
+                    "The specified policyArn could not be found. You can view your associated access policies with 'list-associated-access-policies'.".to_owned(),
+                ));
+            };
+            policies.remove(place);
             transaction.put(ENTRIES, &part(owner, &principal), entry);
             Ok(json!({}))
         }
         other => Err(Refusal::unknown_operation("eks", other)),
+    }
+}
+
+fn list(transaction: &Transaction<'_>, owner: &str, input: &Input) -> Answer {
+    let policy = input.text("associatedPolicyArn");
+    let has = |entry: &Value| {
+        let mut policies = entry["policies"].as_array().into_iter().flatten();
+        policy.is_none_or(|policy| policies.any(|one| one["policyArn"] == policy))
+    };
+    let entries = parts(transaction, ENTRIES, owner).into_iter();
+    let names = entries.filter(|(_, entry)| has(entry)).map(|(principal, _)| principal);
+    page(input, "accessEntries", names.collect())
+}
+
+/// Groups of Kubernetes' own are not for access entries.
+fn check_groups(input: &Input) -> Result<(), Refusal> {
+    match input.texts("kubernetesGroups").iter().find(|group| group.starts_with("system:")) {
+        Some(group) => Err(invalid(format!(
+            "The kubernetes group name {group} is invalid, it cannot start with system:"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -102,6 +140,7 @@ fn create(
 ) -> Answer {
     let principal = input.text("principalArn").unwrap_or_default();
     let kind = input.text("type").unwrap_or("STANDARD");
+    check_groups(input)?;
     if !matches!(
         kind,
         "STANDARD" | "EC2_LINUX" | "EC2_WINDOWS" | "FARGATE_LINUX" | "EC2" | "HYBRID_LINUX"
@@ -144,6 +183,17 @@ fn associate(
     let policy = input.text("policyArn").unwrap_or_default();
     if !policy.starts_with("arn:aws:eks::aws:cluster-access-policy/") {
         return Err(invalid(format!("The policyArn parameter format is not valid: {policy}")));
+    }
+    let scope = input.value("accessScope");
+    let is_scope = match scope["type"].as_str() {
+        Some("cluster") => true,
+        Some("namespace") => scope["namespaces"].as_array().is_some_and(|all| !all.is_empty()),
+        _ => false,
+    };
+    if !is_scope {
+        return Err(invalid(
+            "The accessScope must be of type cluster, or of type namespace with at least one namespace",
+        ));
     }
     let now = time(transaction);
     let association = json!({"policyArn": policy, "accessScope": input.value("accessScope"), "associatedAt": now, "modifiedAt": now});

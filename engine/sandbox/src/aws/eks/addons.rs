@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{ADDONS, cluster, in_use, invalid, names, not_found, page, part, time};
+use super::{
+    ADDONS, PAGING, UPDATES, cluster, in_use, invalid, names, not_found, page, page_of, part,
+    parts, time,
+};
 use crate::aws::{Answer, Call, Input, Refusal};
 use crate::kubernetes;
 use crate::store::Transaction;
@@ -51,7 +54,7 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
     let Call { context, transaction, name, input, .. } = call;
     let (context, input) = (*context, *input);
     match *name {
-        "DescribeAddonVersions" => return Ok(describe_versions(input)),
+        "DescribeAddonVersions" => return describe_versions(input),
         "DescribeAddonConfiguration" => return describe_configuration(input),
         _ => {}
     }
@@ -86,7 +89,13 @@ fn find(transaction: &Transaction<'_>, owner: &str, addon: &str) -> Answer {
         .ok_or_else(|| not_found(format!("No addon: {addon} found in cluster: {owner}")))
 }
 
-fn describe_versions(input: &Input) -> Value {
+fn describe_versions(input: &Input) -> Answer {
+    let is_offered = |asked: &str| {
+        VERSIONS.iter().any(|(_, all)| all.iter().any(|(kubernetes, _)| *kubernetes == asked))
+    };
+    if let Some(unknown) = input.text("kubernetesVersion").filter(|asked| !is_offered(asked)) {
+        return Err(invalid(format!("Kubernetes version {unknown} is not supported")));
+    }
     let mut addons = Vec::new();
     for (name, all) in VERSIONS {
         if input.text("addonName").is_some_and(|wanted| wanted != name) {
@@ -104,17 +113,29 @@ fn describe_versions(input: &Input) -> Value {
                 }));
             }
         }
-        addons.push(json!({"addonName": name, "type": "networking", "owner": "aws", "publisher": "eks", "addonVersions": listed}));
+        let described = json!({"addonName": name, "type": "networking", "owner": "aws", "publisher": "eks", "addonVersions": listed});
+        addons.push((name.to_owned(), described));
     }
-    json!({"addons": addons})
+    let (addons, next) = page_of(PAGING, input, addons)?;
+    Ok(json!({"addons": addons, "nextToken": next}))
 }
 
 fn describe_configuration(input: &Input) -> Answer {
     let addon = input.text("addonName").unwrap_or_default();
     let version = input.text("addonVersion").unwrap_or_default();
-    if !VERSIONS.iter().any(|(name, _)| *name == addon) {
+    let Some((_, all)) = VERSIONS.iter().find(|(name, _)| *name == addon) else {
         return Err(invalid(format!("Addon {addon} specified is not supported")));
+    };
+    if !all.iter().any(|(_, versions)| versions.contains(&version)) {
+        return Err(invalid(format!("Addon version specified is not supported: {version}")));
     }
+    Ok(
+        json!({"addonName": addon, "addonVersion": version, "configurationSchema": schema(addon).to_string()}),
+    )
+}
+
+/// What can be configured of an add-on.
+fn schema(addon: &str) -> Value {
     let mut properties = json!({"resources": {"type": "object"}, "tolerations": {"type": "array"}, "nodeSelector": {"type": "object"}, "affinity": {"type": "object"}});
     if addon == "coredns" {
         for (name, kind) in [
@@ -130,10 +151,7 @@ fn describe_configuration(input: &Input) -> Answer {
             properties[name] = json!({"type": kind});
         }
     }
-    let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "additionalProperties": false, "properties": properties});
-    Ok(
-        json!({"addonName": addon, "addonVersion": version, "configurationSchema": schema.to_string()}),
-    )
+    json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "additionalProperties": false, "properties": properties})
 }
 
 /// Configuration values are JSON of known keys.
@@ -143,11 +161,7 @@ fn check_configuration(addon: &str, text: Option<&str>) -> Answer {
         invalid(format!("ConfigurationValue provided in request is not supported: {why}"))
     };
     let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    let asked = Input::from_json(json!({"addonName": addon}));
-    let schema = describe_configuration(&asked)?;
-    let schema: Value =
-        serde_json::from_str(schema["configurationSchema"].as_str().unwrap_or_default())
-            .unwrap_or_default();
+    let schema = schema(addon);
     for key in value.as_object().ok_or_else(|| wrong("not an object".to_owned()))?.keys() {
         if schema["properties"][key].is_null() {
             return Err(wrong(format!(
@@ -212,6 +226,12 @@ fn update(
     input: &Input,
 ) -> Answer {
     let mut found = find(transaction, owner, addon)?;
+    let status = found["status"].as_str().unwrap_or_default();
+    if matches!(status, "CREATING" | "UPDATING" | "DELETING") {
+        return Err(in_use(format!(
+            "Addon {addon} cannot be updated as it is currently in {status} state"
+        )));
+    }
     let current = found["addonVersion"].as_str().map(str::to_owned);
     let version = pick_version(addon, document, input.text("addonVersion").or(current.as_deref()))?;
     let text = input
@@ -230,9 +250,21 @@ fn update(
     kubernetes::addons::install(context, transaction, owner, addon, &version, &configuration);
     transaction.schedule_in(15, "eks.addon", &part(owner, addon), json!({"to": "HEALTH"}));
     let id = ids::uuid(context, &["addon-update", owner, addon, &transaction.now().to_string()]);
-    Ok(
-        json!({"update": {"id": id, "status": "InProgress", "type": "AddonUpdate", "params": [], "createdAt": time(transaction), "errors": []}}),
-    )
+    let update = json!({"id": id, "status": "InProgress", "type": "AddonUpdate", "params": [], "createdAt": time(transaction), "errors": []});
+    let mut kept = update.clone();
+    kept["addonName"] = json!(addon);
+    transaction.put(UPDATES, &part(owner, &id), kept);
+    Ok(json!({"update": update}))
+}
+
+/// An add-on's updates that run end with its health.
+fn end_updates(transaction: &mut Transaction<'_>, owner: &str, addon: &str) {
+    for (id, mut update) in parts(transaction, UPDATES, owner) {
+        if update["addonName"] == addon && update["status"] == "InProgress" {
+            update["status"] = json!("Successful");
+            transaction.put(UPDATES, &part(owner, &id), update);
+        }
+    }
 }
 
 pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {
@@ -251,6 +283,7 @@ pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
         None => {
             found["status"] = json!("ACTIVE");
             found["health"] = json!({"issues": []});
+            end_updates(transaction, owner, addon);
         }
         Some(why) => {
             let waited =

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ADDONS, CLUSTERS, ENTRIES, PROFILES, UPDATES, cluster, in_use, invalid, names, not_found, page,
-    part, parts, time,
+    ADDONS, CLUSTERS, ENTRIES, PAGING, PROFILES, UPDATES, cluster, in_use, invalid, not_found,
+    page, page_of, part, parts, time,
 };
 use crate::aws::refusal::Code;
 use crate::aws::{Answer, Call, Input, Principal, Refusal, ec2, iam};
@@ -33,36 +33,65 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
         "UpdateClusterConfig" => update_config(context, transaction, input),
         "UpdateClusterVersion" => update_version(context, transaction, input),
         "DescribeUpdate" => {
+            cluster(transaction, owner)?;
             let update =
                 transaction.get(UPDATES, &part(owner, input.text("updateId").unwrap_or_default()));
             let update = update.ok_or_else(|| {
                 not_found(format!(
                     "No update found for ID: {}",
-                    input.text("nodegroupName").unwrap_or_default()
+                    input.text("updateId").unwrap_or_default()
                 ))
             })?;
-            Ok(json!({"update": &*update}))
+            let mut update = (*update).clone();
+            if let Some(entries) = update.as_object_mut() {
+                entries.remove("addonName");
+            }
+            Ok(json!({"update": update}))
         }
         "ListUpdates" => {
             cluster(transaction, owner)?;
-            page(input, "updateIds", names(transaction, UPDATES, owner))
+            let addon = input.value("addonName");
+            let wanted = parts(transaction, UPDATES, owner)
+                .into_iter()
+                .filter(|(_, update)| update["addonName"] == *addon)
+                .map(|(id, _)| id);
+            page(input, "updateIds", wanted.collect())
         }
-        "DescribeClusterVersions" => {
-            let versions: Vec<Value> = VERSIONS
-                .iter()
-                .map(|version| json!({"clusterVersion": version, "defaultVersion": *version == VERSIONS[0], "versionStatus": "STANDARD_SUPPORT", "status": "standard-support", "clusterType": "eks"}))
-                .collect();
-            Ok(json!({"clusterVersions": versions}))
-        }
+        "DescribeClusterVersions" => describe_versions(input),
         "ListNodegroups" => {
             cluster(transaction, owner)?;
             page(input, "nodegroups", Vec::new())
         }
-        _ => Err(not_found(format!(
-            "No node group found for name: {}.",
-            input.text("nodegroupName").unwrap_or_default()
-        ))),
+        _ => {
+            cluster(transaction, owner)?;
+            Err(not_found(format!(
+                "No node group found for name: {}.",
+                input.text("nodegroupName").unwrap_or_default()
+            )))
+        }
     }
+}
+
+fn describe_versions(input: &Input) -> Answer {
+    // One is a text, several are a list.
+    let wanted: Vec<&str> =
+        input.text("clusterVersions").into_iter().chain(input.texts("clusterVersions")).collect();
+    let only_default = input.flag("defaultOnly") == Some(true);
+    let versions = VERSIONS
+        .iter()
+        .filter(|version| wanted.is_empty() || wanted.contains(version))
+        .filter(|version| !only_default || **version == VERSIONS[0])
+        .map(|version| {
+            let described = json!({
+                "clusterVersion": version, "defaultVersion": *version == VERSIONS[0], "clusterType": "eks",
+                "versionStatus": "STANDARD_SUPPORT", "status": "standard-support",
+            });
+            ((*version).to_owned(), described)
+        });
+    let mut versions: Vec<(String, Value)> = versions.collect();
+    versions.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let (versions, next) = page_of(PAGING, input, versions)?;
+    Ok(json!({"clusterVersions": versions, "nextToken": next}))
 }
 
 /// What is answered: without what only the sandbox keeps, and with where its API server is *now*
@@ -71,6 +100,7 @@ fn outside(context: &Context, cluster: &Value) -> Answer {
     let mut answer = cluster.clone();
     let Some(entries) = answer.as_object_mut() else { return Ok(answer) };
     entries.remove("creator");
+    entries.remove("bootstrapSelfManagedAddons");
     if cluster["status"] == "CREATING" {
         entries.remove("endpoint");
         return Ok(answer);
@@ -92,9 +122,15 @@ fn create(
     input: &Input,
 ) -> Answer {
     let json = input.whole();
-    let name = input.text("name").unwrap_or_default();
-    if name.is_empty() || name.len() > 100 {
+    let name = input.required("name")?;
+    if name.len() > 100 {
         return Err(invalid("The cluster name must have between 1 and 100 characters"));
+    }
+    let is_taken = |one: char| one.is_ascii_alphanumeric() || matches!(one, '-' | '_');
+    if !name.starts_with(|one: char| one.is_ascii_alphanumeric()) || !name.chars().all(is_taken) {
+        return Err(invalid(
+            "The cluster name must begin with a letter or a digit and have letters, digits, hyphens and underscores",
+        ));
     }
     if let Some(there) = transaction.get(CLUSTERS, name) {
         let token = input.text("clientRequestToken");

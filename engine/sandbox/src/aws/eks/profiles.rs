@@ -23,7 +23,7 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
             page(input, "fargateProfileNames", names(transaction, PROFILES, owner))
         }
         "DescribeFargateProfile" => Ok(
-            json!({"fargateProfile": find(transaction, owner, input.text("fargateProfileName").unwrap_or_default())?}),
+            json!({"fargateProfile": outside(&find(transaction, owner, input.text("fargateProfileName").unwrap_or_default())?)}),
         ),
         _ => delete(
             context,
@@ -39,6 +39,15 @@ fn find(transaction: &Transaction<'_>, owner: &str, name: &str) -> Answer {
     found
         .map(|value| (*value).clone())
         .ok_or_else(|| not_found(format!("No Fargate Profile found with name: {name}.")))
+}
+
+/// What is answered: without what only the sandbox keeps.
+fn outside(profile: &Value) -> Value {
+    let mut answer = profile.clone();
+    if let Some(entries) = answer.as_object_mut() {
+        entries.remove("clientRequestToken");
+    }
+    answer
 }
 
 /// One profile operation at a time, and none during an update of the cluster.
@@ -69,7 +78,7 @@ fn create(
     if let Ok(there) = find(transaction, owner, name) {
         let token = input.text("clientRequestToken");
         if token.is_some() && there["clientRequestToken"].as_str() == token {
-            return Ok(json!({"fargateProfile": there}));
+            return Ok(json!({"fargateProfile": outside(&there)}));
         }
         return Err(in_use(format!(
             "A Fargate Profile already exists with this name in this cluster: {name}"
@@ -128,7 +137,7 @@ fn create(
         i64::try_from(ids::below(context, &["profile", owner, name], 30)).unwrap_or_default();
     let seconds = if first { 110 + spread } else { 40 + spread };
     transaction.schedule_in(seconds, "eks.profile", &part(owner, name), json!({"to": "ACTIVE"}));
-    Ok(json!({"fargateProfile": profile}))
+    Ok(json!({"fargateProfile": outside(&profile)}))
 }
 
 /// The trust policy lets Fargate pods of this cluster in: the source ARN is a profile's, not the
@@ -188,7 +197,7 @@ fn delete(context: &Context, transaction: &mut Transaction<'_>, owner: &str, nam
         + i64::try_from(ids::below(context, &["profile", owner, name, "delete"], 60))
             .unwrap_or_default();
     transaction.schedule_in(seconds, "eks.profile", &part(owner, name), json!({"to": "GONE"}));
-    Ok(json!({"fargateProfile": profile}))
+    Ok(json!({"fargateProfile": outside(&profile)}))
 }
 
 pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {

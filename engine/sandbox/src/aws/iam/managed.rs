@@ -9,7 +9,7 @@ use crate::store::Transaction;
 use crate::world::{Context, ids};
 
 /// Paths and names under `arn:aws:iam::aws:policy`.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 18] = [
     "/AmazonEKSClusterPolicy",
     "/AmazonEKSVPCResourceController",
     "/AmazonEKSServicePolicy",
@@ -22,6 +22,10 @@ const NAMES: [&str; 14] = [
     "/AmazonSSMManagedInstanceCore",
     "/CloudWatchLogsFullAccess",
     "/ReadOnlyAccess",
+    "/AmazonVPCReadOnlyAccess",
+    "/AmazonEC2ReadOnlyAccess",
+    "/AmazonS3ReadOnlyAccess",
+    "/aws-service-role/AmazonEKSServiceRolePolicy",
     "/service-role/AmazonEBSCSIDriverPolicy",
     "/AdministratorAccess",
 ];

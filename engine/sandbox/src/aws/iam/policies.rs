@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    POLICIES, Policy, ROLES, Role, check_document, encoded, exists, missing, page, tag_list,
+    POLICIES, Policy, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded,
+    exists, limit, missing, page, size, tag_list, time,
 };
 use crate::aws::tags;
 use crate::aws::{Answer, Input, Refusal};
@@ -24,15 +25,20 @@ pub(super) fn call(
     Some(match name {
         "CreatePolicy" => create(context, transaction, input),
         "ListPolicies" => {
-            let local = input.text("Scope") == Some("Local");
+            let scope = input.text("Scope").unwrap_or("All");
+            let only_attached = input.flag("OnlyAttached") == Some(true);
             let prefix = input.text("PathPrefix").unwrap_or("/").to_owned();
             let all = transaction.list_as::<Policy>(POLICIES).into_iter();
             let wanted = all.filter(|(arn, policy)| {
-                policy.path.starts_with(&prefix) && !(local && arn.contains(":aws:policy/"))
+                let is_in_scope =
+                    scope == "All" || (scope == "AWS") == arn.contains(":aws:policy/");
+                policy.path.starts_with(&prefix)
+                    && is_in_scope
+                    && !(only_attached && users(transaction, arn).is_empty())
             });
-            let described: Vec<Value> =
-                wanted.map(|(arn, policy)| describe(transaction, &arn, &policy)).collect();
-            page(input, "Policies", described)
+            let listed: Vec<Value> =
+                wanted.map(|(arn, policy)| listed(transaction, &arn, &policy)).collect();
+            page(input, "Policies", listed)
         }
         "GetPolicy"
         | "GetPolicyVersion"
@@ -61,18 +67,24 @@ fn describe(transaction: &Transaction<'_>, arn: &str, policy: &Policy) -> Value 
     json!({
         "PolicyName": policy.name, "PolicyId": policy.id, "Arn": arn, "Path": policy.path,
         "DefaultVersionId": format!("v{}", policy.default), "AttachmentCount": users(transaction, arn).len(), "IsAttachable": true,
-        "Description": policy.description, "CreateDate": policy.created.to_string(), "UpdateDate": policy.created.to_string(),
+        "Description": policy.description, "CreateDate": time(policy.created), "UpdateDate": time(policy.created),
         "Tags": tags::to_list(&policy.tags),
     })
 }
 
+/// As a listing has it: without description and tags.
+fn listed(transaction: &Transaction<'_>, arn: &str, policy: &Policy) -> Value {
+    let mut answer = describe(transaction, arn, policy);
+    if let Some(entries) = answer.as_object_mut() {
+        entries.remove("Description");
+        entries.remove("Tags");
+    }
+    answer
+}
+
 fn check_size(document: &str) -> Result<(), Refusal> {
-    if document.chars().filter(|one| !one.is_whitespace()).count() > MOST_CHARACTERS {
-        return Err(Refusal::new(
-            409,
-            "LimitExceeded",
-            format!("Cannot exceed quota for PolicySize: {MOST_CHARACTERS}"),
-        ));
+    if size(document) > MOST_CHARACTERS {
+        return Err(limit(format!("Cannot exceed quota for PolicySize: {MOST_CHARACTERS}")));
     }
     Ok(())
 }
@@ -80,6 +92,7 @@ fn check_size(document: &str) -> Result<(), Refusal> {
 fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let name = input.required("PolicyName")?;
     let document = input.required("PolicyDocument")?;
+    check_name(name, "policyName", 128)?;
     check_document(document)?;
     check_size(document)?;
     let path = input.text("Path").unwrap_or("/").to_owned();
@@ -98,14 +111,14 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
         default: 1,
         last: 1,
         versions: [(1, document.to_owned())].into(),
-        tags: tag_list(input),
+        tags: tag_list(input)?,
     };
     transaction.put_as(POLICIES, &arn, &policy);
     Ok(json!({"Policy": describe(transaction, &arn, &policy)}))
 }
 
 fn version(policy: &Policy, number: u32, with_document: bool) -> Value {
-    let mut answer = json!({"VersionId": format!("v{number}"), "IsDefaultVersion": number == policy.default, "CreateDate": policy.created.to_string()});
+    let mut answer = json!({"VersionId": format!("v{number}"), "IsDefaultVersion": number == policy.default, "CreateDate": time(policy.created)});
     if with_document {
         answer["Document"] = json!(policy.versions.get(&number).map(|document| encoded(document)));
     }
@@ -114,6 +127,7 @@ fn version(policy: &Policy, number: u32, with_document: bool) -> Value {
 
 fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("PolicyArn")?.to_owned();
+    check_arn(&arn, "policy/")?;
     let mut policy: Policy = transaction
         .get_as(POLICIES, &arn)
         .ok_or_else(|| missing(&format!("Policy {arn} does not exist or is not attachable.")))?;
@@ -127,6 +141,10 @@ fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) 
             ))
         })
     };
+    let reads = operation.starts_with("Get") || operation.starts_with("List");
+    if arn.contains(":aws:policy/") && !reads {
+        return Err(Refusal::new(403, "AccessDenied", "Policy is outside your own account."));
+    }
     match operation {
         "GetPolicy" => return Ok(json!({"Policy": describe(transaction, &arn, &policy)})),
         "GetPolicyVersion" => {
@@ -146,22 +164,23 @@ fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) 
         }
         "ListPolicyTags" => return page(input, "Tags", tags::to_list(&policy.tags)),
         "ListEntitiesForPolicy" => {
-            let roles: Vec<Value> = users(transaction, &arn)
-                .into_iter()
-                .map(|name| json!({"RoleName": name}))
-                .collect();
-            return Ok(
-                json!({"PolicyRoles": roles, "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": false}),
-            );
+            let wanted = matches!(input.text("EntityFilter"), None | Some("Role"));
+            let roles = users(transaction, &arn).into_iter().filter(|_| wanted);
+            let roles = roles.filter_map(|name| {
+                let role: Role = transaction.get_as(ROLES, &name)?;
+                Some(json!({"RoleName": name, "RoleId": role.id}))
+            });
+            let mut answer = page(input, "PolicyRoles", roles.collect())?;
+            answer["PolicyUsers"] = json!([]);
+            answer["PolicyGroups"] = json!([]);
+            return Ok(answer);
         }
         "CreatePolicyVersion" => {
             let document = input.required("PolicyDocument")?;
             check_document(document)?;
             check_size(document)?;
             if policy.versions.len() >= MOST_VERSIONS {
-                return Err(Refusal::new(
-                    409,
-                    "LimitExceeded",
+                return Err(limit(
                     "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
                 ));
             }
@@ -185,7 +204,7 @@ fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) 
             policy.versions.remove(&number);
         }
         "SetDefaultPolicyVersion" => policy.default = known(&policy)?,
-        "TagPolicy" => policy.tags.extend(tag_list(input)),
+        "TagPolicy" => add_tags(&mut policy.tags, input)?,
         "UntagPolicy" => {
             input.texts("TagKeys").iter().for_each(|key| drop(policy.tags.remove(*key)));
         }

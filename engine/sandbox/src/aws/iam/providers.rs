@@ -2,11 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{PROVIDERS, exists, missing, owned, page, tag_list};
+use super::{PROVIDERS, add_tags, check_arn, exists, limit, missing, owned, page, tag_list, time};
 use crate::aws::tags::{self, Tags};
 use crate::aws::{Answer, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::Context;
+
+/// Audiences of one provider.
+const MOST_CLIENTS: usize = 100;
+/// Thumbprints of one provider.
+const MOST_THUMBPRINTS: usize = 5;
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Provider {
@@ -53,16 +58,38 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
     let provider = Provider {
         url: bare.to_owned(),
         clients: owned(input.texts("ClientIDList")),
-        thumbprints: owned(input.texts("ThumbprintList")),
-        created: transaction.now().to_string(),
-        tags: tag_list(input),
+        thumbprints: thumbprints(input)?,
+        created: time(transaction.now()),
+        tags: tag_list(input)?,
     };
+    check_clients(&provider)?;
     transaction.put_as(PROVIDERS, &arn, &provider);
     Ok(json!({"OpenIDConnectProviderArn": arn, "Tags": tags::to_list(&provider.tags)}))
 }
 
+fn thumbprints(input: &Input) -> Result<Vec<String>, Refusal> {
+    let found = owned(input.texts("ThumbprintList"));
+    if found.len() > MOST_THUMBPRINTS {
+        return Err(Refusal::bad(
+            "InvalidInput",
+            "Thumbprint list must contain fewer than 5 entries.",
+        ));
+    }
+    Ok(found)
+}
+
+fn check_clients(provider: &Provider) -> Result<(), Refusal> {
+    if provider.clients.len() > MOST_CLIENTS {
+        return Err(limit(format!(
+            "Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: {MOST_CLIENTS}"
+        )));
+    }
+    Ok(())
+}
+
 fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("OpenIDConnectProviderArn")?.to_owned();
+    check_arn(&arn, "oidc-provider/")?;
     let mut provider: Provider = transaction
         .get_as(PROVIDERS, &arn)
         .ok_or_else(|| missing(&format!("OpenIDConnect Provider not found for arn {arn}")))?;
@@ -80,7 +107,7 @@ fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input
             transaction.delete(PROVIDERS, &arn);
             return Ok(json!({}));
         }
-        "TagOpenIDConnectProvider" => provider.tags.extend(tag_list(input)),
+        "TagOpenIDConnectProvider" => add_tags(&mut provider.tags, input)?,
         "UntagOpenIDConnectProvider" => {
             input.texts("TagKeys").iter().for_each(|key| drop(provider.tags.remove(*key)));
         }
@@ -89,8 +116,9 @@ fn on_provider(transaction: &mut Transaction<'_>, operation: &str, input: &Input
             if !provider.clients.contains(&client) {
                 provider.clients.push(client);
             }
+            check_clients(&provider)?;
         }
-        _ => provider.thumbprints = owned(input.texts("ThumbprintList")),
+        _ => provider.thumbprints = thumbprints(input)?,
     }
     transaction.put_as(PROVIDERS, &arn, &provider);
     Ok(json!({}))

@@ -2,11 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{POLICIES, ROLES, Role, check_document, encoded, exists, missing, page, tag_list};
+use super::{
+    POLICIES, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded, exists, limit,
+    missing, page, size, tag_list, time,
+};
 use crate::aws::tags;
 use crate::aws::{Answer, Input, Refusal};
 use crate::store::Transaction;
 use crate::world::{Context, ids};
+
+/// Characters of a trust policy.
+const MOST_TRUST: usize = 2048;
+/// Characters of all policies inside a role.
+const MOST_INLINE: usize = 10_240;
+/// Managed policies of one role.
+const MOST_ATTACHED: usize = 10;
+/// Where the roles of services are, and the policies that only these may have.
+const OF_SERVICES: &str = "/aws-service-role/";
 
 pub(super) fn call(
     context: &Context,
@@ -23,7 +35,7 @@ pub(super) fn call(
                 .list_as::<Role>(ROLES)
                 .into_iter()
                 .filter(|(_, role)| role.path.starts_with(&prefix));
-            page(input, "Roles", roles.map(|(name, role)| describe(&name, &role)).collect())
+            page(input, "Roles", roles.map(|(name, role)| listed(&name, &role)).collect())
         }
         "GetRole"
         | "UpdateAssumeRolePolicy"
@@ -46,7 +58,7 @@ pub(super) fn call(
 
 fn describe(name: &str, role: &Role) -> Value {
     let mut answer = json!({
-        "Path": role.path, "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": role.created.to_string(),
+        "Path": role.path, "RoleName": name, "RoleId": role.id, "Arn": role.arn, "CreateDate": time(role.created),
         "AssumeRolePolicyDocument": encoded(&role.trust), "Description": role.description,
         "MaxSessionDuration": role.max_session.unwrap_or(3600), "Tags": tags::to_list(&role.tags),
     });
@@ -57,16 +69,29 @@ fn describe(name: &str, role: &Role) -> Value {
     answer
 }
 
+/// As a listing has it: without tags and boundary.
+fn listed(name: &str, role: &Role) -> Value {
+    let mut answer = describe(name, role);
+    if let Some(entries) = answer.as_object_mut() {
+        entries.remove("Tags");
+        entries.remove("PermissionsBoundary");
+    }
+    answer
+}
+
+fn check_trust(trust: &str) -> Result<(), Refusal> {
+    check_document(trust)?;
+    if size(trust) > MOST_TRUST {
+        return Err(limit(format!("Cannot exceed quota for ACLSizePerRole: {MOST_TRUST}")));
+    }
+    Ok(())
+}
+
 fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -> Answer {
     let name = input.required("RoleName")?;
     let trust = input.required("AssumeRolePolicyDocument")?;
-    if name.len() > 64 {
-        return Err(Refusal::bad(
-            "ValidationError",
-            "1 validation error detected: Value at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64",
-        ));
-    }
-    check_document(trust)?;
+    check_name(name, "roleName", 64)?;
+    check_trust(trust)?;
     if transaction.get(ROLES, name).is_some() {
         return Err(exists(format!("Role with name {name} already exists.")));
     }
@@ -80,7 +105,7 @@ fn create(context: &Context, transaction: &mut Transaction<'_>, input: &Input) -
         description: input.text("Description").map(str::to_owned),
         attached: Vec::new(),
         inline: std::collections::BTreeMap::default(),
-        tags: tag_list(input),
+        tags: tag_list(input)?,
         max_session: max_session(input)?,
         boundary: input.text("PermissionsBoundary").map(str::to_owned),
     };
@@ -143,6 +168,9 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
     let mut role: Role = transaction
         .get_as(ROLES, &name)
         .ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))?;
+    if role.path.starts_with(OF_SERVICES) {
+        check_protected(&name, operation, input)?;
+    }
     match operation {
         "GetRole" => return Ok(json!({"Role": describe(&name, &role)})),
         "ListRoleTags" => return page(input, "Tags", tags::to_list(&role.tags)),
@@ -173,26 +201,19 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
         }
         "UpdateAssumeRolePolicy" => {
             let document = input.required("PolicyDocument")?;
-            check_document(document)?;
+            check_trust(document)?;
             document.clone_into(&mut role.trust);
         }
         "UpdateRole" => {
             role.description = input.text("Description").map(str::to_owned);
             role.max_session = max_session(input)?;
         }
-        "TagRole" => role.tags.extend(tag_list(input)),
+        "TagRole" => add_tags(&mut role.tags, input)?,
         "UntagRole" => input.texts("TagKeys").iter().for_each(|key| drop(role.tags.remove(*key))),
-        "AttachRolePolicy" => {
-            let arn = input.required("PolicyArn")?.to_owned();
-            if transaction.get(POLICIES, &arn).is_none() {
-                return Err(missing(&format!("Policy {arn} does not exist or is not attachable.")));
-            }
-            if !role.attached.contains(&arn) {
-                role.attached.push(arn);
-            }
-        }
+        "AttachRolePolicy" => attach(transaction, &mut role, input)?,
         "DetachRolePolicy" => {
             let arn = input.required("PolicyArn")?;
+            check_arn(arn, "policy/")?;
             if !role.attached.iter().any(|one| one == arn) {
                 return Err(missing(&format!("Policy {arn} was not found.")));
             }
@@ -202,6 +223,11 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
             let document = input.required("PolicyDocument")?;
             check_document(document)?;
             role.inline.insert(input.required("PolicyName")?.to_owned(), document.to_owned());
+            if role.inline.values().map(|one| size(one)).sum::<usize>() > MOST_INLINE {
+                return Err(limit(format!(
+                    "Maximum policy size of {MOST_INLINE} bytes exceeded for role {name}"
+                )));
+            }
         }
         "DeleteRolePolicy" => {
             let policy = input.required("PolicyName")?;
@@ -209,25 +235,65 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
                 missing(&format!("The role policy with name {policy} cannot be found."))
             })?;
         }
-        _ => {
-            if !role.attached.is_empty() {
-                return Err(Refusal::new(
-                    409,
-                    "DeleteConflict",
-                    "Cannot delete entity, must detach all policies first.",
-                ));
-            }
-            if !role.inline.is_empty() {
-                return Err(Refusal::new(
-                    409,
-                    "DeleteConflict",
-                    "Cannot delete entity, must delete policies first.",
-                ));
-            }
-            transaction.delete(ROLES, &name);
-            return Ok(json!({}));
-        }
+        _ => return delete(transaction, &name, &role),
     }
     transaction.put_as(ROLES, &name, &role);
+    Ok(json!({}))
+}
+
+/// A role of a service is the service's to change: what it may do, who may be it, how long.
+fn check_protected(name: &str, operation: &str, input: &Input) -> Result<(), Refusal> {
+    let changes = match operation {
+        "UpdateAssumeRolePolicy"
+        | "AttachRolePolicy"
+        | "DetachRolePolicy"
+        | "PutRolePolicy"
+        | "DeleteRolePolicy"
+        | "DeleteRole" => true,
+        "UpdateRole" => !input.value("MaxSessionDuration").is_null(),
+        _ => false,
+    };
+    if !changes {
+        return Ok(());
+    }
+    Err(Refusal::bad(
+        "UnmodifiableEntity",
+        format!(
+            "Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+        ),
+    ))
+}
+
+fn attach(transaction: &Transaction<'_>, role: &mut Role, input: &Input) -> Result<(), Refusal> {
+    let arn = input.required("PolicyArn")?.to_owned();
+    check_arn(&arn, "policy/")?;
+    if transaction.get(POLICIES, &arn).is_none() {
+        return Err(missing(&format!("Policy {arn} does not exist or is not attachable.")));
+    }
+    if arn.contains(OF_SERVICES) {
+        return Err(Refusal::bad(
+            "PolicyNotAttachable",
+            "Cannot attach a Service Role Policy to a Customer Role.",
+        ));
+    }
+    if role.attached.contains(&arn) {
+        return Ok(());
+    }
+    if role.attached.len() >= MOST_ATTACHED {
+        return Err(limit(format!("Cannot exceed quota for PoliciesPerRole: {MOST_ATTACHED}")));
+    }
+    role.attached.push(arn);
+    Ok(())
+}
+
+fn delete(transaction: &mut Transaction<'_>, name: &str, role: &Role) -> Answer {
+    let conflict = |why: &str| Err(Refusal::new(409, "DeleteConflict", why));
+    if !role.attached.is_empty() {
+        return conflict("Cannot delete entity, must detach all policies first.");
+    }
+    if !role.inline.is_empty() {
+        return conflict("Cannot delete entity, must delete policies first.");
+    }
+    transaction.delete(ROLES, name);
     Ok(json!({}))
 }

@@ -47,7 +47,7 @@ pub(in crate::kubernetes::controllers) fn launched(
     let instance = json!({
         "instanceId": id, "imageId": ids::ec2(cluster.context, "ami", "al2023"), "instanceState": {"code": 16, "name": "running"}, "privateIpAddress": address,
         "privateDnsName": format!("ip-{}.{}.compute.internal", address.replace('.', "-"), cluster.context.region),
-        "instanceType": object::label(&claim, "node.kubernetes.io/instance-type"), "launchTime": transaction.now().to_string(), "placement": {"availabilityZone": zone},
+        "instanceType": object::label(&claim, "node.kubernetes.io/instance-type"), "launchTime": ec2::time(transaction.now()), "placement": {"availabilityZone": zone},
         "subnetId": subnet, "instanceLifecycle": if spot { json!("spot") } else { Value::Null }, "architecture": if object::label(&claim, "kubernetes.io/arch") == Some("arm64") { "arm64" } else { "x86_64" },
         "reservationId": ids::ec2(cluster.context, "r", &id), "ownerId": cluster.context.account, "tags": tags,
     });
