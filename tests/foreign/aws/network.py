@@ -6,6 +6,7 @@ VPC = "vpc-0123456789abcdef0"
 def check(account):
     described(account)
     machines(account)
+    types(account)
     attributes(account)
     tags(account)
     balancers(account)
@@ -60,6 +61,32 @@ def machines(account):
     (instance, *_) = account.well("ec2", "DescribeInstances", Filters=running)["Reservations"][0]["Instances"]
     account.waits("ec2", "instance_exists", InstanceIds=[instance["InstanceId"]])
     account.waits("ec2", "instance_running", InstanceIds=[instance["InstanceId"]])
+
+
+def types(account):
+    refused, well = account.refused, account.well
+    large = [{"Name": "instance-type", "Values": ["m7g.*large"]}]
+    found = {one["InstanceType"]: one for one in account.pages("ec2", "DescribeInstanceTypes", Filters=large)}
+    one = found["m7g.large"]
+    told = (one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"], one["ProcessorInfo"]["SupportedArchitectures"])
+    account.equal("a type", told, (2, 8192, ["arm64"]))
+    account.equal("a type by name", well("ec2", "DescribeInstanceTypes", InstanceTypes=["m7g.large"])["InstanceTypes"], [one])
+    account.pages("ec2", "DescribeInstanceTypeOfferings", Filters=large)
+    zones = {"LocationType": "availability-zone", "Filters": [{"Name": "instance-type", "Values": ["m7g.large"]}]}
+    there = well("ec2", "DescribeInstanceTypeOfferings", **zones)["InstanceTypeOfferings"]
+    account.holds("it is offered in zones", {"ap-northeast-2a"} <= {one["Location"] for one in there})
+    refused("InvalidInstanceType", "ec2", "DescribeInstanceTypes", "none.large", InstanceTypes=["none.large"])
+    for operation in ("DescribeInstanceTypes", "DescribeInstanceTypeOfferings"):
+        refused("InvalidParameterValue", "ec2", operation, Filters=[{"Name": "none", "Values": ["x"]}])
+        refused("InvalidNextToken", "ec2", operation, NextToken="%")
+    account.equal("all types come in pages", all_types(account), well("ec2", "DescribeInstanceTypeOfferings")["InstanceTypeOfferings"])
+
+
+def all_types(account):
+    """Where the types of every page are offered; a page has at most a hundred."""
+    pages = account.client("ec2").get_paginator("describe_instance_types").paginate()
+    names = sorted(one["InstanceType"] for page in pages for one in page["InstanceTypes"])
+    return [{"InstanceType": name, "LocationType": "region", "Location": "ap-northeast-2"} for name in names]
 
 
 def attributes(account):

@@ -1,5 +1,7 @@
 //! EC2: the network that a scenario declares, tags, and the instances that Karpenter makes.
 
+mod types;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -40,6 +42,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("DescribeVpcEndpoints", "Filter", run),
     read("DescribeVpcAttribute", "Filter", run),
     read("DescribeAvailabilityZones", "Filter", run),
+    read("DescribeInstanceTypes", "InstanceType", run),
+    read("DescribeInstanceTypeOfferings", "Filter", run),
     write("CreateTags", "ResourceId", run),
     write("DeleteTags", "ResourceId", run),
 ];
@@ -74,6 +78,8 @@ fn dispatch(
     match name {
         "DescribeVpcAttribute" => attribute(transaction, input),
         "DescribeAvailabilityZones" => zones(context, input),
+        "DescribeInstanceTypes" => types::describe(context, input),
+        "DescribeInstanceTypeOfferings" => types::offerings(context, input),
         "CreateTags" | "DeleteTags" => change_tags(transaction, name, input),
         other => Err(Refusal::unknown_operation("ec2", other)),
     }

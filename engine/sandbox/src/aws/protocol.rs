@@ -160,7 +160,7 @@ impl Protocol {
                     let name = format!("{kind}{}", self.code(&refusal.code));
                     entries.insert("__type".to_owned(), json!(name));
                 }
-                let name = if is_capital(self) { "Message" } else { "message" };
+                let name = if is_capital(self, &refusal.code) { "Message" } else { "message" };
                 entries.insert(name.to_owned(), json!(refusal.message));
                 entries.extend(refusal.details.clone());
                 Value::Object(entries).to_string()
@@ -254,9 +254,15 @@ impl Protocol {
     }
 }
 
-/// The price list writes its messages with a capital.
-fn is_capital(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Json { prefix: "AWSPriceListService", .. })
+/// The price list writes its messages with a capital, SSM some of its own.
+fn is_capital(protocol: Protocol, code: &Code) -> bool {
+    match protocol {
+        Protocol::Json { prefix: "AWSPriceListService", .. } => true,
+        Protocol::Json { prefix: "AmazonSSM", .. } => {
+            matches!(code, Code::Own(code) if code == "InvalidNextToken")
+        }
+        _ => false,
+    }
 }
 
 /// What has no value is left out, as AWS does.
