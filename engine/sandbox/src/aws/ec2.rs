@@ -129,7 +129,7 @@ fn filters(input: &Input) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// Whether there is such a filter; those of [`matches`], whatever is there to be filtered.
+/// Whether there is such a filter; those of [`matches()`], whatever is there to be filtered.
 fn is_filter(name: &str, id: &str) -> bool {
     const NAMES: [&str; 11] = [
         "association.main",
