@@ -136,12 +136,13 @@ fn outcome(report: &RunReport, place: &Place, style: &Style) -> String {
         }
         (false, false) => words::duration(report.took),
     };
-    format!(
+    let line = format!(
         "{} {}: {what} · {time} · on {}",
         style.paint(meaning, sign),
         style.paint(Meaning::Strong, &words::one_line(&place.owner)),
         words::one_line(&place.target)
-    )
+    );
+    words::prose(&line, style)
 }
 
 fn succeeded(report: &RunReport) -> String {
