@@ -34,6 +34,8 @@ const OWN: [&str; 22] = [
 
 static WORDS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     [
+        // First of all, for its number may look like a generated name.
+        (r"\S*/(LIVE|MERGED)-\d+", "$1"),
         // Letters and digits of generated names have neither vowels nor look-alikes.
         (r"-[bcdf-hj-np-tv-xz2456789]{6,10}(-[bcdf-hj-np-tv-xz2456789]{5})?\b", "-*"),
         (r"\bkube-api-access-[a-z0-9]{5}\b", "kube-api-access-*"),
@@ -43,7 +45,6 @@ static WORDS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "*"),
         (r"https://[^/ ]+", "https://*"),
         (r"\b\d+\.\d+\.\d+\.\d+\b", "*"),
-        (r"\S*/(LIVE|MERGED)-\d+", "$1"),
         (r"^([-+]{3} \S+)\s.*$", "$1"),
     ]
     .map(|(pattern, by)| (Regex::new(pattern).unwrap(), by))

@@ -58,8 +58,13 @@ pub(super) fn check_patch(kind: &Kind, patch: &Value) -> Result<(), Status> {
     let Err(wrong) = find_mistyped(&kind.kind, &bare, &schema::root(kind), "") else {
         return Ok(());
     };
-    let why = match wrong.wanted.as_str() {
-        "int32" | "int64" | "bool" | "string" => format!("unrecognized type: {}", wrong.wanted),
+    let why = match (wrong.wanted.as_str(), wrong.found) {
+        ("string" | "[]string" | "map[string]string", "number") => {
+            "cannot convert int64 to string".to_owned()
+        }
+        ("int32" | "int64" | "bool" | "string", _) => {
+            format!("unrecognized type: {}", wrong.wanted)
+        }
         _ => format!("cannot restore struct from: {}", wrong.found),
     };
     let message = format!("patch: Invalid value: \"{}\": {why}", as_go(patch));
