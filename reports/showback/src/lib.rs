@@ -1,15 +1,21 @@
-//! From a cluster to a page that says what it costs.
+//! From a cluster to a page that says what it costs, and who pays.
 //!
 //! The way of a report is `collect` → price → simulate → allocate → [`render`]. Pricing and simulating
-//! are pure and live in `runbook-capacity`; what is here reads a cluster and the Price List, keeps what
-//! was read, and makes pages of the answers.
+//! are pure and live in `runbook-capacity`; what is here reads clusters, the Price List and bills, keeps
+//! what was read, divides what it cost, and makes pages of the answers.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@collect`] | one look at a cluster, as an inventory |
-//! | [`render`] | an answer as one self-contained page |
+//! | [`observed`] | what was seen of clusters over time, from any source |
+//! | [`allocate`] | who pays for what was observed |
+//! | [`bill`] | what AWS says it cost |
+//! | [`render`] | an answer as text, table, file or self-contained page |
 //! | [`prices`] | what the Price List answers about a region |
 
+pub mod allocate;
+pub mod bill;
 pub mod collect;
+pub mod observed;
 pub mod prices;
 pub mod render;

@@ -350,6 +350,12 @@ proptest! {
     }
 }
 
+/// Seeds for which once an evaluator of this file was wrong.
+#[test]
+fn seeds_that_failed_once() {
+    checked(16_850_141_213_067_049_670);
+}
+
 /// The property above says little when the dice never reach what it is about.
 #[test]
 fn every_verdict_falls_often() {

@@ -297,6 +297,10 @@ impl Lazy<'_> {
         if value.is_undefined() {
             return Ok(None);
         }
+        if value.kind() == ValueKind::Iterable {
+            // A list made of it would compare otherwise: minijinja orders by kind first.
+            return Err(Stop::Unsure);
+        }
         taken(&value).map(Some).map_err(|_| Stop::Unsure)
     }
 }
