@@ -24,7 +24,7 @@ pub(crate) mod suffer;
 mod table;
 mod validate;
 
-pub(crate) use controllers::{Controllers, due};
+pub(crate) use controllers::{Controllers, due, request};
 pub(crate) use serve::serve;
 
 use serde_json::{Value, json};

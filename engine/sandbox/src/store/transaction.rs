@@ -132,6 +132,11 @@ impl<'a> Transaction<'a> {
         self.seen = mark;
     }
 
+    /// Every key whose write changed something, in order; a key may come several times.
+    pub(crate) fn written(&self) -> &[Key] {
+        &self.written
+    }
+
     /// Whether anything was written since this reactor looked last.
     pub(crate) fn has_unseen(&self) -> bool {
         self.written.len() > self.seen

@@ -22,6 +22,7 @@ use crate::world::{Context, Reactor, Timer, ids};
 
 pub(super) use fargate::admit as admit_to_fargate;
 pub(crate) use lifecycle::delete;
+pub(crate) use scheduler::request;
 
 /// All controllers of all clusters.
 pub(crate) struct Controllers;

@@ -148,7 +148,7 @@ pub(super) fn millis(value: &Value) -> i64 {
 }
 
 /// What a pod requests of a resource, in thousandths.
-pub(super) fn request(pod: &Value, resource: &str) -> i64 {
+pub(crate) fn request(pod: &Value, resource: &str) -> i64 {
     let of = |container: &Value| millis(&container["resources"]["requests"][resource]);
     let running: i64 = pod["spec"]["containers"].as_array().into_iter().flatten().map(of).sum();
     let first =
