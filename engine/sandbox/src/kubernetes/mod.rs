@@ -9,6 +9,7 @@ pub(crate) mod addons;
 mod admission;
 pub(crate) mod api;
 mod controllers;
+mod cron;
 mod defaults;
 mod kinds;
 mod managed_fields;
