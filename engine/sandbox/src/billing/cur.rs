@@ -214,7 +214,9 @@ fn row(account: &Account, line: &Line) -> Row {
 fn tag_column(key: &str) -> String {
     let plain: String = key
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
+        .map(
+            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' },
+        )
         .collect();
     format!("user_{plain}")
 }

@@ -129,7 +129,7 @@ impl Account {
     fn charged(&self, from: i64, to: i64) -> Result<Vec<Line>, Unpriced> {
         let to = to.min(self.known_until());
         let mut lines = Vec::new();
-        for usage in &self.usages {
+        for usage in self.usages.iter().filter(|usage| hour_of(usage.from) < to) {
             for charge in self.charges(usage)? {
                 let span = charge.span.start.max(from)..charge.span.end.min(to);
                 if span.start < span.end {
@@ -190,7 +190,8 @@ impl Account {
         let mut hour = hour_of(span.start);
         while hour < span.end {
             let seconds = span.end.min(hour + HOUR) - span.start.max(hour);
-            let unit = if item.place.unit == "GB-Mo" { month_after(hour) - month_of(hour) } else { HOUR };
+            let unit =
+                if item.place.unit == "GB-Mo" { month_after(hour) - month_of(hour) } else { HOUR };
             let of = |rate: i64| amount(rate, thousandths, seconds, unit);
             let line = Line {
                 item: item.clone(),
@@ -213,7 +214,17 @@ impl Account {
                 if discount.as_ref().is_some_and(|one| one.start != day) {
                     lines.extend(discount.take());
                 }
-                let whole = Line { record: Record::Discount, start: day, end: day + 24 * HOUR, seconds: 0, quantity: 0, list: 0, unblended: 0, net: 0, ..line.clone() };
+                let whole = Line {
+                    record: Record::Discount,
+                    start: day,
+                    end: day + 24 * HOUR,
+                    seconds: 0,
+                    quantity: 0,
+                    list: 0,
+                    unblended: 0,
+                    net: 0,
+                    ..line.clone()
+                };
                 discount.get_or_insert(whole).unblended += less;
             }
             lines.push(line);
@@ -327,7 +338,13 @@ impl Account {
 
 impl Line {
     fn order(&self) -> (i64, Record, &str, &str, &str) {
-        (self.start, self.record, self.item.place.service, &self.item.usage_type, &self.item.resource)
+        (
+            self.start,
+            self.record,
+            self.item.place.service,
+            &self.item.usage_type,
+            &self.item.resource,
+        )
     }
 
     /// vCPU and GiB of the instance that it is for.

@@ -191,9 +191,14 @@ fn close(transaction: &mut Transaction<'_>, identity: &str) {
     transaction.delete(OPEN, identity);
     // A second that was begun counts.
     let now = transaction.now();
-    let end = now.as_second() + i64::from(now.subsec_nanosecond() > 0);
-    usage.to = Some(end);
-    transaction.put(CLOSED, &format!("{end:012}/{identity}/{}", usage.from), pack(&usage));
+    usage.to = Some(now.as_second() + i64::from(now.subsec_nanosecond() > 0));
+    put_closed(transaction, identity, &usage);
+}
+
+/// Files what has ended.
+pub(crate) fn put_closed(transaction: &mut Transaction<'_>, identity: &str, usage: &Usage) {
+    let end = usage.to.unwrap_or(usage.from);
+    transaction.put(CLOSED, &format!("{end:012}/{identity}/{}", usage.from), pack(usage));
 }
 
 fn describe(transaction: &Transaction<'_>, key: &Key, value: &Value) -> Option<What> {

@@ -26,6 +26,8 @@ pub(crate) use days::{HOUR, date, day_of, hour_of, month_after, month_of, start_
 pub(crate) use document::write;
 pub(crate) use lines::{Account, Line, Record};
 pub(crate) use settings::{Billing, change, settings};
+#[cfg(test)]
+pub(crate) use tags::switch_at;
 pub(crate) use tags::{Activation, activations, switch};
 
 /// 10⁻¹⁰ $ or 10⁻¹⁰ of a unit as a decimal number: `0.0118000000`.

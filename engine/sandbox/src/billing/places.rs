@@ -92,7 +92,8 @@ pub(crate) const FARGATE_VCPU: Place = Place {
 };
 pub(crate) const FARGATE_MEMORY: Place = Place { usage: "Fargate-GB-Hours", ..FARGATE_VCPU };
 /// Of credits.
-pub(crate) const CREDIT: Place = Place { usage: "", operation: "", unit: "", discount: "", ..ON_DEMAND };
+pub(crate) const CREDIT: Place =
+    Place { usage: "", operation: "", unit: "", discount: "", ..ON_DEMAND };
 pub(crate) const TAX: Place = Place {
     code: "AmazonEC2",
     service: "Tax",

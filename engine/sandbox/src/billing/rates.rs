@@ -23,18 +23,20 @@ pub(crate) struct Rates<'a> {
 }
 
 impl Rates<'_> {
-    pub(crate) fn instance(&self, name: &str, is_spot: bool, place: &Place) -> Result<Rate, Unpriced> {
+    pub(crate) fn instance(
+        &self,
+        name: &str,
+        is_spot: bool,
+        place: &Place,
+    ) -> Result<Rate, Unpriced> {
         let book = PriceBook::embedded();
         let planted = self.settings.prices.get(name).map(|price| price.0);
         let list = match planted {
             Some(price) => price,
             None => book.on_demand(self.region, name)?.price.ten_billionths(),
         };
-        let paid = if is_spot {
-            book.spot(self.region, name)?.median.ten_billionths()
-        } else {
-            list
-        };
+        let paid =
+            if is_spot { book.spot(self.region, name)?.median.ten_billionths() } else { list };
         Ok(self.discounted(list, paid, place))
     }
 

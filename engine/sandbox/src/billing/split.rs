@@ -65,7 +65,8 @@ pub(crate) fn parts<'a>(account: &Account, line: &Line, pods: &[&'a Usage]) -> V
         .map(|usage| (*usage, until(usage) - usage.from.max(line.start)))
         .filter(|(_, seconds)| *seconds > 0)
         .collect();
-    let weights = [VCPU_WEIGHT.saturating_mul(vcpus), gib].map(|one| u64::try_from(one).unwrap_or(0));
+    let weights =
+        [VCPU_WEIGHT.saturating_mul(vcpus), gib].map(|one| u64::try_from(one).unwrap_or(0));
     let whole = Money { unblended: line.unblended, net: line.net, list: line.list };
     let split = whole.split(&weights);
     let mut parts = Vec::new();

@@ -21,10 +21,28 @@ pub(super) fn write(lines: &[Line], out: &mut csv::Writer<Vec<u8>>) -> Result<()
             whole[place] += value;
         }
     }
-    out.write_record(["service", "usage_type", "charge", "unit", "quantity", "list", "unblended", "net"])?;
+    out.write_record([
+        "service",
+        "usage_type",
+        "charge",
+        "unit",
+        "quantity",
+        "list",
+        "unblended",
+        "net",
+    ])?;
     for ((service, usage_type, record, unit), sum) in sums {
         let [quantity, list, unblended, net] = sum.map(decimal);
-        out.write_record([service, usage_type, record.cur(), unit, &quantity, &list, &unblended, &net])?;
+        out.write_record([
+            service,
+            usage_type,
+            record.cur(),
+            unit,
+            &quantity,
+            &list,
+            &unblended,
+            &net,
+        ])?;
     }
     let [_, list, unblended, net] = whole.map(decimal);
     out.write_record(["total", "", "", "", "", &list, &unblended, &net])

@@ -27,9 +27,8 @@ impl Activation {
 
     /// Whether usage of that second carries it.
     pub(crate) fn counts_at(&self, second: i64) -> bool {
-        let counts = |(from, to): &(i64, Option<i64>)| {
-            *from <= second && to.is_none_or(|to| second < to)
-        };
+        let counts =
+            |(from, to): &(i64, Option<i64>)| *from <= second && to.is_none_or(|to| second < to);
         self.spans.iter().any(counts)
     }
 }
@@ -57,6 +56,14 @@ pub(crate) fn switch(transaction: &mut Transaction<'_>, key: &str, on: bool) {
     transaction.put_as(COLLECTION, key, &activation);
 }
 
+/// A key that was switched on at that second.
+#[cfg(test)]
+pub(crate) fn switch_at(transaction: &mut Transaction<'_>, key: &str, second: i64) {
+    let spans = vec![(second, None)];
+    let activation = Activation { spans, updated: transaction.now() };
+    transaction.put_as(COLLECTION, key, &activation);
+}
+
 /// Of some tags those that the bill of that second has.
 pub(crate) fn counted(
     activations: &BTreeMap<String, Activation>,
@@ -64,5 +71,8 @@ pub(crate) fn counted(
     second: i64,
 ) -> Tags {
     let counts = |key: &String| activations.get(key).is_some_and(|one| one.counts_at(second));
-    tags.iter().filter(|(key, _)| counts(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    tags.iter()
+        .filter(|(key, _)| counts(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::Now;
-use crate::{BillFormat, BillWindow, Sandbox};
 use crate::faults::Fault;
 use crate::requests::{Query, Request as Logged};
 use crate::world::ClientId;
+use crate::{BillFormat, BillWindow, Sandbox};
 
 /// The control endpoint could not be used.
 #[derive(Debug, thiserror::Error)]

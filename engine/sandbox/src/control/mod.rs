@@ -34,12 +34,12 @@ use serde_json::{Value, json};
 pub use client::{ControlClient, ControlError, Elsewhere, Registration};
 
 use crate::billing::Billing;
-use crate::{BillFormat, BillWindow, Sandbox};
 use crate::faults::{self, Fault};
 use crate::requests::Query;
 use crate::server::body::{self, Body};
 use crate::server::{Dropped, read_body};
 use crate::world::ClientId;
+use crate::{BillFormat, BillWindow, Sandbox};
 
 const BODY_LIMIT: usize = 1 << 20;
 

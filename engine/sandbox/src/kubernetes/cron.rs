@@ -35,13 +35,15 @@ impl Field {
     fn parse(text: &str, least: u32, most: u32, names: &[&str]) -> Result<Self, String> {
         let mut bits = 0_u64;
         for part in text.split(',') {
-            let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-            let step: u32 = match step {
-                None => 1,
-                Some(step) => step.parse().ok().filter(|step| *step > 0).ok_or_else(|| {
-                    format!("step of range should be a positive number: {part}")
-                })?,
-            };
+            let (range, step) =
+                part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
+            let step: u32 =
+                match step {
+                    None => 1,
+                    Some(step) => step.parse().ok().filter(|step| *step > 0).ok_or_else(|| {
+                        format!("step of range should be a positive number: {part}")
+                    })?,
+                };
             let (from, to) = match range {
                 "*" | "?" => (least, most),
                 _ => match range.split_once('-') {
@@ -85,7 +87,11 @@ impl Schedule {
         };
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
-            return Err(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
+            return Err(format!(
+                "expected exactly 5 fields, found {}: [{}]",
+                fields.len(),
+                fields.join(" ")
+            ));
         };
         Ok(Self {
             minutes: Field::parse(minutes, 0, 59, &[])?,
@@ -100,7 +106,8 @@ impl Schedule {
     fn is_on(&self, date: Date) -> bool {
         let day = self.days.has(date.day());
         let weekday = self.weekdays.has(date.weekday().to_sunday_zero_offset());
-        let either = if self.days.is_any || self.weekdays.is_any { day && weekday } else { day || weekday };
+        let either =
+            if self.days.is_any || self.weekdays.is_any { day && weekday } else { day || weekday };
         self.months.has(date.month()) && either
     }
 
@@ -111,7 +118,9 @@ impl Schedule {
         for _ in 0..MOST_DAYS {
             if self.is_on(date) {
                 let times = (0..24).filter(|hour| self.hours.has(*hour)).flat_map(|hour| {
-                    (0..60).filter(|minute| self.minutes.has(*minute)).map(move |minute| (hour, minute))
+                    (0..60)
+                        .filter(|minute| self.minutes.has(*minute))
+                        .map(move |minute| (hour, minute))
                 });
                 for (hour, minute) in times {
                     let at: DateTime = date.at(hour, minute, 0, 0);
@@ -132,7 +141,8 @@ mod tests {
     use super::*;
 
     fn next(schedule: &str, after: &str) -> String {
-        let found = Schedule::parse(schedule).unwrap().after(after.parse().unwrap(), &TimeZone::UTC);
+        let found =
+            Schedule::parse(schedule).unwrap().after(after.parse().unwrap(), &TimeZone::UTC);
         found.map_or_else(|| "never".to_owned(), |at| at.to_string())
     }
 
@@ -151,7 +161,10 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule() {
-        assert_eq!(Schedule::parse("soon").unwrap_err(), "expected exactly 5 fields, found 1: [soon]");
+        assert_eq!(
+            Schedule::parse("soon").unwrap_err(),
+            "expected exactly 5 fields, found 1: [soon]"
+        );
         assert_eq!(Schedule::parse("61 * * * *").unwrap_err(), "range 61 is not within 0 to 59");
         assert_eq!(Schedule::parse("x * * * *").unwrap_err(), "failed to parse int from x");
         assert!(Schedule::parse("*/0 * * * *").is_err());

@@ -67,8 +67,11 @@ impl<'a> Transaction<'a> {
     pub(crate) fn list(&self, collection: &str) -> Vec<(Arc<str>, Arc<Value>)> {
         // Both are ordered by name: they are merged, a write in the place of what was committed.
         let from = Key::new(collection, "");
-        let mut writes =
-            self.writes.range(from..).take_while(|(key, _)| &*key.collection == collection).peekable();
+        let mut writes = self
+            .writes
+            .range(from..)
+            .take_while(|(key, _)| &*key.collection == collection)
+            .peekable();
         let mut found = Vec::new();
         let mut written = |before: Option<&Arc<str>>, found: &mut Vec<_>| {
             let is_next = |key: &Key| before.is_none_or(|name| key.name <= *name);

@@ -76,10 +76,13 @@ impl Key {
     pub(super) fn dimension(place: &str, name: &str, has_resources: bool) -> Result<Self, Refusal> {
         one_of(place, name, &KNOWN)?;
         if name == "RESOURCE_ID" && !has_resources {
-            return Err(invalid("Dimension RESOURCE_ID is not supported: use GetCostAndUsageWithResources"));
+            return Err(invalid(
+                "Dimension RESOURCE_ID is not supported: use GetCostAndUsageWithResources",
+            ));
         }
         let known = SIMULATED.iter().find(|known| **known == name);
-        let known = known.ok_or_else(|| Refusal::not_simulated(&format!("dimension {name} of ce")))?;
+        let known =
+            known.ok_or_else(|| Refusal::not_simulated(&format!("dimension {name} of ce")))?;
         Ok(Self::Dimension(known))
     }
 
@@ -160,7 +163,9 @@ impl Expression {
         let entries = value.as_object().filter(|entries| !entries.is_empty());
         let mut entries = entries.into_iter().flatten();
         let (Some((name, inner)), None) = (entries.next(), entries.next()) else {
-            return Err(invalid("Expression must have exactly one of [Or, And, Not, Dimensions, Tags, CostCategories]"));
+            return Err(invalid(
+                "Expression must have exactly one of [Or, And, Not, Dimensions, Tags, CostCategories]",
+            ));
         };
         if depth > 8 {
             return Err(invalid("Expression nesting is too deep"));

@@ -8,6 +8,8 @@ mod expression;
 mod period;
 mod results;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use base64::Engine as _;
@@ -101,7 +103,12 @@ fn page<T>(
 }
 
 fn read_token(text: &str, question: &str) -> Result<usize, Refusal> {
-    let bad = || Refusal::bad("InvalidNextTokenException", "The pagination token is invalid. Try again without a pagination token.");
+    let bad = || {
+        Refusal::bad(
+            "InvalidNextTokenException",
+            "The pagination token is invalid. Try again without a pagination token.",
+        )
+    };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
     let text = String::from_utf8(bytes).map_err(|_| bad())?;
     let (of, start) = text.split_once(' ').ok_or_else(bad)?;

@@ -26,8 +26,10 @@ impl Period {
         }
         let day = |name: &str| {
             let text = asked[name].as_str();
-            let text = text.ok_or_else(|| Refusal::missing(&format!("timePeriod.{}", name.to_lowercase())))?;
-            let wrong = || invalid(format!("{name} time {text} is invalid. Valid format is: yyyy-MM-dd."));
+            let text = text
+                .ok_or_else(|| Refusal::missing(&format!("timePeriod.{}", name.to_lowercase())))?;
+            let wrong =
+                || invalid(format!("{name} time {text} is invalid. Valid format is: yyyy-MM-dd."));
             text.parse::<Date>().ok().filter(|_| text.len() == 10).ok_or_else(wrong)
         };
         let (start, end) = (day("Start")?, day("End")?);

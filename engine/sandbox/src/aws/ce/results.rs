@@ -77,7 +77,12 @@ impl Question {
         }
         let known = |name: &&str| {
             let found = METRICS.iter().find(|metric| *metric == name).copied();
-            found.ok_or_else(|| invalid(format!("Metric {name} is not supported. Valid values are: {}", METRICS.join(", "))))
+            found.ok_or_else(|| {
+                invalid(format!(
+                    "Metric {name} is not supported. Valid values are: {}",
+                    METRICS.join(", ")
+                ))
+            })
         };
         let metrics = asked.iter().map(known).collect::<Result<_, _>>()?;
         let groups = input.list("GroupBy");
@@ -90,7 +95,8 @@ impl Question {
             return Err(invalid("GroupBy must not have the same group definition twice"));
         }
         let filter = input.value("Filter");
-        let filter = (!filter.is_null()).then(|| Expression::of(filter, has_resources)).transpose()?;
+        let filter =
+            (!filter.is_null()).then(|| Expression::of(filter, has_resources)).transpose()?;
         Ok(Self { is_monthly: granularity == "MONTHLY", metrics, groups, filter })
     }
 }
@@ -99,7 +105,8 @@ fn key(group: &Value, has_resources: bool) -> Result<Key, Refusal> {
     let name = group["Key"].as_str().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| invalid("GroupBy key must not be empty"))?;
     let kind = group["Type"].as_str().unwrap_or_default();
-    match one_of("groupBy.type", kind, &["DIMENSION", "TAG", "COST_CATEGORY", "PRODUCT_ATTRIBUTE"])? {
+    match one_of("groupBy.type", kind, &["DIMENSION", "TAG", "COST_CATEGORY", "PRODUCT_ATTRIBUTE"])?
+    {
         "DIMENSION" => Key::dimension("groupBy.key", name, has_resources),
         "TAG" => Ok(Key::Tag(name.to_owned())),
         other => Err(Refusal::not_simulated(&format!("groups by {other} of ce"))),
@@ -110,7 +117,8 @@ fn answer(call: &Call<'_, '_>, question: &Question) -> Answer {
     check_view(call)?;
     let period = Period::of(call)?;
     let (account, lines) = bill(call, &period)?;
-    if !account.settings.net_amortized && question.metrics.iter().any(|one| one.starts_with("Net")) {
+    if !account.settings.net_amortized && question.metrics.iter().any(|one| one.starts_with("Net"))
+    {
         return Err(Refusal::bad("DataUnavailableException", "The requested data is unavailable."));
     }
     let parts = period.parts(question.is_monthly);
@@ -122,10 +130,13 @@ fn answer(call: &Call<'_, '_>, question: &Question) -> Answer {
         let metrics = metrics(&question.metrics, &sums);
         if results.last().is_none_or(|(last, _)| *last != part) {
             let Period { from, to } = parts[part];
-            results.push((part, json!({
-                "TimePeriod": {"Start": date(from).to_string(), "End": date(to).to_string()},
-                "Total": {}, "Groups": [], "Estimated": account.is_estimated(to - 1),
-            })));
+            results.push((
+                part,
+                json!({
+                    "TimePeriod": {"Start": date(from).to_string(), "End": date(to).to_string()},
+                    "Total": {}, "Groups": [], "Estimated": account.is_estimated(to - 1),
+                }),
+            ));
         }
         let Some((_, result)) = results.last_mut() else { continue };
         match (keys, result["Groups"].as_array_mut()) {

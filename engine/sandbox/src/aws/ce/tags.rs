@@ -26,7 +26,9 @@ pub(super) fn list(call: &mut Call<'_, '_>) -> Answer {
         None => PAGE,
         Some(size @ 1..=MOST) => size.min(PAGE),
         Some(size) => {
-            return Err(invalid(format!("1 validation error detected: Value '{size}' at 'maxResults' failed to satisfy constraint: Member must have value between 1 and {MOST}")));
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{size}' at 'maxResults' failed to satisfy constraint: Member must have value between 1 and {MOST}"
+            )));
         }
     };
     let active = activations(call.transaction);
@@ -52,14 +54,17 @@ pub(super) fn list(call: &mut Call<'_, '_>) -> Answer {
 pub(super) fn update(call: &mut Call<'_, '_>) -> Answer {
     let changes = call.input.list("CostAllocationTagsStatus");
     if changes.is_empty() || changes.len() > MOST_CHANGES {
-        return Err(invalid(format!("1 validation error detected: Value at 'costAllocationTagsStatus' failed to satisfy constraint: Member must have length between 1 and {MOST_CHANGES}")));
+        return Err(invalid(format!(
+            "1 validation error detected: Value at 'costAllocationTagsStatus' failed to satisfy constraint: Member must have length between 1 and {MOST_CHANGES}"
+        )));
     }
     let mut wanted = Vec::new();
     for change in changes {
         let key = change["TagKey"].as_str();
         let key = key.ok_or_else(|| Refusal::missing("costAllocationTagsStatus.tagKey"))?;
         let status = change["Status"].as_str().unwrap_or_default();
-        wanted.push((key, one_of("costAllocationTagsStatus.status", status, &STATUSES)? == "Active"));
+        wanted
+            .push((key, one_of("costAllocationTagsStatus.status", status, &STATUSES)? == "Active"));
     }
     let known = known(call);
     let mut errors = Vec::new();

@@ -18,7 +18,9 @@ pub(super) fn dimension_values(call: &mut Call<'_, '_>) -> Answer {
     let name = call.input.required("Dimension")?;
     let key = Key::dimension("dimension", name, false)?;
     let context = call.input.text("Context").unwrap_or("COST_AND_USAGE");
-    if one_of("context", context, &["COST_AND_USAGE", "RESERVATIONS", "SAVINGS_PLANS"])? != "COST_AND_USAGE" {
+    if one_of("context", context, &["COST_AND_USAGE", "RESERVATIONS", "SAVINGS_PLANS"])?
+        != "COST_AND_USAGE"
+    {
         return Err(Refusal::not_simulated(&format!("context {context} of ce")));
     }
     let (account, lines) = lines(call)?;
@@ -29,7 +31,8 @@ pub(super) fn dimension_values(call: &mut Call<'_, '_>) -> Answer {
     let found = sorted(call.input, found)?;
     let total = found.len();
     let (found, next) = page(call.input, "NextPageToken", size(call.input)?, found)?;
-    let attributes = if name == "LINKED_ACCOUNT" { json!({"description": "sandbox"}) } else { json!({}) };
+    let attributes =
+        if name == "LINKED_ACCOUNT" { json!({"description": "sandbox"}) } else { json!({}) };
     let values: Vec<Value> =
         found.iter().map(|value| json!({"Value": value, "Attributes": attributes})).collect();
     Ok(json!({
@@ -76,7 +79,9 @@ fn lines(call: &Call<'_, '_>) -> Result<(Account, Vec<Line>), Refusal> {
 
 fn size(input: &Input) -> Result<usize, Refusal> {
     match input.count("MaxResults")? {
-        Some(0) => Err(invalid("1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member must have value greater than or equal to 1")),
+        Some(0) => Err(invalid(
+            "1 validation error detected: Value '0' at 'maxResults' failed to satisfy constraint: Member must have value greater than or equal to 1",
+        )),
         asked => Ok(asked.unwrap_or(PAGE).min(PAGE)),
     }
 }

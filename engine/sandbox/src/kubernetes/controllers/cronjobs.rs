@@ -22,7 +22,8 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             continue;
         }
         let key = object::key(&cron);
-        let when = json!([cron["spec"]["schedule"], cron["spec"]["timeZone"], cron["metadata"]["uid"]]);
+        let when =
+            json!([cron["spec"]["schedule"], cron["spec"]["timeZone"], cron["metadata"]["uid"]]);
         let known = transaction.get(NEXT, &mark(cluster, &key));
         if known.is_none_or(|known| known["when"] != when) {
             plan(cluster, transaction, &cron);
@@ -51,7 +52,14 @@ fn plan(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, cron: &Value) 
         }),
         None if zone.is_err() => {
             let message = format!("invalid timeZone: {}", spec["timeZone"]);
-            cluster.event(transaction, cron, "Warning", "UnknownTimeZone", &message, "cronjob-controller");
+            cluster.event(
+                transaction,
+                cron,
+                "Warning",
+                "UnknownTimeZone",
+                &message,
+                "cronjob-controller",
+            );
         }
         None => {}
     }
@@ -80,7 +88,14 @@ pub(super) fn due(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key:
     match cron["spec"]["concurrencyPolicy"].as_str() {
         Some("Forbid") if !active.is_empty() => {
             let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
-            cluster.event(transaction, &cron, "Normal", "JobAlreadyActive", message, "cronjob-controller");
+            cluster.event(
+                transaction,
+                &cron,
+                "Normal",
+                "JobAlreadyActive",
+                message,
+                "cronjob-controller",
+            );
             return;
         }
         Some("Replace") => {

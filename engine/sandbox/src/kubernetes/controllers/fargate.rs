@@ -108,6 +108,7 @@ pub(super) fn pull(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key
     }
     let now = object::timestamp(transaction);
     set_condition(&mut pod["status"], "PodReadyToStartContainers", true, "", "", &now);
+    pod["status"]["startTime"] = now;
     cluster.event(transaction, &pod, "Normal", "Pulling", "Pulling image", "kubelet");
     cluster.put(transaction, "", "pods", pod);
     cluster.schedule(transaction, start_seconds(cluster, key).1, "kubernetes.pod", key);

@@ -103,7 +103,8 @@ fn dependents(
 
 /// New definitions are established a moment later.
 pub(super) fn definitions(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for definition in cluster.see(transaction, "apiextensions.k8s.io", "customresourcedefinitions") {
+    for definition in cluster.see(transaction, "apiextensions.k8s.io", "customresourcedefinitions")
+    {
         if definition["status"]["conditions"].is_array() {
             continue;
         }

@@ -95,7 +95,9 @@ pub(super) fn run(transaction: &Transaction<'_>, pod: &mut Value, host: &Value, 
     status["hostIP"] = host.clone();
     status["podIP"] = own.clone();
     status["podIPs"] = json!([{"ip": own}]);
-    status["startTime"] = now.clone();
+    if status["startTime"].is_null() {
+        status["startTime"] = now.clone();
+    }
     status["containerStatuses"] = json!(containers);
     for kind in
         ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]

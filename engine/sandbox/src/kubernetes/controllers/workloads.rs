@@ -97,8 +97,12 @@ fn reconcile_deployment(
             .flatten()
             .any(|one| one["uid"] == uid)
     };
-    let sets: Vec<Value> =
-        cluster.see(transaction, "apps", "replicasets").iter().filter(|set| owned(set)).map(|set| (**set).clone()).collect();
+    let sets: Vec<Value> = cluster
+        .see(transaction, "apps", "replicasets")
+        .iter()
+        .filter(|set| owned(set))
+        .map(|set| (**set).clone())
+        .collect();
     let revision = |set: &Value| {
         set["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
             .as_str()
