@@ -232,7 +232,8 @@ impl Month {
     async fn private_subnets(&self, endpoint: &str) -> Value {
         let profiles = format!("/clusters/{}/fargate-profiles", self.cluster);
         let ask = async |path: &str| -> Value {
-            let asked = self.signer.ask(endpoint, "eks", Method::GET, path, String::new(), real_now());
+            let asked =
+                self.signer.ask(endpoint, "eks", Method::GET, path, String::new(), real_now());
             let (status, text) = asked.await;
             assert_eq!(status, 200, "{path}: {text}");
             serde_json::from_str(&text).unwrap()
