@@ -19,8 +19,9 @@ use crate::target::{On, Pace, Target};
 use crate::trouble::Trouble;
 use crate::view::words;
 
-/// How far the sandbox's clock jumps at most while changes are watched.
-const STEP: Duration = Duration::from_secs(10);
+/// How many steps the sandbox's clock makes at least between two looks, while changes are watched: with
+/// five minutes, a step each ten seconds.
+const STEPS: u32 = 30;
 
 /// Collects samples.
 pub(super) async fn run(session: &Session, arguments: &CollectArguments) -> Result<Exit, Trouble> {
