@@ -93,8 +93,9 @@ async fn series(
     said: &mut Said<'_>,
 ) -> Result<Exit, Trouble> {
     let jumps = target.on == On::Sandbox && arguments.until.is_some();
+    let step = (arguments.every / STEPS).max(Duration::from_secs(1));
     let series =
-        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(STEP) };
+        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(step) };
     let clock = ClientTime(Arc::clone(&target.clock));
     let mut told = |told: Told<'_>| said.told(told);
     let looking = async {
