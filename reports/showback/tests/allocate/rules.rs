@@ -68,6 +68,15 @@ budgets:
 }
 
 #[test]
+fn the_readme_s_rules_are_right() {
+    let readme = include_str!("../../../../README.md");
+    let block =
+        readme.split("```yaml\n# rules.yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let rules = Rules::read("rules.yaml", block.unwrap()).expect("rules");
+    assert_eq!((rules.owners.len(), rules.given.len(), rules.budgets.len()), (5, 2, 1));
+}
+
+#[test]
 fn an_empty_file_is_no_rules() {
     for text in ["", "# nothing\n", "{}"] {
         let rules = Rules::read("rules.yaml", text).expect("rules");

@@ -31,6 +31,8 @@
 
 mod owner;
 mod read;
+mod read_owner;
+mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 
