@@ -278,6 +278,11 @@ fn names_from_labels_are_tamed() {
     let mut teams: Vec<&str> = showback.groups.iter().map(|group| group.key[0].as_str()).collect();
     teams.sort_unstable();
     let cut = format!("{}…", "x".repeat(128));
+    // So are keys of labels.
+    let by_label = shown(&seen, "label:team", "");
+    let mut values: Vec<&str> = by_label.groups.iter().map(|group| group.key[0].as_str()).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["", "", "red\u{fffd}[31m\u{fffd}gnp", &cut]);
     assert_eq!(teams, ["", "red\u{fffd}[31m\u{fffd}gnp", "unowned", &cut]);
 }
 
