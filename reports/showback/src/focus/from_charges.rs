@@ -276,11 +276,10 @@ impl Page<'_> {
     fn allocation(&self, row: &mut Row, group: &Group<'_>, share: &Share<'_>) {
         let origin = group.origin;
         let named = named(share.recipient, origin);
-        let to = named.name.as_deref().unwrap_or(&named.recipient);
         row.set(
             "ChargeDescription",
             visible(&format!(
-                "Estimate at list prices: {} of {} ({}), for {to}",
+                "Estimate at list prices: {} of {} ({})",
                 group.class.title(),
                 origin.name,
                 origin.kind
