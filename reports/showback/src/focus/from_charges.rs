@@ -230,7 +230,10 @@ impl Page<'_> {
         row.set("ServiceCategory", service.category);
         row.set("ServiceName", service.name);
         row.set("ServiceSubcategory", service.subcategory);
-        if let Some(id) = &origin.resource_id {
+        // A node's root volume has the node for its origin, whose id is not the volume's.
+        let is_its_own = group.class != Class::Ebs
+            || origin.resource_id.as_deref().is_some_and(|id| id.starts_with("vol-"));
+        if let Some(id) = origin.resource_id.as_ref().filter(|_| is_its_own) {
             row.set("ResourceId", id.as_str());
             row.set_or_null("ResourceName", (origin.name != *id).then_some(origin.name.as_str()));
             row.set("ResourceType", service.resource);
