@@ -53,7 +53,7 @@ fn rows(
     let raw = kept.until(reader.position().byte());
     let end = line_end(&raw);
     let writer = Writer { plan: &plan, end };
-    writer.passed(&raw, &plan.names[plan.of_bill..], out)?;
+    Writer::passed(&raw, &plan.names[plan.of_bill..], out)?;
     let (mut tally, mut row) = (Tally::default(), 0);
     while reader.read_record(&mut record).map_err(|why| reading(row, why))? {
         row += 1;
@@ -62,7 +62,7 @@ fn rows(
         match plan.group(cells, &mut tally) {
             None => {
                 tally.untouched += 1;
-                writer.passed(&raw, &writer.cells_added(cells), out)?;
+                Writer::passed(&raw, &writer.cells_added(cells), out)?;
             }
             Some(group) => {
                 let parts = plan.parts(bill, row, cells, group).map_err(WriteError::Bill)?;
@@ -94,7 +94,7 @@ impl Writer<'_> {
     }
 
     /// A row as it was, with more cells before its end.
-    fn passed(&self, raw: &[u8], added: &[String], out: &mut impl Write) -> Result<(), WriteError> {
+    fn passed(raw: &[u8], added: &[String], out: &mut impl Write) -> Result<(), WriteError> {
         let (before, body, after) = line(raw);
         out.write_all(before).and_then(|()| out.write_all(body)).map_err(WriteError::Write)?;
         if !added.is_empty() {

@@ -1,6 +1,6 @@
 //! A bill in which the charges of nodes are replaced by their parts.
 //!
-//! A charge of a node is a row of usage whose ResourceId is the instance, that is measured in hours, and
+//! A charge of a node is a row of usage whose `ResourceId` is the instance, that is measured in hours, and
 //! whose period lies in one UTC day of which the charges know the instance. Its parts take its place:
 //! the same in every column but those that are divided (costs and quantities, custom ones as well) and
 //! those of the allocation. Everything else passes as it was: in CSV byte for byte, with a cell per
