@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::commands::collect::CollectArguments;
+use crate::commands::cost::CostArguments;
 use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
 
@@ -76,7 +77,7 @@ pub(crate) enum Command {
     /// Reports: what the same pods cost in each way of running them
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Look at a cluster once, and keep what was seen for reports
+    /// Look at a cluster again and again, or once, and keep what was seen for reports
     Collect(CollectArguments),
     /// Prices, with their source and date
     #[command(subcommand)]
@@ -160,6 +161,8 @@ pub(crate) struct RunArguments {
     /// Only this task, by its address (karpenter/queue), and what it needs; may be repeated
     #[arg(long = "target", value_name = "ADDRESS")]
     pub(crate) targets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
 }
 
 /// `runbook plan`
@@ -181,6 +184,8 @@ pub(crate) struct PlanArguments {
     /// How many tasks look at the same time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallelism: u16,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
     /// Form of the output
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: PlanFormat,
@@ -350,6 +355,28 @@ pub(crate) enum SandboxCommand {
         /// Form of the output: `json` is one request per line
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
         output: TableFormat,
+    },
+    /// Write the simulated bill: a cost and usage report (CUR 2.0), FOCUS 1.2, or sums
+    Bill {
+        /// A month (2026-10), a day (2026-10-07), or days without the last (2026-10-01..2026-10-08)
+        #[arg(long, value_name = "WINDOW")]
+        window: runbook_sandbox::BillWindow,
+        /// Form of the bill
+        #[arg(long, value_name = "FORMAT", default_value = "summary", value_parser = ["cur", "focus", "summary"])]
+        format: String,
+        /// Where it goes, packed if the name ends in .gz; standard output if absent
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Bill by this YAML file from now on, the past included: discounts, prices, lost days,
+        /// credits, tax, delay, as the scenario's `billing:` has them
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+    },
+    /// Let world time pass: time goes on while no other client of the clock works
+    Advance {
+        /// Until then, 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "WORLD_TIME")]
+        until: jiff::Timestamp,
     },
     /// List what is simulated, and what is refused
     Coverage {

@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod bills;
 mod charts;
 mod commands;
 mod damage;
@@ -25,6 +26,7 @@ mod outputs;
 mod plans;
 mod prices;
 mod reports;
+mod samples;
 mod stopped;
 mod stream;
 mod support;

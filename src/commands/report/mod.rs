@@ -6,6 +6,7 @@
 mod autoscalers;
 mod compare;
 mod focus_check;
+mod plan;
 mod text;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use plan::PlanCostArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -34,6 +36,8 @@ pub(crate) enum ReportCommand {
     Autoscalers(Box<AutoscalersArguments>),
     /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
     FocusCheck(FocusCheckArguments),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -57,6 +61,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
