@@ -79,13 +79,7 @@ fn measure(folder: &Path) {
         tables::charges(&all.charges, observed.window, out).unwrap()
     });
     let account = Account { id: "999988887777".to_owned(), name: None };
-    let estimate = Estimate {
-        charges: &all.charges,
-        coverage: &all.coverage,
-        prices: &all.prices,
-        weight: Weight::Fixed(900),
-        billing_account: Some(&account),
-    };
+    let estimate = Estimate::of(&all, Weight::Fixed(900), Some(&account));
     for name in ["focus.csv", "focus.parquet"] {
         report(&format!("an estimate as {name}"), || {
             let out = File::create(at(name)).unwrap();

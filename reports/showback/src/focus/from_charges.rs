@@ -14,6 +14,7 @@ use super::allocation::{Group, Share, groups, named, origin_note, pod, tags};
 use super::decimal::{Decimal, shares};
 use super::sheet::{PLACES, Row, Sheet};
 use super::{Format, Version, WriteError, Written, columns, method_id};
+use crate::allocate::Charges;
 use crate::allocate::charge::{Charge, Recipient};
 use crate::allocate::showback::{Coverage, PriceBasis, Weight};
 use crate::bill::Class;
@@ -68,6 +69,19 @@ pub struct Estimate<'a> {
     pub weight: Weight,
     /// Who pays; nobody but the caller knows it.
     pub billing_account: Option<&'a Account>,
+}
+
+impl<'a> Estimate<'a> {
+    /// Of an allocation's charges.
+    pub fn of(charges: &'a Charges, weight: Weight, billing_account: Option<&'a Account>) -> Self {
+        Self {
+            charges: &charges.charges,
+            coverage: &charges.coverage,
+            prices: &charges.prices,
+            weight,
+            billing_account,
+        }
+    }
 }
 
 /// Writes an estimate. Rows are by day, origin and class, then by recipient.
