@@ -17,6 +17,7 @@ mod damage;
 mod delivery;
 mod docs;
 mod faults;
+mod focus_check;
 mod foreign;
 mod kills;
 mod mistakes;

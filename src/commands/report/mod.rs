@@ -5,6 +5,7 @@
 
 mod autoscalers;
 mod compare;
+mod focus_check;
 mod plan;
 mod text;
 
@@ -23,6 +24,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use focus_check::FocusCheckArguments;
 pub(crate) use plan::PlanCostArguments;
 
 /// What is reported.
@@ -32,6 +34,8 @@ pub(crate) enum ReportCommand {
     Compare(Box<CompareArguments>),
     /// The Cluster Autoscaler beside Karpenter on one trace of pods: a model.
     Autoscalers(Box<AutoscalersArguments>),
+    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
+    FocusCheck(FocusCheckArguments),
     /// What a stored plan adds to the month.
     Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
@@ -56,6 +60,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
     match command {
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
+        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {

@@ -5,6 +5,7 @@
 //! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
+//! | [`parquet`] | charges and a showback's days for those who ask with SQL |
 //! | `html` | how a page is written |
 //! | `coverage` | how far prices reach, which every answer has |
 //! | [`figures`] | money, counts and shares as people read them; cents appear here and nowhere before |
@@ -24,6 +25,7 @@ pub mod figures;
 mod html;
 mod markup;
 pub mod page;
+pub mod parquet;
 mod read;
 pub mod table;
 mod text;
@@ -32,3 +34,4 @@ pub use autoscalers::autoscalers;
 pub use compare::compare;
 pub use page::{Origin, Page};
 pub use read::Unreadable;
+pub(crate) use text::visible;
