@@ -20,7 +20,11 @@ pub(super) fn table<Row: AsRef<[Amount]>>(
 ) -> Vec<Vec<i128>> {
     let columns = rows.first().map_or(0, |first| first.as_ref().len());
     let mut owed = vec![0; columns];
-    totals.iter().zip(rows).map(|(total, exact)| row(*total, exact.as_ref(), unit, &mut owed)).collect()
+    totals
+        .iter()
+        .zip(rows)
+        .map(|(total, exact)| row(*total, exact.as_ref(), unit, &mut owed))
+        .collect()
 }
 
 /// One row; `owed` is what each column has got too little so far.
