@@ -8,12 +8,12 @@
 use runbook_capacity::money::Amount;
 
 /// The parts of a rounded whole; none of no parts.
-pub(super) fn parts(whole: i128, exact: &[Amount], unit: i128) -> Vec<i128> {
+pub(in crate::render) fn parts(whole: i128, exact: &[Amount], unit: i128) -> Vec<i128> {
     row(whole, exact, unit, &mut vec![0; exact.len()])
 }
 
 /// The cells of rows whose totals are rounded.
-pub(super) fn table<Row: AsRef<[Amount]>>(
+pub(in crate::render) fn table<Row: AsRef<[Amount]>>(
     totals: &[i128],
     rows: &[Row],
     unit: i128,

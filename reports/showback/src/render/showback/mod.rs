@@ -11,7 +11,7 @@
 //! Every form says where the figures are from, for which window, at list prices of which days, whether
 //! they are an *estimate* or *provisional*, and what is not in them.
 
-mod apportion;
+pub(in crate::render) mod apportion;
 mod csv;
 mod grain;
 mod json;
