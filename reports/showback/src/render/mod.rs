@@ -37,3 +37,4 @@ pub use autoscalers::autoscalers;
 pub use compare::compare;
 pub use page::{Origin, Page};
 pub use read::Unreadable;
+pub(crate) use text::visible;
