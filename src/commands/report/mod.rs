@@ -5,6 +5,7 @@
 
 mod autoscalers;
 mod compare;
+mod focus_check;
 mod seen;
 mod showback;
 mod text;
@@ -24,6 +25,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use focus_check::FocusCheckArguments;
 pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.
@@ -35,6 +37,8 @@ pub(crate) enum ReportCommand {
     Autoscalers(Box<AutoscalersArguments>),
     /// Who pays: what each team, namespace or label cost, from collected samples.
     Showback(Box<ShowbackArguments>),
+    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
+    FocusCheck(FocusCheckArguments),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -60,6 +64,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
+        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),

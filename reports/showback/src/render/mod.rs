@@ -7,6 +7,7 @@
 //! | [`showback`] | who pays: every form of a showback, from one rounding |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
+//! | [`parquet`] | charges and a showback's days for those who ask with SQL |
 //! | `html` | how a page is written |
 //! | `coverage` | how far prices reach, which every answer has |
 //! | [`figures`] | money, counts and shares as people read them; cents appear here and nowhere before |
@@ -28,6 +29,7 @@ pub mod figures;
 mod html;
 mod markup;
 pub mod page;
+pub mod parquet;
 mod read;
 pub mod showback;
 pub mod table;

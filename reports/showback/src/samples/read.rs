@@ -60,7 +60,10 @@ impl Lines {
     fn open(part: &Part) -> Result<Self, StoreError> {
         let file = File::open(&part.path).map_err(StoreError::system("open", &part.path))?;
         Ok(if part.is_sealed {
-            Self(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(file)))))
+            Self(Box::new(BufReader::with_capacity(
+                1 << 16,
+                MultiGzDecoder::new(BufReader::new(file)),
+            )))
         } else {
             Self(Box::new(BufReader::with_capacity(1 << 16, file)))
         })
@@ -178,7 +181,9 @@ impl Reader {
                 subject: self.header.cluster.to_string(),
                 message: format!("a look at {at} failed: {why}"),
             },
-            Note::CutOff => cut_off(&self.part, &format!("what was written after {at} was not whole")),
+            Note::CutOff => {
+                cut_off(&self.part, &format!("what was written after {at} was not whole"))
+            }
         });
     }
 }

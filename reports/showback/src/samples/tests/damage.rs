@@ -182,10 +182,7 @@ fn a_clock_that_runs_backwards_loses_nothing_and_doubles_nothing() {
             "c 300m 2026-10-01T10:15:00Z..2026-10-01T10:15:00Z x1 there part",
         ]
     );
-    assert_eq!(
-        read.clusters[0].covered,
-        [window("2026-10-01T10:00:00Z", "2026-10-01T10:15:00Z")]
-    );
+    assert_eq!(read.clusters[0].covered, [window("2026-10-01T10:00:00Z", "2026-10-01T10:15:00Z")]);
 }
 
 #[test]
@@ -202,10 +199,7 @@ fn a_look_that_failed_is_a_word_in_the_store() {
     let read = store.observed(None, day()).unwrap();
     assert_eq!(read.clusters[0].looks, 2);
     assert_eq!(read.findings[0].code, "look_failed");
-    assert_eq!(
-        read.findings[0].message,
-        "a look at 2026-10-01T10:02:00Z failed: throttled"
-    );
+    assert_eq!(read.findings[0].message, "a look at 2026-10-01T10:02:00Z failed: throttled");
 }
 
 #[test]
