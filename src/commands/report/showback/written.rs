@@ -91,7 +91,16 @@ fn charges(made: &Made) -> Result<Charges, Trouble> {
         .map_err(|why| explained(&Failed::Refused(why)))
 }
 
-/// An estimate of a period; of a rate there is nothing that a bill could have.
+/// A rate must not be taken for money over a time, which is all that some forms know.
+fn of_a_period(made: &Made, form: &str) -> Result<(), Trouble> {
+    if !made.request.window.is_empty() {
+        return Ok(());
+    }
+    Err(Trouble::usage(format!("{form} has money over a time, and what an hour costs now is a rate"))
+        .hint("--window 2026-10-05, or another time that was observed"))
+}
+
+/// An estimate as FOCUS.
 fn in_focus(arguments: &ShowbackArguments, made: &Made) -> Result<Vec<u8>, Trouble> {
     if made.request.window.is_empty() {
         return Err(Trouble::usage(
@@ -122,6 +131,7 @@ fn in_focus(arguments: &ShowbackArguments, made: &Made) -> Result<Vec<u8>, Troub
 
 /// One set for the whole window, idle among it, so that it comes to the same total.
 fn allocated(made: &Made) -> Result<String, Trouble> {
+    of_a_period(made, "OpenCost's allocation")?;
     let charges = charges(made)?;
     let aggregate: Vec<Aggregate> =
         made.request.by.iter().map(aggregate).collect::<Result<_, _>>()?;
