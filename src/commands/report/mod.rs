@@ -6,6 +6,7 @@
 mod autoscalers;
 mod compare;
 mod focus_check;
+mod plan;
 mod seen;
 mod showback;
 mod text;
@@ -26,6 +27,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use plan::PlanCostArguments;
 pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.
@@ -39,6 +41,8 @@ pub(crate) enum ReportCommand {
     Showback(Box<ShowbackArguments>),
     /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
     FocusCheck(FocusCheckArguments),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -65,6 +69,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
         ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
