@@ -27,6 +27,7 @@ mod plans;
 mod prices;
 mod reports;
 mod samples;
+mod showback;
 mod stopped;
 mod stream;
 mod support;
