@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
+//! | [`showback`] | who pays: every form of a showback, from one rounding |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
 //! | `html` | how a page is written |
@@ -11,7 +12,8 @@
 //! | `text`, `markup` | text from elsewhere, made visible, elided and escaped, each in one place |
 //! | `read` | the answer's JSON, with an error that names the field that is missing |
 //!
-//! Tables for a terminal, CSV, JSON and Markdown are the answers' own (`runbook_capacity::answer`).
+//! Tables for a terminal, CSV, JSON and Markdown are the answers' own (`runbook_capacity::answer`); a
+//! showback's are here.
 //! Rendering rounds and does no other arithmetic on money, knows no clock, and is a function of its
 //! input: same answer, same bytes. A page is one file without script; its style is allowed by hash and
 //! everything else is forbidden by its own policy.
@@ -25,6 +27,7 @@ mod html;
 mod markup;
 pub mod page;
 mod read;
+pub mod showback;
 pub mod table;
 mod text;
 
