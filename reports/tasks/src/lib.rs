@@ -9,8 +9,12 @@
 //! | [`outbox`] | what is to be delivered, and what came of it, durably |
 //! | [`destinations`] | folder, S3, webhook, mail |
 //! | [`restate`] | when a report is sent again with other figures |
+//! | [`modules`] | `report.*` |
+//! | [`surroundings`] | what only the command knows: folders, prices, clusters |
 
 pub mod destinations;
 pub mod message;
+pub mod modules;
 pub mod outbox;
 pub mod restate;
+pub mod surroundings;

@@ -1,6 +1,6 @@
 //! One pass over what is due: each delivery is announced, sent, and its outcome recorded.
 //!
-//! A pass takes the messages of a report in the order of windows and revisions, and of each those
+//! A pass takes the newest revision of each window of a report, oldest first, and of each those
 //! deliveries whose destination is at hand. It never waits: what failed gets the time of its next try,
 //! and whoever runs the passes waits for it ([`Pass::next`]). One process delivers at a time; the lock
 //! is the operating system's, so it dies with its holder.
@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use runbook_showback::observed::Window;
 
 use super::step::{State, Step};
 use super::{Delivery, Error, LOCK, Outbox, Sent};
@@ -71,8 +72,9 @@ pub struct Delivering<'a> {
     pub means: &'a Means,
     /// How long a failed one waits.
     pub backoff: Backoff,
-    /// Whether what was refused before is tried once more: somebody ran it again.
-    pub retry_refused: bool,
+    /// The window whose refused deliveries are tried once more, since somebody ran it again; those of
+    /// other windows stay refused.
+    pub again: Option<Window>,
     /// Who is told of the steps.
     pub watch: &'a dyn Watch,
 }
@@ -84,7 +86,7 @@ pub struct Pass {
     pub delivered: usize,
     /// Those that wait for their next try: subject, destination, why.
     pub failed: Vec<(String, String, String)>,
-    /// Those that will not be tried again.
+    /// Those that were refused in it.
     pub refused: Vec<(String, String, String)>,
     /// The earliest next try.
     pub next: Option<Timestamp>,
@@ -94,7 +96,7 @@ pub struct Pass {
 pub async fn deliver(outbox: &mut Outbox, work: &Delivering<'_>) -> Result<Pass, Error> {
     let _lock = outbox.lock()?;
     let mut pass = Pass::default();
-    for sent in outbox.messages(work.scope, work.report)? {
+    for sent in outbox.current(work.scope, work.report)? {
         for delivery in outbox.deliveries(&sent)? {
             let destination =
                 work.destinations.iter().find(|one| one.identity() == delivery.destination);
@@ -102,20 +104,22 @@ pub async fn deliver(outbox: &mut Outbox, work: &Delivering<'_>) -> Result<Pass,
             else {
                 continue;
             };
-            if is_due(&delivery.standing.state, work) {
+            if is_due(&delivery.standing.state, &sent, work) {
                 attempt(outbox, work, &sent, &delivery, destination).await?;
+                note(outbox, &sent, &delivery.key, &mut pass)?;
+            } else if matches!(delivery.standing.state, State::Failed { .. }) {
+                note(outbox, &sent, &delivery.key, &mut pass)?;
             }
-            note(outbox, &sent, &delivery.key, &mut pass)?;
         }
     }
     Ok(pass)
 }
 
-fn is_due(state: &State, work: &Delivering<'_>) -> bool {
+fn is_due(state: &State, sent: &Sent, work: &Delivering<'_>) -> bool {
     match state {
         State::Queued | State::Attempting => true,
         State::Failed { retry_at, .. } => *retry_at <= work.means.clock.now(),
-        State::Refused { .. } => work.retry_refused,
+        State::Refused { .. } => work.again == Some(sent.about.window),
         State::Delivered { .. } => false,
     }
 }

@@ -76,6 +76,19 @@ impl Outbox {
         rows.map(|row| self.sent(row.map_err(&read)?)).collect()
     }
 
+    /// The newest revision of each window of a report, oldest window first. Those before it are
+    /// superseded: whoever did not get them gets the newest, which says what the one before said.
+    pub fn current(&self, scope: &str, report: &str) -> Result<Vec<Sent>, Error> {
+        let mut current: Vec<Sent> = Vec::new();
+        for sent in self.messages(scope, report)? {
+            match current.last_mut() {
+                Some(before) if before.about == sent.about => *before = sent,
+                _ => current.push(sent),
+            }
+        }
+        Ok(current)
+    }
+
     /// The deliveries of a message, by destination.
     pub fn deliveries(&self, of: &Sent) -> Result<Vec<Delivery>, Error> {
         let read = self.database("read");

@@ -1,0 +1,24 @@
+//! The tasks of this crate.
+//!
+//! | file | module |
+//! |---|---|
+//! | `showback` | `report.showback`: who pays for a window, delivered once per revision |
+//! | `notify` | `report.notify`: a short message, delivered once per slot |
+//! | `sending` | what they share: from a rendered message to deliveries and a verdict |
+
+mod notify;
+mod schema;
+mod sending;
+mod showback;
+
+use std::sync::Arc;
+
+use runbook_core::registry::Registry;
+
+use crate::surroundings::Surroundings;
+
+/// Adds the modules of this crate.
+pub fn register(registry: &mut Registry, surroundings: &Arc<dyn Surroundings>) {
+    registry.add(Arc::new(notify::Notify::new(surroundings.clone())));
+    registry.add(Arc::new(showback::Report::new(surroundings.clone())));
+}
