@@ -29,6 +29,8 @@ pub struct Places {
 pub struct Cluster {
     /// Its API.
     pub kubernetes: kubernetes::Connection,
+    /// The account that it was reached through, which knows when its machines were launched.
+    pub aws: Option<aws::Connection>,
     /// Which.
     pub id: ClusterId,
 }
