@@ -5,6 +5,8 @@
 
 mod autoscalers;
 mod compare;
+mod seen;
+mod showback;
 mod text;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -30,6 +33,8 @@ pub(crate) enum ReportCommand {
     Compare(Box<CompareArguments>),
     /// The Cluster Autoscaler beside Karpenter on one trace of pods: a model.
     Autoscalers(Box<AutoscalersArguments>),
+    /// Who pays: what each team, namespace or label cost, from collected samples.
+    Showback(Box<ShowbackArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -45,6 +50,8 @@ pub(crate) enum Answer {
     Compare,
     /// Of `report autoscalers`.
     Autoscalers,
+    /// Of `report showback`.
+    Showback,
 }
 
 /// Answers a question about money.
@@ -52,10 +59,12 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
     match command {
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
+        ReportCommand::Showback(arguments) => showback::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
                 Answer::Autoscalers => autoscalers::schema(),
+                Answer::Showback => showback::schema(),
             };
             Ok(json(&session.printer, &schema::schema(title, shape), Exit::Done))
         }

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
+//! | [`allocation`] | an allocation as OpenCost gives it |
 //! | [`showback`] | who pays: every form of a showback, from one rounding |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
@@ -18,6 +19,7 @@
 //! input: same answer, same bytes. A page is one file without script; its style is allowed by hash and
 //! everything else is forbidden by its own policy.
 
+pub mod allocation;
 pub mod autoscalers;
 pub mod chart;
 pub mod compare;
@@ -35,3 +37,4 @@ pub use autoscalers::autoscalers;
 pub use compare::compare;
 pub use page::{Origin, Page};
 pub use read::Unreadable;
+pub(crate) use text::visible;

@@ -8,19 +8,23 @@
 use runbook_capacity::money::Amount;
 
 /// The parts of a rounded whole; none of no parts.
-pub(super) fn parts(whole: i128, exact: &[Amount], unit: i128) -> Vec<i128> {
+pub(in crate::render) fn parts(whole: i128, exact: &[Amount], unit: i128) -> Vec<i128> {
     row(whole, exact, unit, &mut vec![0; exact.len()])
 }
 
 /// The cells of rows whose totals are rounded.
-pub(super) fn table<Row: AsRef<[Amount]>>(
+pub(in crate::render) fn table<Row: AsRef<[Amount]>>(
     totals: &[i128],
     rows: &[Row],
     unit: i128,
 ) -> Vec<Vec<i128>> {
     let columns = rows.first().map_or(0, |first| first.as_ref().len());
     let mut owed = vec![0; columns];
-    totals.iter().zip(rows).map(|(total, exact)| row(*total, exact.as_ref(), unit, &mut owed)).collect()
+    totals
+        .iter()
+        .zip(rows)
+        .map(|(total, exact)| row(*total, exact.as_ref(), unit, &mut owed))
+        .collect()
 }
 
 /// One row; `owed` is what each column has got too little so far.

@@ -59,8 +59,9 @@ fn line(rounded: &Rounded<'_>, row: &Row<'_>) -> Vec<String> {
     line.push(showback.window.start.to_string());
     line.push(showback.window.end.to_string());
     line.push(words::marks(showback).join(" "));
-    line.extend((0..showback.days.len()).map(|day| {
-        row.by_day.get(day).map(|count| plain(*count)).unwrap_or_default()
-    }));
+    line.extend(
+        (0..showback.days.len())
+            .map(|day| row.by_day.get(day).map(|count| plain(*count)).unwrap_or_default()),
+    );
     line
 }

@@ -11,28 +11,68 @@
 //! Every form says where the figures are from, for which window, at list prices of which days, whether
 //! they are an *estimate* or *provisional*, and what is not in them.
 
-mod apportion;
+pub(in crate::render) mod apportion;
 mod csv;
 mod grain;
+mod json;
+mod markdown;
+mod page;
 pub mod rounded;
+mod schema;
 mod text;
 mod words;
 
+use runbook_capacity::answer::written;
+
 use crate::allocate::showback::{Basis, Group, Showback};
 use crate::render::figures::grouped;
+use crate::render::page::Page;
 
 pub use grain::Grain;
 pub use rounded::{NotConserved, Rounded};
+pub use schema::SCHEMA;
 pub use text::{Layout, Voice};
 
+/// Why a showback is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// Its parts are not its whole.
+    #[error(transparent)]
+    NotConserved(#[from] NotConserved),
+    /// It is no JSON.
+    #[error("failed to write the showback as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
 /// For a terminal or a pipe.
-pub fn text(showback: &Showback, layout: &Layout<'_>) -> Result<String, NotConserved> {
-    Rounded::of(showback).map(|rounded| text::text(&rounded, layout))
+pub fn text(showback: &Showback, layout: &Layout<'_>) -> Result<String, Unwritten> {
+    Ok(Rounded::of(showback).map(|rounded| text::text(&rounded, layout))?)
 }
 
 /// For a spreadsheet.
-pub fn csv(showback: &Showback) -> Result<String, NotConserved> {
-    Rounded::of(showback).map(|rounded| csv::csv(&rounded))
+pub fn csv(showback: &Showback) -> Result<String, Unwritten> {
+    Ok(Rounded::of(showback).map(|rounded| csv::csv(&rounded))?)
+}
+
+/// For programs.
+pub fn json(showback: &Showback) -> Result<String, Unwritten> {
+    let answer = json::Answer::of(showback)?;
+    Ok(format!("{}\n", written::json(&answer)?))
+}
+
+/// For a pull request or a message.
+pub fn markdown(showback: &Showback) -> Result<String, Unwritten> {
+    Ok(Rounded::of(showback).map(|rounded| markdown::markdown(&rounded))?)
+}
+
+/// What goes on its page.
+pub fn page(showback: &Showback) -> Result<Page, Unwritten> {
+    Ok(Rounded::of(showback).map(|rounded| page::page(&rounded))?)
+}
+
+/// One page to look at, for a mail or a wiki.
+pub fn html(showback: &Showback) -> Result<String, Unwritten> {
+    page(showback).map(|page| page.html())
 }
 
 /// One line that can stand alone: a mail's subject, a page's title.

@@ -252,10 +252,8 @@ fn fitting(
     let gaps = GAP * natural.len().saturating_sub(1);
     // Names may lose their middle for a figure, but not most of themselves.
     let wanted = |least: usize| natural.iter().map(|one| (*one).min(least)).sum::<usize>() + gaps;
-    let index = made
-        .iter()
-        .position(|set| taken(set) + wanted(18) <= columns)
-        .unwrap_or(made.len() - 1);
+    let index =
+        made.iter().position(|set| taken(set) + wanted(18) <= columns).unwrap_or(made.len() - 1);
     let set = made.swap_remove(index);
     let room = columns.saturating_sub(taken(&set) + gaps);
     (set, shrunk(natural, room))
@@ -265,7 +263,9 @@ fn fitting(
 fn shrunk(natural: &[usize], room: usize) -> Vec<usize> {
     let mut widths = natural.to_vec();
     while widths.iter().sum::<usize>() > room {
-        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > LEAST_NAME) else { break };
+        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > LEAST_NAME) else {
+            break;
+        };
         *widest -= 1;
     }
     widths
@@ -346,12 +346,7 @@ fn budgets(rounded: &Rounded<'_>, layout: &Layout<'_>) -> String {
             grain.text(grain.round(line.budget)),
             grain.text(grain.round(line.projected))
         );
-        if let Some(percent) = line.passed_percent {
-            text.push_str(&format!(", over {percent} %"));
-        }
-        if let Some(day) = line.breach {
-            text.push_str(&format!(", used up on {day}"));
-        }
+        text.push_str(&format!(": {}", words::budget_state(line)));
         let is_bad = line.breach.is_some() || line.passed_percent.is_some();
         let voice = if is_bad { Voice::Warning } else { Voice::Quiet };
         out.push_str(&labelled("budget", voice, &text, layout));

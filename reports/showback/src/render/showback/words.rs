@@ -4,7 +4,9 @@ use runbook_capacity::answer::written::visible;
 
 use super::rounded::Rounded;
 use crate::allocate::charge::PodRef;
-use crate::allocate::showback::{Basis, Cause, Group, PodLine, RowKind, Showback, Weight};
+use crate::allocate::showback::{
+    Basis, BudgetLine, Cause, Group, PodLine, RowKind, Showback, Weight,
+};
 use crate::observed::Severity;
 use crate::render::figures::{grouped, lasting};
 use crate::render::text::counted;
@@ -218,7 +220,9 @@ pub(super) fn coverage(showback: &Showback) -> Option<i64> {
         return None;
     }
     let part = i128::from(coverage.node_seconds_seen.max(0)) * 10_000;
-    i64::try_from(part / i128::from(coverage.node_seconds_billed)).ok().map(|share| share.min(10_000))
+    i64::try_from(part / i128::from(coverage.node_seconds_billed))
+        .ok()
+        .map(|share| share.min(10_000))
 }
 
 /// Of the node-hours that cost, how many were seen: a sentence.
@@ -243,7 +247,8 @@ pub(super) fn remarks(rounded: &Rounded<'_>) -> Vec<Remark> {
     remarks.extend(of_pods(showback));
     remarks.extend(of_rules(showback));
     if showback.prices.has_spot {
-        let text = "instances on spot are priced at the median of what was seen, not at what was paid";
+        let text =
+            "instances on spot are priced at the median of what was seen, not at what was paid";
         remarks.push(Remark::new(Severity::Note, "spot", text.to_owned()));
     }
     remarks.extend(of_weight(rounded));
@@ -265,11 +270,17 @@ fn of_coverage(showback: &Showback) -> Vec<Remark> {
     }
     let mut remarks = vec![Remark::new(severity, "coverage", coverage_text(showback))];
     if let Some(hole) = known.largest_hole {
-        let text = format!("nobody looked from {} to {}, {}", hole.start, hole.end, lasting(hole.seconds()));
+        let text = format!(
+            "nobody looked from {} to {}, {}",
+            hole.start,
+            hole.end,
+            lasting(hole.seconds())
+        );
         remarks.push(Remark::new(severity, "largest hole", text));
     }
     if known.resolution_seconds > 0 {
-        let text = format!("there were at most {} between two looks", lasting(known.resolution_seconds));
+        let text =
+            format!("there were at most {} between two looks", lasting(known.resolution_seconds));
         remarks.push(Remark::new(Severity::Note, "looks", text));
     }
     if known.pods_seen_once > 0 {
@@ -355,14 +366,27 @@ fn of_weight(rounded: &Rounded<'_>) -> Option<Remark> {
         }
     );
     let moved = |row: &&super::rounded::Row<'_>| (row.under_other_weight - row.cost.total()).abs();
-    let most = rounded.rows.iter().max_by_key(|row| (moved(row), std::cmp::Reverse(&row.of.key)))?;
+    let most =
+        rounded.rows.iter().max_by_key(|row| (moved(row), std::cmp::Reverse(&row.of.key)))?;
     let by = most.under_other_weight - most.cost.total();
     let other = weight(showback.other_weight);
     let text = if by == 0 {
         format!("{text}; under {other} no row would be another")
     } else {
         let name = name(most.of, showback.by.len());
-        format!("{text}; under {other} {name} would have {} {}", rounded.grain.signed(by), rounded.unit())
+        format!(
+            "{text}; under {other} {name} would have {} {}",
+            rounded.grain.signed(by),
+            rounded.unit()
+        )
     };
     Some(Remark::new(Severity::Note, "weight", text))
+}
+
+/// How an owner stands against a budget, in words.
+pub(super) fn budget_state(line: &BudgetLine) -> String {
+    let passed = line.passed_percent.map(|percent| format!("over {percent} %"));
+    let breach = line.breach.map(|day| format!("used up on {day}"));
+    let parts: Vec<String> = passed.into_iter().chain(breach).collect();
+    if parts.is_empty() { "within".to_owned() } else { parts.join(", ") }
 }
