@@ -1,6 +1,13 @@
 //! Deliveries over real sockets and a real file system: what arrives, how often, under which key, when
 //! answers are lost and the process ends in the middle.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod support;
 
 use std::path::Path;

@@ -3,6 +3,13 @@
 //! Both run in a Python that `RUNBOOK_PYTHON` names (`.ci/run` makes one). Where it is missing these
 //! tests did not run, and say so loudly: it is no pass of what they would have asserted.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};
