@@ -166,6 +166,7 @@ fn made() -> (Charges, Observed) {
         unmeasured: Vec::new(),
         prices: shown.prices,
         coverage: shown.coverage,
+        is_estimate: false,
         rules: Vec::new(),
         findings: Vec::new(),
     };

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use runbook_capacity::manifest::read_inventory_head;
+use runbook_showback::collect::{Annotations, observed_of_inventory};
 use runbook_showback::observed::{ClusterId, Observed, Window};
 use runbook_showback::samples::{Store, StoreError};
 
 use crate::commands::Session;
 use crate::commands::capacity::{Problems, files};
 use crate::target::On;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, failure_text};
 
 /// From where.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,6 +30,9 @@ pub(crate) struct SeenArguments {
     /// One look in place of samples: an inventory that runbook collect --once --out wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = ["samples", "cluster", "on"])]
     pub(crate) inventory: Option<String>,
+    /// The region of an inventory that does not say it
+    #[arg(long, requires = "inventory")]
+    pub(crate) region: Option<String>,
     /// Whose clusters, prices and time
     #[arg(long, value_enum, default_value = "sandbox", value_name = "TARGET")]
     pub(crate) on: On,
@@ -55,7 +59,7 @@ impl Seen {
         arguments: &SeenArguments,
     ) -> Result<Result<Self, Problems>, Trouble> {
         if let Some(name) = &arguments.inventory {
-            return Ok(Self::of_inventory(session, name));
+            return Ok(Self::of_inventory(session, name, arguments.region.as_deref()));
         }
         let folder = match &arguments.samples {
             Some(folder) => session.environment.working_directory.join(folder),
@@ -81,7 +85,11 @@ impl Seen {
         Ok(Ok(Self { on: arguments.on, from, source: Source::Store(store, chosen) }))
     }
 
-    fn of_inventory(session: &Session, name: &str) -> Result<Self, Problems> {
+    fn of_inventory(
+        session: &Session,
+        name: &str,
+        region: Option<&str>,
+    ) -> Result<Self, Problems> {
         let file = files::read(name, &session.environment).map_err(|why| vec![why])?;
         let head =
             read_inventory_head(&file.name, &file.text).map_err(|why| files::said(vec![why]))?;
@@ -91,7 +99,9 @@ impl Seen {
         } else {
             (On::Aws, name.to_owned())
         };
-        let observed = looked_at(&file.name, &file.text)?;
+        let observed =
+            observed_of_inventory(&file.name, &file.text, region, Annotations::default())
+                .map_err(|error| vec![failure_text(&error)])?;
         Ok(Self { on, from, source: Source::Look(Box::new(observed)) })
     }
 

@@ -20,15 +20,28 @@
 //! | file | what it is |
 //! |---|---|
 //! | `look` | what one look saw |
+//! | `record` | the lines of a file, and the state that they lead through |
+//! | `writer` | adding looks |
+//! | `read`, `store` | reading days, merging the files of each |
+//! | `fold` | from looks to intervals |
+//! | [`prometheus`] | looks out of a Prometheus |
 
 mod error;
+mod fold;
 mod look;
 mod names;
+pub mod prometheus;
+mod read;
+mod record;
 mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 pub use error::StoreError;
 pub use look::{FargateSize, FargateState, Labels, Look, NodeState, PodState, UsageSample};
-pub use store::Store;
+pub use store::{Store, observed_looks, observed_once};
+pub use writer::{Appended, Writer};
 
 /// The version of the files that this program writes and reads.
 pub const VERSION: u64 = 1;

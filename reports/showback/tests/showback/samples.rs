@@ -278,7 +278,7 @@ pub(crate) fn many(pods: usize, teams: usize, name: &str) -> Showback {
     let id = cluster("myeks");
     let mut lines = Vec::new();
     for index in 0..pods {
-        let team = index * index % teams;
+        let team = index * index / 97 % teams;
         let raw = |seed: usize| {
             Amount::from_raw(
                 i128::try_from((index * 7_919 + seed * 104_729) % 1_000_003).expect("small")

@@ -64,7 +64,8 @@ mod tests {
     #[test]
     fn the_largest_remainders_get_what_is_missing() {
         assert_eq!(parts(10, &amounts(&[333, 333, 334]), 100), [3, 3, 4]);
-        assert_eq!(parts(0, &amounts(&[-50, 50]), 100), [-1, 1]);
+        assert_eq!(parts(0, &amounts(&[-50, 50]), 100), [0, 0]);
+        assert_eq!(parts(0, &amounts(&[-60, 60]), 100), [-1, 1]);
         assert_eq!(parts(5, &[], 100), Vec::<i128>::new());
     }
 

@@ -263,7 +263,7 @@ fn line<'a>(rounded: &Rounded<'a>, row: &Row<'a>) -> Line<'a> {
         cost: cost(rounded, &row.cost),
         by_day: row.by_day.iter().map(|count| number(*count)).collect(),
         before: row.before.map(number),
-        change: row.before.map(|before| number(row.cost.total() - before)),
+        change: rounded.change.as_ref().map(|_| number(row.change())),
         under_other_weight: number(row.under_other_weight),
         pods: row.of.pods,
         cpu_core_hours: core_hours(row.of).parse().unwrap_or(f64::NAN),

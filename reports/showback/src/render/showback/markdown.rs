@@ -23,12 +23,14 @@ fn safe(text: &str, most: usize) -> String {
     let mut out = String::new();
     for one in elided(&visible(text), most).chars() {
         match one {
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '!' | '~' => {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' => {
                 out.push('\\');
                 out.push(one);
             }
-            // A zero-width joiner would be unseen; an entity is what it says and calls nobody.
+            // An entity is read as what it stands for, opens nothing and calls nobody.
             '@' => out.push_str("&#64;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             other => out.push(other),
         }
@@ -70,14 +72,18 @@ fn rows(rounded: &Rounded<'_>) -> String {
     for row in rounded.rows.iter().take(MOST_ROWS) {
         let keys = words::keys(row.of, dimensions);
         let keys = keys.iter().map(|key| safe(key, NAME)).collect();
-        let change = row.before.map(|before| row.cost.total() - before);
-        out.push_str(&line(rounded, keys, (row.of.pods, row.cost, change)));
+        out.push_str(&line(rounded, keys, (row.of.pods, row.cost, Some(row.change()))));
     }
     let rest = rounded.rows.get(MOST_ROWS..).unwrap_or_default();
     if !rest.is_empty() {
         let cost = rest.iter().fold(Parts::default(), |sum, row| sum.and(&row.cost));
         let name = format!("{} more rows", grouped(rest.len() as i128));
-        out.push_str(&line(rounded, named(name, dimensions), (pods(rest), cost, None)));
+        let change = rest.iter().map(Row::change).sum();
+        out.push_str(&line(rounded, named(name, dimensions), (pods(rest), cost, Some(change))));
+    }
+    if let Some(moved) = rounded.change.as_ref().filter(|moved| moved.gone != 0) {
+        let gone = (0, Parts::default(), Some(-moved.gone));
+        out.push_str(&line(rounded, named("rows that are no more".to_owned(), dimensions), gone));
     }
     let change = rounded.change.as_ref().map(|change| change.difference);
     let last = (pods(&rounded.rows), rounded.total, change);

@@ -144,6 +144,13 @@ pub struct Rounded<'a> {
     pub change: Option<Moved<'a>>,
 }
 
+impl Row<'_> {
+    /// Now less then; what was not there then cost nothing.
+    pub fn change(&self) -> i128 {
+        self.cost.total() - self.before.unwrap_or_default()
+    }
+}
+
 impl<'a> Rounded<'a> {
     /// Rounds a showback, when its parts are its whole.
     pub fn of(showback: &'a Showback) -> Result<Self, NotConserved> {

@@ -164,7 +164,7 @@ fn sets(rounded: &Rounded<'_>) -> Vec<Vec<Figures>> {
 
 fn changed(rounded: &Rounded<'_>, row: Option<&Row<'_>>) -> String {
     let change = match row {
-        Some(row) => row.before.map(|before| row.cost.total() - before),
+        Some(row) => Some(row.change()),
         None => rounded.change.as_ref().map(|change| change.difference),
     };
     change.map(|change| rounded.grain.signed(change)).unwrap_or_default()
@@ -313,6 +313,11 @@ fn change(rounded: &Rounded<'_>, layout: &Layout<'_>) -> String {
         rounded.text(moved.before)
     );
     let mut out = labelled("change", Voice::Strong, &text, layout);
+    if moved.gone != 0 {
+        let gone = rounded.grain.signed(-moved.gone);
+        let text = format!("{gone} of rows that are no more, beside those above");
+        out.push_str(&labelled("", Voice::Quiet, &text, layout));
+    }
     let causes: Vec<String> = moved
         .of
         .causes

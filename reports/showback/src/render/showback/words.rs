@@ -190,11 +190,11 @@ pub(super) fn cause_name(cause: Cause) -> &'static str {
 /// What a cause means.
 pub(super) fn cause_meaning(cause: Cause) -> &'static str {
     match cause {
-        Cause::Volume => "the same workloads used more or less of the same",
-        Cause::Price => "the same things had another price",
-        Cause::Mix => "other types, sizes or spot for the same workloads",
-        Cause::New => "workloads that were not there before",
-        Cause::Gone => "workloads that are no more",
+        Cause::Volume => "more or less of the same",
+        Cause::Price => "another price of the same",
+        Cause::Mix => "other types, sizes, spot",
+        Cause::New => "not there before",
+        Cause::Gone => "no longer there",
     }
 }
 
@@ -285,7 +285,7 @@ fn of_coverage(showback: &Showback) -> Vec<Remark> {
     }
     if known.pods_seen_once > 0 {
         let text = format!(
-            "{} of {} were in one look only: how long they ran is a guess",
+            "in one look only: {} of {}, and how long those ran is a guess",
             grouped(known.pods_seen_once.into()),
             counted(i64::try_from(known.pods).unwrap_or(i64::MAX), "pod", "pods")
         );
@@ -311,8 +311,8 @@ fn of_pods(showback: &Showback) -> Vec<Remark> {
     let lingering = lingering(showback);
     if !lingering.is_empty() {
         let text = format!(
-            "{} on Fargate had ended and cost until it was deleted; ttlSecondsAfterFinished deletes \
-             a Job's pods",
+            "{} had ended on Fargate, which bills until a pod is deleted; ttlSecondsAfterFinished \
+             deletes those of a Job",
             number(lingering.len(), "pod", "pods")
         );
         let items = lingering.into_iter().map(|line| {
@@ -321,14 +321,14 @@ fn of_pods(showback: &Showback) -> Vec<Remark> {
         remarks.push(Remark::new(Severity::Warning, "ended pods", text).of(items.collect()));
     }
     if !showback.unmeasured.is_empty() {
-        let count = number(showback.unmeasured.len(), "pod has", "pods have");
-        let text = format!("{count} neither request nor usage and are charged nothing for nodes");
+        let count = number(showback.unmeasured.len(), "pod", "pods");
+        let text = format!("{count} with neither request nor usage: charged nothing for nodes");
         let items = showback.unmeasured.iter().map(|one| pod(one, showback)).collect();
         remarks.push(Remark::new(Severity::Warning, "unmeasured", text).of(items));
     }
     if !showback.unpriced.is_empty() {
-        let count = number(showback.unpriced.len(), "thing has", "things have");
-        let text = format!("{count} no price and are in no total");
+        let count = number(showback.unpriced.len(), "thing", "things");
+        let text = format!("{count} without a price, in no total");
         let items = showback.unpriced.iter().map(|(name, why)| format!("{name}: {}", why.reason));
         remarks.push(Remark::new(Severity::Loss, "no price", text).of(items.collect()));
     }

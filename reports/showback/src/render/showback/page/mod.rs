@@ -77,9 +77,10 @@ fn besides(rounded: &Rounded<'_>) -> Vec<String> {
         ));
     }
     if let Some(moved) = &rounded.change {
+        let word = if moved.difference < 0 { "less" } else { "more" };
         besides.push(format!(
-            "That is {} {unit} against {}.",
-            rounded.grain.signed(moved.difference),
+            "That is {} {unit} {word} than in {}.",
+            rounded.text(moved.difference.abs()),
             moved.of.before
         ));
     }

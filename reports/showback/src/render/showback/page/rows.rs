@@ -133,12 +133,13 @@ pub(super) fn idle(rounded: &Rounded<'_>) -> Option<Section> {
         table.add(Line::plain(cells));
         chart_rows.push(BarRow { name, note, bars, range: None });
     };
-    let shown = rounded.rows.len().min(MOST_BARS);
-    for row in &rounded.rows[..shown] {
+    let rows: Vec<&Row<'_>> = rounded.rows.iter().filter(|row| row.cost.total() != 0).collect();
+    let shown = rows.len().min(MOST_BARS);
+    for row in &rows[..shown] {
         let note = format!("{} idle", rounded.text(row.cost.idle()));
         add(words::name(row.of, rounded.of.by.len()), note, &row.cost);
     }
-    let rest = &rounded.rows[shown..];
+    let rest = &rows[shown..];
     if !rest.is_empty() {
         let cost = rest.iter().fold(Parts::default(), |sum, row| sum.and(&row.cost));
         let note = format!("{} idle", rounded.text(cost.idle()));

@@ -63,6 +63,8 @@ fn series(rounded: &Rounded<'_>) -> Vec<(String, Vec<i128>)> {
         }
     }
     let mut series: Vec<(String, Vec<i128>)> = sums.into_iter().collect();
+    // What cost nothing on any day is no part of a column.
+    series.retain(|(_, by_day)| by_day.iter().any(|count| *count != 0));
     series.sort_by_key(|(name, by_day)| (-by_day.iter().sum::<i128>(), name.clone()));
     if series.len() > MOST_SERIES + 1 {
         let rest = series.split_off(MOST_SERIES);
