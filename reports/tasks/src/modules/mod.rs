@@ -2,10 +2,12 @@
 //!
 //! | file | module |
 //! |---|---|
+//! | `collect` | `report.collect`: one look at a cluster, once per slot |
 //! | `showback` | `report.showback`: who pays for a window, delivered once per revision |
 //! | `notify` | `report.notify`: a short message, delivered once per slot |
 //! | `sending` | what they share: from a rendered message to deliveries and a verdict |
 
+mod collect;
 mod notify;
 mod schema;
 mod sending;
@@ -19,6 +21,7 @@ use crate::surroundings::Surroundings;
 
 /// Adds the modules of this crate.
 pub fn register(registry: &mut Registry, surroundings: &Arc<dyn Surroundings>) {
+    registry.add(Arc::new(collect::Collect::new(surroundings.clone())));
     registry.add(Arc::new(notify::Notify::new(surroundings.clone())));
     registry.add(Arc::new(showback::Report::new(surroundings.clone())));
 }
