@@ -13,6 +13,7 @@ mod bad_input;
 mod charts;
 mod commands;
 mod damage;
+mod delivered;
 mod delivery;
 mod docs;
 mod faults;
