@@ -58,9 +58,12 @@ pub struct PlanError {
 
 /// Makes a plan. Sends no write.
 pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
+    let mut knowledge = input.knowledge;
+    // Nobody scheduled it: it is for the moment at which it is planned.
+    let slot = *knowledge.slot.get_or_insert_with(|| input.looker.clock.now());
     let mut maker = Maker {
         graph: input.looker.graph.clone(),
-        knowledge: input.knowledge,
+        knowledge,
         secret_key: input.secret_key,
         tasks: BTreeMap::new(),
         seen: BTreeMap::new(),
@@ -115,6 +118,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let mut planned = maker.finish(target, made_at, owner, input.inputs, input.files);
     planned.plan.orphans = orphans;
     planned.plan.unlisted = unlisted;
+    planned.plan.slot = Some(slot);
     planned.plan.seal();
     Ok(planned)
 }
@@ -516,6 +520,7 @@ impl Maker {
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             digest: String::new(),
             world_time: made_at,
+            slot: None,
             runbook: self.graph.name.clone(),
             owner,
             target,
