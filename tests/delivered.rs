@@ -75,10 +75,12 @@ fn a_cluster_is_reported_once_by_a_runbook_into_a_folder_and_a_chat() {
     let said = folder.well(&["run", "05-showback.yaml", "-i", "webhook=@webhook.txt"]);
     assert!(!format!("{said:?}").contains("secret-part"), "{said:#?}");
     let written = files(&folder, "reports");
-    let names: Vec<&str> =
-        written.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
+    let names: Vec<&str> = written.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["showback.csv", "showback.html", "showback.json", "showback.txt"]);
-    assert!(written[0].starts_with("showback-myeks/20") && written[0].contains("/r1/"), "{written:?}");
+    assert!(
+        written[0].starts_with("showback-myeks/20") && written[0].contains("/r1/"),
+        "{written:?}"
+    );
     let report = folder.read(&format!("reports/{}", written[3]));
     assert!(report.contains("per hour") && report.contains("karpenter"), "{report}");
     let answer: Value =

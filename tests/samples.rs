@@ -103,7 +103,8 @@ fn watching_and_looking_see_the_same() {
     let begin = now(&folder);
     let until = later(begin, 45);
     let twin = Folder::new();
-    let copied = twin.foreign("cp", &["-r", &folder.path().join(".runbook").display().to_string(), "."]);
+    let copied =
+        twin.foreign("cp", &["-r", &folder.path().join(".runbook").display().to_string(), "."]);
     assert!({ copied }.status().unwrap().success());
     collected(&folder, &["--every", "1m", "--until", &until.to_string()]);
     let said = collected(&twin, &["--watch", "--until", &until.to_string()]);
@@ -175,7 +176,8 @@ fn one_process_collects_and_ctrl_c_ends_it() {
 fn a_look_that_fails_is_told_and_the_next_one_goes_on() {
     let folder = built();
     // More refusals than one look tries.
-    folder.write("faults.yaml", "- {operation: 'LIST pods', kind: server_error, nth: 3, count: 7}\n");
+    folder
+        .write("faults.yaml", "- {operation: 'LIST pods', kind: server_error, nth: 3, count: 7}\n");
     let until = later(now(&folder), 30);
     let said = collected(
         &folder,
@@ -209,11 +211,24 @@ fn wrong_arguments_are_refused_before_anything_is_looked_at() {
         "of which cluster does the Prometheus tell?",
     );
     refused(
-        &["--prometheus", "http://127.0.0.1:9", "--window", "now", "--cluster", "c", "--region", "r"],
+        &[
+            "--prometheus",
+            "http://127.0.0.1:9",
+            "--window",
+            "now",
+            "--cluster",
+            "c",
+            "--region",
+            "r",
+        ],
         "a Prometheus is asked about days that are over",
     );
     let built = built();
     let said = built.run(&["collect", "--until", "2020-01-01T00:00:00Z"]);
     assert_eq!(said.code, 64, "{said:?}");
-    assert!(said.err.contains("2020-01-01T00:00:00Z is over: the cluster's time is 20"), "{}", said.err);
+    assert!(
+        said.err.contains("2020-01-01T00:00:00Z is over: the cluster's time is 20"),
+        "{}",
+        said.err
+    );
 }

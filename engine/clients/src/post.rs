@@ -170,8 +170,7 @@ mod tests {
     async fn a_message_is_sent_once_with_its_key_and_its_address_is_nowhere() {
         let say = |status| Answer::Say(status, "text/plain", "no\nroom".to_owned(), Vec::new());
         let busy = Answer::Say(429, "text/plain", String::new(), vec![("retry-after", "90")]);
-        let peer =
-            Peer::start([say(200), say(404), Answer::LoseTheReply, say(503), busy]).await;
+        let peer = Peer::start([say(200), say(404), Answer::LoseTheReply, say(503), busy]).await;
         let tries = Arc::new(Tries::default());
         let poster = Poster::new(StillClock::new(), tries.clone()).unwrap();
         let url = format!("{}/services/T0/secret", peer.url);

@@ -205,7 +205,11 @@ mod tests {
             Key::new(&about, 2, "folder x"),
             Key::new(&about, 1, "folder y"),
             Key::new(&About { report: "c".to_owned(), ..about.clone() }, 1, "folder x"),
-            Key::new(&About { window: Window::day("2026-10-01".parse().unwrap()), ..about }, 1, "folder x"),
+            Key::new(
+                &About { window: Window::day("2026-10-01".parse().unwrap()), ..about },
+                1,
+                "folder x",
+            ),
         ];
         for other in others {
             assert_ne!(other, key);

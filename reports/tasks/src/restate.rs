@@ -64,17 +64,18 @@ impl Restate {
                 .as_map()
                 .ok_or_else(|| format!("is {}, not `{{until: …, threshold: …}}`", other.kind()))?,
         };
-        if let Some(unknown) = map.keys().find(|key| !["until", "threshold"].contains(&key.as_str()))
+        if let Some(unknown) =
+            map.keys().find(|key| !["until", "threshold"].contains(&key.as_str()))
         {
             return Err(format!("has the unknown field `{unknown}`; it has until, threshold"));
         }
         let text = |name: &str, usual| map.get(name).map_or(Some(usual), Value::as_str);
-        let until = text("until", "month_close + 5d").and_then(until).ok_or(
-            "has an `until` that is neither `month_close + 5d` nor `window_end + 5d`",
+        let until = text("until", "month_close + 5d")
+            .and_then(until)
+            .ok_or("has an `until` that is neither `month_close + 5d` nor `window_end + 5d`")?;
+        let threshold = text("threshold", "1%").and_then(threshold).ok_or(
+            "has a `threshold` that is neither a share such as `1%` nor an amount such as `$5`",
         )?;
-        let threshold = text("threshold", "1%")
-            .and_then(threshold)
-            .ok_or("has a `threshold` that is neither a share such as `1%` nor an amount such as `$5`")?;
         Ok(Some(Self { until, threshold }))
     }
 

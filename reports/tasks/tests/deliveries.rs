@@ -68,7 +68,10 @@ async fn killed_at_every_step_every_message_is_where_it_belongs_and_repetitions_
         assert_eq!(end.refused, [], "{:?}", killer.seen());
         let states = states(&outbox);
         assert_eq!(states.len(), 3);
-        assert!(states.values().all(|state| matches!(state, State::Delivered { .. })), "{states:?}");
+        assert!(
+            states.values().all(|state| matches!(state, State::Delivered { .. })),
+            "{states:?}"
+        );
 
         assert_eq!(files(place.path()), ["out/showback/2026-10/r1/showback.csv", HTML]);
         assert_eq!(std::fs::read(place.path().join(HTML)).unwrap(), b"<p>1.50</p>");
@@ -347,5 +350,8 @@ fn the_same_revision_with_other_content_is_refused_and_damage_is_named() {
     let other = rusqlite::Connection::open(state.path().join("outbox.db")).unwrap();
     other.execute_batch("UPDATE blobs SET bytes = x'00'").unwrap();
     let error = outbox.message(&sent).unwrap_err();
-    assert!(error.to_string().ends_with("is damaged: the bytes of the file `showback.html`"), "{error}");
+    assert!(
+        error.to_string().ends_with("is damaged: the bytes of the file `showback.html`"),
+        "{error}"
+    );
 }

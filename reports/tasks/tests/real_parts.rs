@@ -177,7 +177,11 @@ async fn mail_is_tried_again_when_the_server_says_later_and_never_after_a_final_
         .iter()
         .flat_map(|message| {
             let content = message["content"].as_str().unwrap().to_owned();
-            content.lines().filter(|line| line.starts_with("Message-ID")).map(str::to_owned).collect::<Vec<_>>()
+            content
+                .lines()
+                .filter(|line| line.starts_with("Message-ID"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(ids.len(), 2, "the answer to the first was lost");
@@ -200,11 +204,10 @@ async fn mail_goes_through_starttls_with_a_password_or_not_at_all() {
     });
     let Some(server) = Served::start("smtp_server.py", &[asked.to_string()]) else { return };
     let port = server.line();
-    let signed_in = |password| {
-        [("tls", "starttls"), ("user", "reports"), ("password", password)]
-    };
+    let signed_in = |password| [("tls", "starttls"), ("user", "reports"), ("password", password)];
     let authorities = at("server.pem");
-    let trusting = |password| [&signed_in(password)[..], &[("authorities", &*authorities)]].concat();
+    let trusting =
+        |password| [&signed_in(password)[..], &[("authorities", &*authorities)]].concat();
     let (state, clock) = (tempfile::tempdir().unwrap(), StillTime::new());
     let means = means(&clock, state.path(), None);
     let mut outbox = Outbox::open(state.path()).unwrap();

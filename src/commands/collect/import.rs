@@ -92,8 +92,9 @@ fn identity(
         .clone()
         .or_else(|| session.environment.get("AWS_REGION").map(str::to_owned));
     let known = store.clusters().map_err(|error| unusable(&error))?;
-    let is_it =
-        |id: &ClusterId| id.name == name && region.as_ref().is_none_or(|region| *region == id.region);
+    let is_it = |id: &ClusterId| {
+        id.name == name && region.as_ref().is_none_or(|region| *region == id.region)
+    };
     let mut matching = known.into_iter().filter(is_it);
     if let (Some(only), None) = (matching.next(), matching.next()) {
         return Ok(only);

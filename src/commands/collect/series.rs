@@ -92,11 +92,8 @@ async fn series(
     said: &mut Said<'_>,
 ) -> Result<Exit, Trouble> {
     let jumps = target.on == On::Sandbox && arguments.until.is_some();
-    let series = Series {
-        every: arguments.every,
-        until: arguments.until,
-        step: jumps.then_some(STEP),
-    };
+    let series =
+        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(STEP) };
     let clock = ClientTime(Arc::clone(&target.clock));
     let mut told = |told: Told<'_>| said.told(told);
     let looking = async {
@@ -130,8 +127,9 @@ pub(super) fn store(session: &Session, arguments: &CollectArguments) -> Result<S
 pub(super) fn unusable(error: &StoreError) -> Trouble {
     let trouble = Trouble::of(error);
     match error {
-        StoreError::InUse { .. } => trouble
-            .hint("one process collects the samples of a cluster; `--samples DIR` names another store"),
+        StoreError::InUse { .. } => trouble.hint(
+            "one process collects the samples of a cluster; `--samples DIR` names another store",
+        ),
         _ => trouble,
     }
 }

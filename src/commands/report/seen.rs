@@ -85,11 +85,7 @@ impl Seen {
         Ok(Ok(Self { on: arguments.on, from, source: Source::Store(store, chosen) }))
     }
 
-    fn of_inventory(
-        session: &Session,
-        name: &str,
-        region: Option<&str>,
-    ) -> Result<Self, Problems> {
+    fn of_inventory(session: &Session, name: &str, region: Option<&str>) -> Result<Self, Problems> {
         let file = files::read(name, &session.environment).map_err(|why| vec![why])?;
         let head =
             read_inventory_head(&file.name, &file.text).map_err(|why| files::said(vec![why]))?;

@@ -71,10 +71,8 @@ impl Client {
     /// An object, when it is at most so long.
     pub async fn object(&self, bucket: &str, key: &str, most: u64) -> Result<Option<Found>, Error> {
         const NAME: &str = "GetObject";
-        let output = self
-            .calls
-            .find(NAME, || self.sdk.get_object().bucket(bucket).key(key).send())
-            .await?;
+        let output =
+            self.calls.find(NAME, || self.sdk.get_object().bucket(bucket).key(key).send()).await?;
         let Some(output) = output else { return Ok(None) };
         let length = output.content_length.and_then(|it| u64::try_from(it).ok());
         if length.is_none_or(|length| length > most) {

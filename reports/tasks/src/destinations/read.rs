@@ -21,10 +21,7 @@ const KINDS: [(&str, &[&str]); 4] = [
     ("folder", &["path"]),
     ("s3", &["bucket", "key"]),
     ("webhook", &["url", "format", "timeout"]),
-    (
-        "smtp",
-        &["host", "port", "tls", "authorities", "from", "to", "user", "password", "timeout"],
-    ),
+    ("smtp", &["host", "port", "tls", "authorities", "from", "to", "user", "password", "timeout"]),
 ];
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,7 +58,7 @@ impl<'a> Fields<'a> {
             .as_map()
             .ok_or_else(|| format!("is {}, not a map with a `kind`", value.kind()))?;
         let kind = entries.get("kind").and_then(Value::as_str).unwrap_or_default();
-        let Some((kind, fields)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+        let Some(&(kind, fields)) = KINDS.iter().find(|(name, _)| *name == kind) else {
             return Err(format!("has the kind `{kind}`; there are {}", kinds()));
         };
         let unknown = entries.keys().find(|name| {
@@ -83,7 +80,7 @@ impl<'a> Fields<'a> {
                 Err(format!("has a secret `{name}`, which would be stored and shown"))
             }
             Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::String(text)) => Ok(Some(&**text)),
             Some(other) => Err(format!("has {} as `{name}`, not text", other.kind())),
         }
     }
@@ -130,8 +127,7 @@ impl<'a> Fields<'a> {
 
     fn folder(&self) -> Result<Destination, String> {
         let given = self.needed("path")?;
-        let text =
-            if given.contains('{') { given.to_owned() } else { format!("{given}/{USUAL}") };
+        let text = if given.contains('{') { given.to_owned() } else { format!("{given}/{USUAL}") };
         let path = Template::parse(&text).map_err(|problem| format!("has a `path`: {problem}"))?;
         let identity = self.identity(path.text())?;
         Ok(Destination { identity, place: Place::Folder(folder::Folder { path }) })
@@ -149,7 +145,10 @@ impl<'a> Fields<'a> {
         let given = self.optional("key")?.unwrap_or(USUAL).trim_start_matches('/');
         let key = Template::parse(given).map_err(|problem| format!("has a `key`: {problem}"))?;
         let identity = self.identity(&format!("{bucket}/{}", key.text()))?;
-        Ok(Destination { identity, place: Place::S3(s3::Bucket { bucket: bucket.to_owned(), key }) })
+        Ok(Destination {
+            identity,
+            place: Place::S3(s3::Bucket { bucket: bucket.to_owned(), key }),
+        })
     }
 
     fn webhook(&self) -> Result<Option<Destination>, String> {

@@ -82,8 +82,7 @@ impl Mail {
         for to in &self.to {
             builder = builder.to(to.clone());
         }
-        let mut parts =
-            MultiPart::mixed().singlepart(SinglePart::plain(rendered.summary.clone()));
+        let mut parts = MultiPart::mixed().singlepart(SinglePart::plain(rendered.summary.clone()));
         for file in &rendered.files {
             let kind = ContentType::parse(&file.media_type)
                 .map_err(|_| format!("`{}` is no media type", file.media_type))?;

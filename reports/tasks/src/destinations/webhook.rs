@@ -127,7 +127,11 @@ fn plain(parcel: &Parcel<'_>) -> Value {
 
 /// Totals as decimal texts, so that no reader makes floats of them.
 fn dollars(totals: &Totals) -> Value {
-    totals.iter().map(|(name, micros)| (name.clone(), Value::from(crate::restate::dollars(*micros)))).collect::<serde_json::Map<_, _>>().into()
+    totals
+        .iter()
+        .map(|(name, micros)| (name.clone(), Value::from(crate::restate::dollars(*micros))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]

@@ -62,19 +62,25 @@ impl Collect {
             ],
             may: &[Action::Create],
             iam_actions: &["ec2:DescribeInstances"],
-            kubernetes_verbs: &["list namespaces", "list nodes", "list pods", "list nodeclaims.karpenter.sh"],
+            kubernetes_verbs: &[
+                "list namespaces",
+                "list nodes",
+                "list pods",
+                "list nodeclaims.karpenter.sh",
+            ],
             bills: None,
         };
         Self { schema, surroundings }
     }
 
     fn store(&self, context: &Context) -> Result<Store, Failure> {
-        Store::open(self.surroundings.places(context)?.samples).map_err(|error| store_failure(&error))
+        Store::open(self.surroundings.places(context)?.samples)
+            .map_err(|error| store_failure(&error))
     }
 
     fn newest(&self, context: &Context, arguments: &Values) -> Result<Option<Newest>, Failure> {
-        let slot = slot(arguments)
-            .ok_or_else(|| Failure::new(Class::Invalid, "`slot` is no moment"))?;
+        let slot =
+            slot(arguments).ok_or_else(|| Failure::new(Class::Invalid, "`slot` is no moment"))?;
         let cluster = self.surroundings.cluster(context)?.id.to_string();
         // World time, and the moment of a look, are whole seconds in a store.
         let end = context.clock.now().max(slot) + SignedDuration::from_secs(1);
@@ -89,8 +95,14 @@ impl Collect {
         if looks == 0 {
             return Ok(None);
         }
-        let at = seen.pods.iter().map(|pod| pod.seen.end).chain(seen.nodes.iter().map(|node| node.seen.end)).max();
-        let at = at.or_else(|| seen.clusters.iter().flat_map(|one| &one.covered).map(|one| one.end).max());
+        let at = seen
+            .pods
+            .iter()
+            .map(|pod| pod.seen.end)
+            .chain(seen.nodes.iter().map(|node| node.seen.end))
+            .max();
+        let at = at
+            .or_else(|| seen.clusters.iter().flat_map(|one| &one.covered).map(|one| one.end).max());
         let at = at.unwrap_or(end);
         let nodes = seen.nodes.iter().filter(|node| node.seen.end == at).count();
         let pods = seen.pods.iter().filter(|pod| pod.seen.end == at).count();
@@ -108,7 +120,8 @@ impl Collect {
         let every = text(arguments, "every").and_then(duration).unwrap_or_default();
         let every = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
         let mut looker = Looker::new(kubernetes, cluster.id, aws, Annotations::default());
-        let look = looker.look(Source::Poll, every).await.map_err(|error| collect_failure(&error))?;
+        let look =
+            looker.look(Source::Poll, every).await.map_err(|error| collect_failure(&error))?;
         writer.append(&look).map_err(|error| store_failure(&error)).map(drop)
     }
 }

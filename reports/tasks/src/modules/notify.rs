@@ -11,7 +11,9 @@ use runbook_core::value::Type;
 use runbook_showback::observed::Window;
 use std::sync::Arc;
 
-use super::schema::{check, identity, output, required, slot, slot_argument, text, texts, volatile};
+use super::schema::{
+    check, identity, output, required, slot, slot_argument, text, texts, volatile,
+};
 use super::sending::{Sending, change, read_destinations};
 use crate::message::{About, Basis, File, Rendered, Totals, one_line};
 use crate::surroundings::Surroundings;
@@ -35,7 +37,11 @@ impl Notify {
                 slot_argument(),
                 required("subject", Type::String, "One line."),
                 required("text", Type::String, "What it says."),
-                required("destinations", Type::List(Box::new(Type::Any)), "Where it goes; see `report.showback`. A webhook with an empty `url` is left out."),
+                required(
+                    "destinations",
+                    Type::List(Box::new(Type::Any)),
+                    "Where it goes; see `report.showback`. A webhook with an empty `url` is left out.",
+                ),
             ],
             outputs: vec![
                 output("subject", Type::String, "One line."),
@@ -61,8 +67,8 @@ impl Notify {
             report: format!("notify-{}", text(arguments, "name").unwrap_or_default()),
             window,
         };
-        let destinations = read_destinations(arguments, &context.folder)
-            .map_err(|all| invalid(all.join("; ")))?;
+        let destinations =
+            read_destinations(arguments, &context.folder).map_err(|all| invalid(all.join("; ")))?;
         let places = self.surroundings.places(context)?;
         Ok(Sending { about, slot, restate: None, destinations, places })
     }

@@ -108,7 +108,9 @@ pub(super) fn check(arguments: &Values) -> Vec<(String, String)> {
     if let Some(slot) = text(arguments, "slot")
         && slot.parse::<Timestamp>().is_err()
     {
-        let problem = format!("`{slot}` is no moment such as 2026-11-05T06:00:00Z; give `${{{{ run.slot }}}}`");
+        let problem = format!(
+            "`{slot}` is no moment such as 2026-11-05T06:00:00Z; give `${{{{ run.slot }}}}`"
+        );
         problems.push(("slot".to_owned(), problem));
     }
     problems

@@ -338,9 +338,10 @@ impl Look {
             State::Delivered { said } => Some(format!("{}: {said}", one.destination)),
             _ => None,
         });
-        let total = sent.totals.get("").map_or(Value::Null, |total| {
-            Value::from(crate::restate::dollars(*total))
-        });
+        let total = sent
+            .totals
+            .get("")
+            .map_or(Value::Null, |total| Value::from(crate::restate::dollars(*total)));
         BTreeMap::from([
             ("window".to_owned(), Value::from(sent.about.window.to_string())),
             ("revision".to_owned(), Value::from(i64::from(sent.revision))),

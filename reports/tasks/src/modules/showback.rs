@@ -13,7 +13,7 @@ use runbook_core::module::{
     Verdict,
 };
 use runbook_core::value::{Type, Value, duration};
-use runbook_showback::allocate::showback::{Basis as Figures, Showback};
+use runbook_showback::allocate::showback::{Basis as Figures, Breakdown, RowKind, Showback};
 use runbook_showback::allocate::{self, PriceOptions, Request, Rules, dimensions};
 use runbook_showback::observed::{Observed as Seen, Period, SETTLED};
 use runbook_showback::render::showback as render;
@@ -25,7 +25,7 @@ use super::schema::{
     text_list, texts, volatile,
 };
 use super::sending::{Sending, change, read_destinations};
-use crate::message::{About, File, Rendered, Totals};
+use crate::message::{About, File, Rendered, Totals, one_line};
 use crate::restate::Restate;
 use crate::surroundings::{Places, Surroundings};
 
@@ -57,22 +57,63 @@ impl Report {
             connection: Some(Kind::Aws),
             arguments: vec![
                 identity("name", "The report's name; stands in paths and keys."),
-                identity("window", "previous_day, previous_week, month_to_date, previous_month, now, a month, a day or days."),
+                identity(
+                    "window",
+                    "previous_day, previous_week, month_to_date, previous_month, now, a month, a day or days.",
+                ),
                 slot_argument(),
-                defaulted("settle", Type::Duration, Value::from("48h"), "How long before the slot the window ends at the latest."),
-                Argument { identity: true, ..argument("clusters", texts(), "Which clusters; without it all that were looked at.") },
-                defaulted("by", texts(), text_list(["team", "namespace"]), "What a row stands for: team, namespace, cluster, controller, label:KEY …"),
-                argument("rules", Type::String, "Owners, shared cost, idle and budgets: the text of a rules file, as `${{ file('rules.yaml') }}`."),
-                defaulted("formats", texts(), text_list(["html", "csv", "json"]), "html, text, markdown, csv, json; the first one is the one to read."),
-                required("destinations", Type::List(Box::new(Type::Any)), "Where it goes, each a map with `kind`: folder {path}, s3 {bucket, key}, webhook {url, format}, smtp {host, port, tls, from, to, user, password}."),
-                argument("restate", anything(), "When it is sent again: {until: month_close + 5d, threshold: 1%} or an amount such as $5."),
+                defaulted(
+                    "settle",
+                    Type::Duration,
+                    Value::from("48h"),
+                    "How long before the slot the window ends at the latest.",
+                ),
+                Argument {
+                    identity: true,
+                    ..argument(
+                        "clusters",
+                        texts(),
+                        "Which clusters; without it all that were looked at.",
+                    )
+                },
+                defaulted(
+                    "by",
+                    texts(),
+                    text_list(["team", "namespace"]),
+                    "What a row stands for: team, namespace, cluster, controller, label:KEY …",
+                ),
+                argument(
+                    "rules",
+                    Type::String,
+                    "Owners, shared cost, idle and budgets: the text of a rules file, as `${{ file('rules.yaml') }}`.",
+                ),
+                defaulted(
+                    "formats",
+                    texts(),
+                    text_list(["html", "csv", "json"]),
+                    "html, text, markdown, csv, json; the first one is the one to read.",
+                ),
+                required(
+                    "destinations",
+                    Type::List(Box::new(Type::Any)),
+                    "Where it goes, each a map with `kind`: folder {path}, s3 {bucket, key}, webhook {url, format}, smtp {host, port, tls, from, to, user, password}.",
+                ),
+                argument(
+                    "restate",
+                    anything(),
+                    "When it is sent again: {until: month_close + 5d, threshold: 1%} or an amount such as $5.",
+                ),
             ],
             outputs: vec![
                 output("window", Type::String, "The window."),
                 volatile("revision", Type::Integer, "The newest revision, from 1."),
                 volatile("subject", Type::String, "One line."),
                 volatile("summary", Type::String, "The table as text."),
-                volatile("total", Type::Nullable(Box::new(Type::String)), "All of it in dollars; of a rate, per hour."),
+                volatile(
+                    "total",
+                    Type::Nullable(Box::new(Type::String)),
+                    "All of it in dollars; of a rate, per hour.",
+                ),
                 volatile("delivered", texts(), "Each destination with what it said."),
             ],
             may: &[Action::Create, Action::Update],
@@ -122,7 +163,8 @@ impl Report {
     }
 
     fn showback(&self, context: &Context, asked: &Asked) -> Result<Showback, Failure> {
-        let store = Store::open(&asked.sending.places.samples).map_err(|error| store_failure(&error))?;
+        let store =
+            Store::open(&asked.sending.places.samples).map_err(|error| store_failure(&error))?;
         let clusters = (!asked.clusters.is_empty()).then_some(asked.clusters.as_slice());
         let observed = store
             .observed(clusters, asked.request.window)
@@ -233,15 +275,20 @@ fn rules(text: &str) -> Result<Rules, String> {
     Rules::read("rules", text).map_err(|problems| problems.join("; "))
 }
 
-/// The totals by which it is told whether something moved.
+/// The totals by which it is told whether something moved: the whole, and each row by its key.
 fn totals(showback: &Showback) -> Totals {
-    let whole = showback.total.parts().iter().map(|(_, amount)| amount.raw()).sum::<i128>();
-    let mut totals = Totals::from([(String::new(), micros(whole))]);
+    let sum = |cost: &Breakdown| cost.parts().iter().map(|(_, amount)| amount.raw()).sum::<i128>();
+    let mut totals = Totals::from([(String::new(), micros(sum(&showback.total)))]);
     for group in &showback.groups {
-        let key: Vec<&str> = group.key.iter().map(String::as_str).collect();
-        let name = format!("{:?} {}", group.kind, key.join("/")).to_lowercase();
-        let amount = group.cost.parts().iter().map(|(_, amount)| amount.raw()).sum::<i128>();
-        *totals.entry(name.trim_start_matches("owned ").to_owned()).or_default() += micros(amount);
+        let key = group.key.join("/");
+        let name = match group.kind {
+            RowKind::Owned => key,
+            RowKind::Unowned => format!("unowned {key}"),
+            RowKind::Idle => format!("idle {key}"),
+            RowKind::NodeOverhead => format!("node overhead {key}"),
+            RowKind::Shared => format!("shared {key}"),
+        };
+        *totals.entry(one_line(name.trim_end())).or_default() += micros(sum(&group.cost));
     }
     totals
 }
@@ -256,7 +303,8 @@ fn micros(raw: i128) -> i64 {
 /// What the figures stand on.
 fn basis(showback: &Showback, asked: &Asked) -> std::collections::BTreeMap<String, String> {
     let coverage = &showback.coverage;
-    let day = |date: Option<jiff::civil::Date>| date.map_or("unknown".to_owned(), |it| it.to_string());
+    let day =
+        |date: Option<jiff::civil::Date>| date.map_or("unknown".to_owned(), |it| it.to_string());
     let prices = &showback.prices;
     let entries = [
         ("prices of", format!("{} to {}", day(prices.oldest), day(prices.newest))),
@@ -323,11 +371,8 @@ impl Module for Report {
     fn describe(&self, arguments: &Values) -> Description {
         let shown = |name: &str| arguments.get(name).map(ToString::to_string).unwrap_or_default();
         let destinations = read_destinations(arguments, std::path::Path::new("."));
-        let to: Vec<String> = destinations
-            .unwrap_or_default()
-            .iter()
-            .map(|one| one.identity().to_owned())
-            .collect();
+        let to: Vec<String> =
+            destinations.unwrap_or_default().iter().map(|one| one.identity().to_owned()).collect();
         let to = if to.is_empty() { String::new() } else { format!(", to {}", to.join(", ")) };
         Description { subject: shown("name"), detail: format!("{}{to}", shown("window")) }
     }

@@ -55,7 +55,8 @@ impl Backoff {
     pub fn after(self, key: &Key, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(20);
         let step = self.first.saturating_mul(1 << doublings).min(self.longest);
-        let digits: u32 = key.as_str().bytes().map(u32::from).sum::<u32>().wrapping_add(tries.wrapping_mul(37));
+        let digits: u32 =
+            key.as_str().bytes().map(u32::from).sum::<u32>().wrapping_add(tries.wrapping_mul(37));
         step / 2 + (step / 2) * (digits % 256) / 255
     }
 }

@@ -146,13 +146,13 @@ impl Outbox {
 
     fn connect(path: PathBuf, flags: OpenFlags) -> Result<Self, Error> {
         let usual = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database =
-            |action| { let path = path.clone(); move |source| Error::Database { action, path, source } };
+        let database = |action| {
+            let path = path.clone();
+            move |source| Error::Database { action, path, source }
+        };
         let connection =
             Connection::open_with_flags(&path, usual | flags).map_err(database("open"))?;
-        connection
-            .busy_timeout(std::time::Duration::from_secs(5))
-            .map_err(database("open"))?;
+        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(database("open"))?;
         let mut outbox = Self { path, connection };
         outbox.prepare()?;
         Ok(outbox)
@@ -196,9 +196,8 @@ impl Outbox {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(&write)?;
         // Another process may have migrated it meanwhile.
-        let version: i64 = transaction
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(&read)?;
+        let version: i64 =
+            transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&read)?;
         let done = usize::try_from(version).unwrap_or_default();
         for migration in MIGRATIONS.iter().skip(done) {
             transaction.execute_batch(migration).map_err(&migrate)?;
@@ -355,8 +354,7 @@ fn insert_files(
     message: &Message,
     path: &Path,
 ) -> Result<(), Error> {
-    let write =
-        |source| Error::Database { action: "write", path: path.to_owned(), source };
+    let write = |source| Error::Database { action: "write", path: path.to_owned(), source };
     for (file, position) in message.rendered.files.iter().zip(0_i64..) {
         let digest = sha256(&file.bytes);
         let packed = pack(&file.bytes).map_err(|source| Error::File {

@@ -1,8 +1,8 @@
 //! Reading the outbox: messages, their bytes, where their deliveries stand.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use runbook_showback::observed::Window;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::step::Standing;
 use super::{Error, Outbox, fold, unpack};
@@ -70,7 +70,9 @@ impl Outbox {
         let read = self.database("read");
         let mut statement = self
             .connection
-            .prepare(&format!("{MESSAGE} WHERE scope = ?1 AND report = ?2 ORDER BY start, end, revision"))
+            .prepare(&format!(
+                "{MESSAGE} WHERE scope = ?1 AND report = ?2 ORDER BY start, end, revision"
+            ))
             .map_err(&read)?;
         let rows = statement.query_map([scope, report], raw).map_err(&read)?;
         rows.map(|row| self.sent(row.map_err(&read)?)).collect()
@@ -192,8 +194,10 @@ impl Outbox {
             about: About { scope: raw.scope, report: raw.report, window },
             revision: raw.revision,
             made: raw.made.parse().map_err(|_| self.damaged("when a message was made"))?,
-            totals: serde_json::from_str(&raw.totals).map_err(|_| self.damaged("totals of a message"))?,
-            basis: serde_json::from_str(&raw.basis).map_err(|_| self.damaged("the basis of a message"))?,
+            totals: serde_json::from_str(&raw.totals)
+                .map_err(|_| self.damaged("totals of a message"))?,
+            basis: serde_json::from_str(&raw.basis)
+                .map_err(|_| self.damaged("the basis of a message"))?,
             subject: raw.subject,
             summary: raw.summary,
             digest: raw.digest,

@@ -93,7 +93,10 @@ impl Standing {
             (None, Step::Queued) => State::Queued,
             (
                 Some(
-                    State::Queued | State::Failed { .. } | State::Refused { .. } | State::Attempting,
+                    State::Queued
+                    | State::Failed { .. }
+                    | State::Refused { .. }
+                    | State::Attempting,
                 ),
                 Step::Attempting,
             ) => return Ok(Self { state: State::Attempting, tries: tries.saturating_add(1) }),
