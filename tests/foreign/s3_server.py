@@ -1,4 +1,4 @@
-"""An S3 server for reports/tasks/tests/real_parts.rs: moto on a free port of the loopback, with a bucket.
+"""An S3 server for reports/tasks/tests/deliveries/real_parts.rs: moto on a free port of the loopback, with a bucket.
 
 The address is the first line printed. Each line on standard input is answered with one line: the objects
 of the bucket `reports` with their content, media type and metadata, and how often each was put.

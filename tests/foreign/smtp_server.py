@@ -1,4 +1,4 @@
-"""A mail server for reports/tasks/tests/real_parts.rs: aiosmtpd on a free port of the loopback.
+"""A mail server for reports/tasks/tests/deliveries/real_parts.rs: aiosmtpd on a free port of the loopback.
 
 Arguments: JSON {"answers": [...], "certificate": path, "key": path, "user": text, "password": text}, all
 optional. An answer is a line such as "451 later", or "lose": the message is taken and the connection cut

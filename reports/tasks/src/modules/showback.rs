@@ -133,7 +133,7 @@ impl Report {
 
     fn render(&self, context: &Context, asked: &Asked) -> Result<Rendered, Failure> {
         let showback = self.showback(context, asked)?;
-        let told = |error: render::NotConserved| Failure::new(Class::Bug, error.to_string());
+        let told = |error: render::Unwritten| Failure::new(Class::Bug, error.to_string());
         let mut files = Vec::new();
         for format in &asked.formats {
             let Some((_, name, media_type)) = FORMATS.iter().find(|(one, ..)| one == format) else {

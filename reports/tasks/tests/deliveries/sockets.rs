@@ -1,25 +1,16 @@
 //! Deliveries over real sockets and a real file system: what arrives, how often, under which key, when
 //! answers are lost and the process ends in the middle.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::{
+    Hook, Killer, Reaction, StillTime, identities, killed_pass, means, message, october, pass,
+    passes, read, states, text,
+};
 use jiff::SignedDuration;
 use runbook_tasks::message::Key;
 use runbook_tasks::outbox::step::State;
 use runbook_tasks::outbox::{Error, Outbox, Silent};
-use support::{
-    Hook, Killer, Reaction, StillTime, identities, killed_pass, means, message, october, pass,
-    passes, read, states, text,
-};
 
 fn hook(name: &str, hook: &Hook) -> runbook_core::value::Value {
     text(&[("kind", "webhook"), ("name", name), ("url", &hook.url)])
@@ -156,8 +147,8 @@ async fn what_a_destination_refuses_waits_for_a_person() {
     assert_eq!(gone.hits().len(), 1, "nothing but a person changes that");
 
     let work = runbook_tasks::outbox::Delivering {
-        scope: support::SCOPE,
-        report: support::REPORT,
+        scope: crate::support::SCOPE,
+        report: crate::support::REPORT,
         destinations: &list,
         means: &means,
         backoff: runbook_tasks::outbox::Backoff::default(),
@@ -191,7 +182,7 @@ async fn a_server_that_never_answers_is_left_and_asked_again() {
             "v": 1,
             "key": Key::new(&october(), 1, "webhook webhook"),
             "report": "showback",
-            "scope": support::SCOPE,
+            "scope": crate::support::SCOPE,
             "window": {"start": "2026-10-01T00:00:00Z", "end": "2026-11-01T00:00:00Z"},
             "revision": 1,
             "made": "2026-11-05T06:00:00Z",
@@ -298,8 +289,8 @@ async fn one_process_delivers_at_a_time() {
     }
     let mut second = Outbox::open(state.path()).unwrap();
     let work = runbook_tasks::outbox::Delivering {
-        scope: support::SCOPE,
-        report: support::REPORT,
+        scope: crate::support::SCOPE,
+        report: crate::support::REPORT,
         destinations: &list,
         means: &means,
         backoff: runbook_tasks::outbox::Backoff::default(),

@@ -3,15 +3,6 @@
 //! Both run in a Python that `RUNBOOK_PYTHON` names (`.ci/run` makes one). Where it is missing these
 //! tests did not run, and say so loudly: it is no pass of what they would have asserted.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
-mod support;
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -19,6 +10,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::support::{
+    ClientTime, Killer, StillTime, identities, killed_pass, means, message, october, pass, passes,
+    read, states, text,
+};
 use runbook_clients::{Access, SilentObserver, aws};
 use runbook_core::clock::Clock as _;
 use runbook_core::value::Value;
@@ -26,10 +21,6 @@ use runbook_tasks::message::Key;
 use runbook_tasks::outbox::step::State;
 use runbook_tasks::outbox::{Outbox, Silent};
 use serde_json::json;
-use support::{
-    ClientTime, Killer, StillTime, identities, killed_pass, means, message, october, pass, passes,
-    read, states, text,
-};
 
 /// A server in Python: what it prints, line by line, and where it reads.
 struct Served {
@@ -220,8 +211,8 @@ async fn mail_goes_through_starttls_with_a_password_or_not_at_all() {
     assert_eq!(wrong.delivered, 0);
     assert!(!format!("{wrong:?}").contains("wrong"), "{wrong:?}");
     let work = runbook_tasks::outbox::Delivering {
-        scope: support::SCOPE,
-        report: support::REPORT,
+        scope: crate::support::SCOPE,
+        report: crate::support::REPORT,
         destinations: &read(&[mail(&port, &trusting("hush"))]),
         means: &means,
         backoff: runbook_tasks::outbox::Backoff::default(),

@@ -22,24 +22,24 @@ use runbook_tasks::message::{About, File, Key, Message, Rendered};
 use runbook_tasks::outbox::step::{State, Step};
 use runbook_tasks::outbox::{Backoff, Delivering, Outbox, Pass, Silent, Watch, deliver};
 
-pub const SCOPE: &str = "showback/myeks aws 111122223333 ap-northeast-2";
-pub const REPORT: &str = "showback";
+pub(crate) const SCOPE: &str = "showback/myeks aws 111122223333 ap-northeast-2";
+pub(crate) const REPORT: &str = "showback";
 
 /// Time that only moves when it is told to, or when somebody sleeps.
 #[derive(Debug)]
-pub struct StillTime(Mutex<Timestamp>);
+pub(crate) struct StillTime(Mutex<Timestamp>);
 
 impl StillTime {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new("2026-11-05T06:00:00Z".parse().unwrap())))
     }
 
-    pub fn pass(&self, duration: SignedDuration) {
+    pub(crate) fn pass(&self, duration: SignedDuration) {
         let mut now = self.0.lock().unwrap();
         *now += duration;
     }
 
-    pub fn set(&self, at: Timestamp) {
+    pub(crate) fn set(&self, at: Timestamp) {
         *self.0.lock().unwrap() = at;
     }
 }
@@ -74,7 +74,7 @@ impl Clock for StillTime {
 }
 
 /// The same for the clients.
-pub struct ClientTime(pub Arc<StillTime>);
+pub(crate) struct ClientTime(pub(crate) Arc<StillTime>);
 
 impl runbook_clients::Clock for ClientTime {
     fn now(&self) -> Timestamp {
@@ -93,14 +93,14 @@ impl runbook_clients::Clock for ClientTime {
 
 /// What came in at a web server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
-    pub key: String,
-    pub body: String,
+pub(crate) struct Hit {
+    pub(crate) key: String,
+    pub(crate) body: String,
 }
 
 /// What it does with the next request; when there is nothing more, it takes it.
 #[derive(Debug, Clone)]
-pub enum Reaction {
+pub(crate) enum Reaction {
     Answer(u16),
     AnswerAfter(u16, &'static str),
     /// It took the message, and the answer is lost.
@@ -111,13 +111,13 @@ pub enum Reaction {
 
 /// A web server that keeps what it was sent.
 #[derive(Clone)]
-pub struct Hook {
-    pub url: String,
+pub(crate) struct Hook {
+    pub(crate) url: String,
     hits: Arc<Mutex<Vec<Hit>>>,
 }
 
 impl Hook {
-    pub async fn start(reactions: impl IntoIterator<Item = Reaction>) -> Self {
+    pub(crate) async fn start(reactions: impl IntoIterator<Item = Reaction>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/services/T0/secret-part", listener.local_addr().unwrap());
         let hits = Arc::new(Mutex::new(Vec::new()));
@@ -148,7 +148,7 @@ impl Hook {
         Self { url, hits }
     }
 
-    pub fn hits(&self) -> Vec<Hit> {
+    pub(crate) fn hits(&self) -> Vec<Hit> {
         self.hits.lock().unwrap().clone()
     }
 }
@@ -183,7 +183,7 @@ async fn respond(reaction: Option<Reaction>) -> Result<hyper::Response<Full<Byte
     }
 }
 
-pub fn october() -> About {
+pub(crate) fn october() -> About {
     let window = Window::new(
         "2026-10-01T00:00:00Z".parse().unwrap(),
         "2026-11-01T00:00:00Z".parse().unwrap(),
@@ -191,7 +191,7 @@ pub fn october() -> About {
     About { scope: SCOPE.to_owned(), report: REPORT.to_owned(), window: window.unwrap() }
 }
 
-pub fn message(revision: u32, text: &str) -> Message {
+pub(crate) fn message(revision: u32, text: &str) -> Message {
     Message {
         about: october(),
         revision,
@@ -217,7 +217,7 @@ pub fn message(revision: u32, text: &str) -> Message {
     }
 }
 
-pub fn means(clock: &Arc<StillTime>, folder: &Path, aws: Option<aws::Connection>) -> Means {
+pub(crate) fn means(clock: &Arc<StillTime>, folder: &Path, aws: Option<aws::Connection>) -> Means {
     let poster = Poster::new(Arc::new(ClientTime(clock.clone())), Arc::new(SilentObserver));
     Means {
         clock: clock.clone(),
@@ -227,20 +227,20 @@ pub fn means(clock: &Arc<StillTime>, folder: &Path, aws: Option<aws::Connection>
     }
 }
 
-pub fn text(entries: &[(&str, &str)]) -> Value {
+pub(crate) fn text(entries: &[(&str, &str)]) -> Value {
     Value::map(entries.iter().map(|(name, value)| (*name, Value::from(*value))))
 }
 
-pub fn read(list: &[Value]) -> Vec<Destination> {
+pub(crate) fn read(list: &[Value]) -> Vec<Destination> {
     destinations(list, Path::new("/")).unwrap()
 }
 
-pub fn identities(list: &[Destination]) -> Vec<String> {
+pub(crate) fn identities(list: &[Destination]) -> Vec<String> {
     list.iter().map(|one| one.identity().to_owned()).collect()
 }
 
 /// One pass as a task runs it.
-pub async fn pass(
+pub(crate) async fn pass(
     outbox: &mut Outbox,
     destinations: &[Destination],
     means: &Means,
@@ -259,7 +259,7 @@ pub async fn pass(
 }
 
 /// Passes until nothing is left that waiting helps.
-pub async fn passes(
+pub(crate) async fn passes(
     outbox: &mut Outbox,
     destinations: &[Destination],
     means: &Means,
@@ -277,7 +277,7 @@ pub async fn passes(
 }
 
 /// The states of all deliveries, by revision and destination.
-pub fn states(outbox: &Outbox) -> BTreeMap<String, State> {
+pub(crate) fn states(outbox: &Outbox) -> BTreeMap<String, State> {
     let mut states = BTreeMap::new();
     for sent in outbox.messages(SCOPE, REPORT).unwrap() {
         for delivery in outbox.deliveries(&sent).unwrap() {
@@ -291,17 +291,17 @@ pub fn states(outbox: &Outbox) -> BTreeMap<String, State> {
 }
 
 /// Ends the process, as far as a test can, at one moment: before or after a step is durable.
-pub struct Killer {
+pub(crate) struct Killer {
     left: Mutex<usize>,
     seen: Mutex<Vec<String>>,
 }
 
 impl Killer {
-    pub fn at(moment: usize) -> Arc<Self> {
+    pub(crate) fn at(moment: usize) -> Arc<Self> {
         Arc::new(Self { left: Mutex::new(moment), seen: Mutex::default() })
     }
 
-    pub fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -328,7 +328,7 @@ impl Watch for Killer {
 }
 
 /// Runs one pass in a task of its own that dies at the moment; whether it did.
-pub async fn killed_pass(
+pub(crate) async fn killed_pass(
     folder: &Path,
     destinations: &[Destination],
     means: &Means,
