@@ -6,6 +6,7 @@
 pub(crate) mod bound;
 pub(crate) mod clock;
 mod connector;
+mod walking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use runbook_sandbox::{ControlClient, Holder, OpenError, OpenOptions, Sandbox, Se
 
 use clock::{ClientTime, RealTime, SandboxTime};
 use connector::{Behind, TargetConnector};
+use walking::WalkingTime;
 
 use crate::environment::Environment;
 use crate::printer::Printer;
@@ -57,6 +59,15 @@ pub(crate) struct SandboxOptions {
     pub(crate) faults: Option<PathBuf>,
 }
 
+/// How a sandbox's time passes for who opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It takes part: time jumps to what it waits for.
+    Jumps,
+    /// It looks on: time passes one to one.
+    Walks,
+}
+
 /// An open target.
 pub(crate) struct Target {
     /// Which.
@@ -75,8 +86,20 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Opens a target.
+    /// Opens a target; the sandbox's time jumps to what is waited for.
     pub(crate) async fn open(
+        on: On,
+        options: &SandboxOptions,
+        state: &StateFolder,
+        environment: &Environment,
+        printer: &Arc<Printer>,
+    ) -> Result<Self, Trouble> {
+        Self::open_at(Pace::Jumps, on, options, state, environment, printer).await
+    }
+
+    /// The same, at a pace.
+    pub(crate) async fn open_at(
+        pace: Pace,
         on: On,
         options: &SandboxOptions,
         state: &StateFolder,
@@ -85,7 +108,7 @@ impl Target {
     ) -> Result<Self, Trouble> {
         match on {
             On::Aws => Self::aws(options, state, environment),
-            On::Sandbox => Self::sandbox(options, state, environment, printer).await,
+            On::Sandbox => Self::sandbox(pace, options, state, environment, printer).await,
         }
     }
 
@@ -121,6 +144,7 @@ impl Target {
     }
 
     async fn sandbox(
+        pace: Pace,
         options: &SandboxOptions,
         state: &StateFolder,
         environment: &Environment,
@@ -140,14 +164,12 @@ impl Target {
         };
         let world = place.control.world().await.map_err(|error| Trouble::of(&error))?;
         let text = |name: &str| world[name].as_str().unwrap_or_default().to_owned();
-        let time = SandboxTime::join(place.control, place.address, place.token)
-            .await
-            .map_err(|error| Trouble::of(&error))?;
         let by = place.holder.map_or_else(String::new, |pid| format!(", served by process {pid}"));
         let program = program();
+        let (clock, sandbox_time) = place.time(pace).await.map_err(|error| Trouble::of(&error))?;
         Ok(Self {
             on: On::Sandbox,
-            clock: Arc::new(time.clone()),
+            clock,
             world: Some(format!("{} {} {}", text("account"), text("region"), text("scenario"))),
             banner: format!(
                 "on the sandbox: a simulated AWS account {}{by}, nothing real is touched (--on aws for yours) · state in {}",
@@ -165,7 +187,7 @@ impl Target {
                 helm: vec![program.display().to_string(), "sandbox-helm".to_owned()],
                 program,
             },
-            sandbox_time: Some(time),
+            sandbox_time,
             served,
         })
     }
@@ -222,6 +244,23 @@ impl Place {
             address,
             token: holder.token,
             holder: Some(holder.pid),
+        })
+    }
+}
+
+impl Place {
+    /// Its clock.
+    async fn time(
+        self,
+        pace: Pace,
+    ) -> Result<(Arc<dyn Clock>, Option<SandboxTime>), runbook_sandbox::ControlError> {
+        let Self { control, address, token, .. } = self;
+        Ok(match pace {
+            Pace::Jumps => {
+                let time = SandboxTime::join(control, address, token).await?;
+                (Arc::new(time.clone()), Some(time))
+            }
+            Pace::Walks => (Arc::new(WalkingTime::watch(control, address, token).await?), None),
         })
     }
 }

@@ -47,11 +47,12 @@ pub(crate) fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Vec<Schedul
 
 fn schedule(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
     let entries = shape::check(node, SCHEDULE, "a schedule", problems);
-    let cron = cron(node, problems);
-    let zone = zone(node, problems);
+    let (cron, zone) = (cron(node, problems), zone(node, problems));
+    let is_whole = cron.is_some() && zone.is_some();
     let mut one = Schedule {
-        cron: cron?,
-        zone: zone?,
+        // What else is wrong is told, too.
+        cron: cron.or_else(|| Cron::parse("* * * * *").ok())?,
+        zone: zone.or_else(|| Zone::named("UTC").ok())?,
         mode: Mode::default(),
         gap: Gap::default(),
         fold: Fold::default(),
@@ -66,7 +67,7 @@ fn schedule(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
     for (key, entry) in entries {
         set(&mut one, key.name, &entry.value, problems);
     }
-    Some(one)
+    is_whole.then_some(one)
 }
 
 fn text(node: &Node) -> &str {
