@@ -89,7 +89,8 @@ async fn on_target(
     let paused = entry.schedule.pause_after_failures.is_some_and(|most| failures >= most);
     if paused && arguments.slot.is_some() {
         let why = Reason::Paused { failures };
-        slots.skip(&entry.identity, slot, &presence.name, &why, now).map_err(failed)?;
+        let skipped = [(slot, why.clone())];
+        slots.skip(&entry.identity, &skipped, &presence.name, now).map_err(failed)?;
         session.printer.out(&format!("↷ {shown}  {}  skipped: {why}", entry.identity));
         session.printer.note(&format!(
             "runbook schedule run {} (without --slot) runs it; when that ends well, it goes on",

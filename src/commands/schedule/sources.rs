@@ -34,6 +34,8 @@ pub(crate) struct Source {
     pub(crate) entries: Vec<Arc<Entry>>,
     /// All texts that it reads, by name: what is run when a file is broken meanwhile.
     pub(crate) library: Library,
+    /// Those texts.
+    pub(crate) files: BTreeMap<String, String>,
 }
 
 /// A runbook that cannot be used: its problems, as they are shown.
@@ -104,8 +106,9 @@ pub(crate) fn load(session: &Session, runbook: &str) -> Result<Source, Broken> {
             is_shipped,
         }));
     }
-    let library = Library::stored(name, library.files_read());
-    Ok(Source { runbook: runbook.to_owned(), entries, library })
+    let files = library.files_read();
+    let library = Library::stored(name, files.clone());
+    Ok(Source { runbook: runbook.to_owned(), entries, library, files })
 }
 
 fn shown(session: &Session, refused: &Refused) -> Broken {

@@ -53,6 +53,12 @@ impl Metrics {
         self.with(|state| *state.skipped.entry(key).or_default() += 1);
     }
 
+    /// Slots were missed that are only counted.
+    pub(crate) fn forgotten(&self, schedule: &str, count: u64) {
+        let key = (schedule.to_owned(), Reason::TooOld.label());
+        self.with(|state| *state.skipped.entry(key).or_default() += count);
+    }
+
     /// A slot ended.
     pub(crate) fn ended(&self, schedule: &str, how: Ending, at: Timestamp) {
         let key = (schedule.to_owned(), how.name());

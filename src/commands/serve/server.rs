@@ -13,7 +13,7 @@ use runbook_core::execute::Cancel;
 use runbook_core::journal::slots::{Ending, State};
 use runbook_core::journal::{Slots, Store};
 use runbook_core::schedule::Mode;
-use runbook_core::schedule::decide::{Action, decide};
+use runbook_core::schedule::decide::{Action, Reason, decide};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::events::{Happened, Speaker};
@@ -32,9 +32,12 @@ use crate::state::{Lease, run_name};
 use crate::target::Target;
 use crate::target::clock::real_now;
 use crate::trouble::Trouble;
+use crate::view::words;
 
 /// How often files are looked at, and others' slots, in real time.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a slot that waits for another process lets world time pass before it asks again.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 /// Decisions in a row about one schedule at one moment; each records something, so that it ends.
 const MOST_DECISIONS: usize = 10_000;
 
@@ -212,7 +215,7 @@ impl<'a> Server<'a> {
             if self.running.is_empty() {
                 match self.stopping {
                     Some(signal) => return Ok(Stopped::Asked(signal)),
-                    None if is_over => return Ok(Stopped::Until),
+                    None if is_over && self.waiting.is_empty() => return Ok(Stopped::Until),
                     None => {}
                 }
             }
@@ -222,7 +225,7 @@ impl<'a> Server<'a> {
                     let _aside = clock.aside();
                     std::future::pending::<()>().await;
                 }
-                match wake.into_iter().chain(self.until.filter(|_| !is_over)).min() {
+                match wake.into_iter().chain(self.until.filter(|until| *until > clock.now())).min() {
                     Some(at) => clock.sleep_until(at).await,
                     None => clock.sleep_until(Timestamp::MAX).await,
                 }
@@ -270,6 +273,9 @@ impl<'a> Server<'a> {
                 let next = self.decide(&entry, now)?;
                 wake = [wake, next].into_iter().flatten().min();
             }
+        }
+        if !self.waiting.is_empty() {
+            wake = wake.into_iter().chain(now.checked_add(ASK_AGAIN)).min();
         }
         self.metrics.looked(&Look {
             at_work: self.at_work.len() as u64,
@@ -336,10 +342,28 @@ impl<'a> Server<'a> {
             wake = decision.wake;
             let next = entry.schedule.following(now + Duration::from_nanos(1)).map(|slot| slot.at);
             self.metrics.schedule(&entry.identity, next, ledger.failures);
-            let mut moved = false;
-            for action in decision.actions {
-                moved |= self.act(entry, action, now)?;
+            if let Some(old) = &decision.forgotten {
+                self.metrics.forgotten(&entry.identity, old.count as u64);
+                self.session.printer.note(&format!(
+                    "{}: {} from {} to {} were missed, and are not told one by one",
+                    entry.identity,
+                    words::count(old.count, "slot"),
+                    old.first,
+                    old.last
+                ));
             }
+            let mut moved = false;
+            let mut skipped = Vec::new();
+            for action in decision.actions {
+                match action {
+                    Action::Skip(slot, why) => skipped.push((slot, why)),
+                    other => {
+                        moved |= self.skip(entry, &std::mem::take(&mut skipped), now)?;
+                        moved |= self.act(entry, other, now)?;
+                    }
+                }
+            }
+            moved |= self.skip(entry, &skipped, now)?;
             if !moved {
                 break;
             }
@@ -359,14 +383,7 @@ impl<'a> Server<'a> {
                 }
                 Ok(ours)
             }
-            Action::Skip(slot, why) => {
-                let ours = self.slots.skip(schedule, slot, server, &why, now).map_err(failed)?;
-                if ours {
-                    self.metrics.skipped(schedule, &why);
-                    self.speaker.say(entry, slot, now, &Happened::Skipped(&why));
-                }
-                Ok(ours)
-            }
+            Action::Skip(slot, why) => self.skip(entry, &[(slot, why)], now),
             Action::Start(slot) => self.start(entry, slot, now),
             Action::Cancel(slot) => {
                 if let Some(one) = self.at_work.get_mut(&(schedule.clone(), slot))
@@ -378,6 +395,27 @@ impl<'a> Server<'a> {
                 Ok(false)
             }
         }
+    }
+
+    /// Records slots that do not run; whether there were any.
+    fn skip(
+        &mut self,
+        entry: &Arc<Entry>,
+        skipped: &[(Timestamp, Reason)],
+        now: Timestamp,
+    ) -> Result<bool, Trouble> {
+        if skipped.is_empty() {
+            return Ok(false);
+        }
+        let ours = self
+            .slots
+            .skip(&entry.identity, skipped, &self.presence.name, now)
+            .map_err(|error| Trouble::of(&error))?;
+        for (slot, why) in &ours {
+            self.metrics.skipped(&entry.identity, why);
+            self.speaker.say(entry, *slot, now, &Happened::Skipped(why));
+        }
+        Ok(!ours.is_empty())
     }
 
     fn start(&mut self, entry: &Arc<Entry>, slot: Timestamp, now: Timestamp) -> Result<bool, Trouble> {

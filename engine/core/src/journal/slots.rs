@@ -116,6 +116,12 @@ pub struct Slots {
     connection: Mutex<Connection>,
 }
 
+const SKIP: &str =
+    "INSERT INTO slots (schedule, slot, state, server, detail, planned_at, ended_at)
+     VALUES (?1, ?2, 'skipped', ?3, ?4, ?5, ?5)
+     ON CONFLICT DO UPDATE SET state = 'skipped', detail = ?4, ended_at = ?5
+     WHERE state = 'planned' AND server = ?3";
+
 const COLUMNS: &str = "schedule, slot, state, run, detail, server, planned_at, ended_at";
 
 type Raw = (String, i64, String, Option<String>, Option<String>, String, i64, Option<i64>);
@@ -184,25 +190,31 @@ impl Slots {
         )
     }
 
-    /// Records that a slot does not run, be it new or planned by this server; `false` when somebody
-    /// else has it.
-    pub fn skip(
+    /// Records that slots do not run, be they new or planned by this server, all in one commit; those
+    /// that nobody else has.
+    pub fn skip<'s>(
         &self,
         schedule: &str,
-        slot: Timestamp,
+        skipped: &'s [(Timestamp, Reason)],
         server: &str,
-        why: &Reason,
         now: Timestamp,
-    ) -> Result<bool, Error> {
-        // Words and times: this cannot fail.
-        let detail = serde_json::to_string(why).unwrap_or_default();
-        self.changes(
-            "INSERT INTO slots (schedule, slot, state, server, detail, planned_at, ended_at)
-             VALUES (?1, ?2, 'skipped', ?3, ?4, ?5, ?5)
-             ON CONFLICT DO UPDATE SET state = 'skipped', detail = ?4, ended_at = ?5
-             WHERE state = 'planned' AND server = ?3",
-            params![schedule, slot.as_second(), server, detail, now.as_millisecond()],
-        )
+    ) -> Result<Vec<&'s (Timestamp, Reason)>, Error> {
+        self.with("write", |connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let mut ours = Vec::with_capacity(skipped.len());
+            for one in skipped {
+                // Words and times: this cannot fail.
+                let detail = serde_json::to_string(&one.1).unwrap_or_default();
+                let values =
+                    params![schedule, one.0.as_second(), server, detail, now.as_millisecond()];
+                if transaction.prepare_cached(SKIP)?.execute(values)? > 0 {
+                    ours.push(one);
+                }
+            }
+            transaction.commit()?;
+            Ok(ours)
+        })
     }
 
     /// Records the run of a slot that this server planned, before anything of the run happens.

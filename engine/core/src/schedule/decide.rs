@@ -134,11 +134,27 @@ pub enum Action {
     Cancel(Timestamp),
 }
 
+/// Slots that were missed so long ago that they are only counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many.
+    pub count: usize,
+    /// The first.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+}
+
+/// So many missed slots are recorded one by one; of a schedule of every minute, that is a week.
+pub const MOST_MISSED: usize = 10_000;
+
 /// What to do, and when to ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// In this order.
     pub actions: Vec<Action>,
+    /// Missed slots before those: more than anybody would read about.
+    pub forgotten: Option<Forgotten>,
     /// When the next slot is due or starts; the end of a run is a reason to ask again, too.
     pub wake: Option<Timestamp>,
 }
@@ -151,7 +167,9 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
         .map(|_| Reason::Paused { failures: ledger.failures });
     let mut actions = Vec::new();
     let mut open = ledger.open.clone();
-    for (slot, verdict) in due(schedule, ledger, now) {
+    let mut missed = due(schedule, ledger, now);
+    let forgotten = forget(&mut missed);
+    for (slot, verdict) in missed {
         match paused.clone().or(verdict) {
             Some(reason) => actions.push(Action::Skip(slot, reason)),
             None => {
@@ -171,7 +189,7 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
         .collect();
     if let Some(reason) = paused {
         actions.extend(ready.into_iter().map(|one| Action::Skip(one.slot, reason.clone())));
-        return Decision { actions, wake };
+        return Decision { actions, forgotten, wake };
     }
     // Whoever has started, and whoever waits in front.
     let mut ahead: Vec<Ahead> = open
@@ -198,7 +216,16 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
             }
         }
     }
-    Decision { actions, wake }
+    Decision { actions, forgotten, wake }
+}
+
+/// Takes the oldest away when there are too many.
+fn forget(missed: &mut Vec<(Timestamp, Option<Reason>)>) -> Option<Forgotten> {
+    let count = missed.len().checked_sub(MOST_MISSED).filter(|count| *count > 0)?;
+    let mut old = missed.drain(..count);
+    let (first, _) = old.next()?;
+    let last = old.last().map_or(first, |(last, _)| last);
+    Some(Forgotten { count, first, last })
 }
 
 fn after(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use runbook_core::schedule::decide::{Action, Ledger, Open, Reason, decide};
+use runbook_core::schedule::decide::{Action, Ledger, MOST_MISSED, Open, Reason, decide};
 use runbook_core::schedule::{Overlap, Schedule};
 
 use super::{at, schedule};
@@ -252,6 +252,31 @@ fn what_others_do_counts_and_is_left_to_them() {
     assert_eq!(
         actions(&skipping, vec![open(first, true, false), open(second, false, true)]),
         [Action::Skip(second, Reason::Overlap { with: first })]
+    );
+}
+
+#[test]
+fn a_year_of_missed_minutes_is_counted_and_not_told_one_by_one() {
+    let one = schedule("cron: '* * * * *', timezone: UTC");
+    let ledger = Ledger {
+        since: at("2025-01-01T00:00:00Z"),
+        newest: None,
+        open: Vec::new(),
+        failures: 0,
+    };
+    let decision = decide(&one, "test", &ledger, at("2025-02-01T00:00:30Z"));
+    let minutes = 31 * 24 * 60 + 1;
+    let forgotten = decision.forgotten.unwrap();
+    assert_eq!(forgotten.count, minutes - MOST_MISSED);
+    assert_eq!(forgotten.first, at("2025-01-01T00:00:00Z"));
+    let Some(Action::Skip(next, Reason::TooOld)) = decision.actions.first() else {
+        panic!("{:?}", decision.actions.first());
+    };
+    assert_eq!(next.duration_since(forgotten.last), SignedDuration::from_mins(1));
+    let newest = at("2025-02-01T00:00:00Z");
+    assert_eq!(
+        decision.actions[decision.actions.len() - 2..],
+        [Action::Plan(newest), Action::Start(newest)]
     );
 }
 

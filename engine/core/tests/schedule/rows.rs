@@ -23,7 +23,7 @@ fn two_servers_have_a_slot_once_and_a_dead_ones_go_to_one_of_them() {
     assert!(!right.plan(ONE, slot(1), "right", slot(1)).unwrap());
     assert!(!right.start(ONE, slot(1), "right", "r2", slot(1)).unwrap());
     let why = Reason::Overlap { with: slot(0) };
-    assert!(!right.skip(ONE, slot(1), "right", &why, slot(1)).unwrap());
+    assert_eq!(right.skip(ONE, &[(slot(1), why)], "right", slot(1)).unwrap(), Vec::<&_>::new());
     assert!(left.start(ONE, slot(1), "left", "r1", slot(1)).unwrap());
     assert!(!left.start(ONE, slot(1), "left", "r3", slot(1)).unwrap(), "once");
     assert!(!left.claim(ONE, slot(1), "left", slot(1)).unwrap(), "at work");
@@ -51,7 +51,9 @@ fn a_skipped_slot_keeps_its_reason_and_a_person_may_run_it() {
     let folder = tempfile::tempdir().unwrap();
     let slots = Slots::open(folder.path()).unwrap();
     let why = Reason::Superseded { by: slot(3) };
-    assert!(slots.skip(ONE, slot(2), "left", &why, slot(3)).unwrap());
+    let skipped = [(slot(2), why.clone()), (slot(3), Reason::Full)];
+    assert_eq!(slots.skip(ONE, &skipped, "left", slot(3)).unwrap().len(), 2);
+    assert_eq!(slots.skip(ONE, &skipped, "left", slot(3)).unwrap().len(), 0, "once");
     assert_eq!(slots.row(ONE, slot(2)).unwrap().unwrap().state, State::Skipped { why });
     assert!(!slots.plan(ONE, slot(2), "left", slot(3)).unwrap());
     assert!(slots.claim(ONE, slot(2), "hand", slot(4)).unwrap());

@@ -56,13 +56,17 @@ pub(super) fn export(session: &Session, arguments: &ExportArguments) -> Result<E
         namespace: &arguments.namespace,
         now: real_now(),
     };
-    let mut units = Vec::new();
+    let mut units: Vec<Unit> = Vec::new();
     for source in &sources {
-        units.extend(match arguments.format {
+        let made = match arguments.format {
             Format::Kubernetes => kubernetes::units(source, &order)?,
             Format::Argo => argo::units(source, &order)?,
             Format::Systemd => systemd::units(source, &order),
-        });
+        };
+        // Account and state are the same for all.
+        let is_known = |unit: &Unit| units.iter().any(|known| known.name == unit.name);
+        let new: Vec<Unit> = made.into_iter().filter(|unit| !is_known(unit)).collect();
+        units.extend(new);
         for entry in &source.entries {
             for note in notes(entry, arguments.format, order.now) {
                 session.printer.note(&format!("{}: {note}", entry.identity));
@@ -208,10 +212,9 @@ fn yaml(object: &Value) -> Result<String, Trouble> {
 /// The texts of a source by a key that a ConfigMap takes, with the path of each.
 fn files(source: &Source) -> Vec<(String, String, String)> {
     source
-        .library
-        .files_read()
-        .into_iter()
+        .files
+        .iter()
         .enumerate()
-        .map(|(at, (path, text))| (format!("file-{at}"), path, text))
+        .map(|(at, (path, text))| (format!("file-{at}"), path.clone(), text.clone()))
         .collect()
 }
