@@ -24,6 +24,7 @@ mod outputs;
 mod plans;
 mod prices;
 mod reports;
+mod samples;
 mod schedules;
 mod stopped;
 mod stream;

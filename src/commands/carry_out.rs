@@ -120,7 +120,7 @@ pub(crate) async fn carried_out(
                 work.run
             ))
         }),
-        reason = lost(work.target) => Err(Trouble::failed(format!(
+        reason = work.target.lost() => Err(Trouble::failed(format!(
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
@@ -137,14 +137,6 @@ async fn tick(progress: Arc<Progress>, clock: Arc<dyn Clock>) {
     loop {
         interval.tick().await;
         progress.tick(clock.now());
-    }
-}
-
-/// Ready when the sandbox behind a target is gone, with the reason.
-pub(crate) async fn lost(target: &Target) -> String {
-    match &target.sandbox_time {
-        Some(time) => time.lost().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,6 @@
 pub(crate) mod bound;
 pub(crate) mod clock;
 mod connector;
-mod walking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,9 +17,8 @@ use runbook_core::connection::Connector;
 use runbook_core::plan::Plan;
 use runbook_sandbox::{ControlClient, Holder, OpenError, OpenOptions, Sandbox, Served};
 
-use clock::{ClientTime, RealTime, SandboxTime};
+use clock::{ClientTime, FollowedTime, RealTime, SandboxTime};
 use connector::{Behind, TargetConnector};
-use walking::WalkingTime;
 
 use crate::environment::Environment;
 use crate::printer::Printer;
@@ -59,13 +57,13 @@ pub(crate) struct SandboxOptions {
     pub(crate) faults: Option<PathBuf>,
 }
 
-/// How a sandbox's time passes for who opens it.
+/// How a command stands to the sandbox's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// It takes part: time jumps to what it waits for.
-    Jumps,
-    /// It looks on: time passes one to one.
-    Walks,
+    /// It takes part: time stands while it works, and jumps while it waits.
+    Jumping,
+    /// It follows, 1:1 while nobody else takes part.
+    Following,
 }
 
 /// An open target.
@@ -81,12 +79,14 @@ pub(crate) struct Target {
     behind: Behind,
     /// The world's clock; ends a run when the sandbox is gone.
     pub(crate) sandbox_time: Option<SandboxTime>,
+    /// The same of a command that follows the clock.
+    followed_time: Option<FollowedTime>,
     /// The world that this process serves.
     served: Option<Served>,
 }
 
 impl Target {
-    /// Opens a target; the sandbox's time jumps to what is waited for.
+    /// Opens a target.
     pub(crate) async fn open(
         on: On,
         options: &SandboxOptions,
@@ -94,10 +94,10 @@ impl Target {
         environment: &Environment,
         printer: &Arc<Printer>,
     ) -> Result<Self, Trouble> {
-        Self::open_at(Pace::Jumps, on, options, state, environment, printer).await
+        Self::open_at(Pace::Jumping, on, options, state, environment, printer).await
     }
 
-    /// The same, at a pace.
+    /// Opens a target for a command that may only follow the sandbox's clock.
     pub(crate) async fn open_at(
         pace: Pace,
         on: On,
@@ -109,6 +109,15 @@ impl Target {
         match on {
             On::Aws => Self::aws(options, state, environment),
             On::Sandbox => Self::sandbox(pace, options, state, environment, printer).await,
+        }
+    }
+
+    /// Ready, with the reason, when the sandbox is gone; never on AWS.
+    pub(crate) async fn lost(&self) -> String {
+        match (&self.sandbox_time, &self.followed_time) {
+            (Some(time), _) => time.lost().await,
+            (None, Some(time)) => time.lost().await,
+            (None, None) => std::future::pending().await,
         }
     }
 
@@ -139,6 +148,7 @@ impl Target {
                 program: program(),
             },
             sandbox_time: None,
+            followed_time: None,
             served: None,
         })
     }
@@ -164,9 +174,21 @@ impl Target {
         };
         let world = place.control.world().await.map_err(|error| Trouble::of(&error))?;
         let text = |name: &str| world[name].as_str().unwrap_or_default().to_owned();
+        let failed = |error| Trouble::of(&error);
+        let (clock, sandbox_time, followed_time): (Arc<dyn Clock>, _, _) = match pace {
+            Pace::Jumping => {
+                let joined = SandboxTime::join(place.control, place.address, place.token);
+                let time = joined.await.map_err(failed)?;
+                (Arc::new(time.clone()), Some(time), None)
+            }
+            Pace::Following => {
+                let time = FollowedTime::follow(place.control, place.address, place.token);
+                let time = time.await.map_err(failed)?;
+                (Arc::new(time.clone()), None, Some(time))
+            }
+        };
         let by = place.holder.map_or_else(String::new, |pid| format!(", served by process {pid}"));
         let program = program();
-        let (clock, sandbox_time) = place.time(pace).await.map_err(|error| Trouble::of(&error))?;
         Ok(Self {
             on: On::Sandbox,
             clock,
@@ -188,6 +210,7 @@ impl Target {
                 program,
             },
             sandbox_time,
+            followed_time,
             served,
         })
     }
@@ -217,8 +240,8 @@ impl Target {
 
     /// Ends the serving of a world; what was acknowledged is stored already.
     pub(crate) async fn close(self) {
-        let Self { served, sandbox_time, clock, .. } = self;
-        drop((sandbox_time, clock));
+        let Self { served, sandbox_time, followed_time, clock, .. } = self;
+        drop((sandbox_time, followed_time, clock));
         if let Some(served) = served {
             served.shutdown().await;
         }
@@ -244,23 +267,6 @@ impl Place {
             address,
             token: holder.token,
             holder: Some(holder.pid),
-        })
-    }
-}
-
-impl Place {
-    /// Its clock.
-    async fn time(
-        self,
-        pace: Pace,
-    ) -> Result<(Arc<dyn Clock>, Option<SandboxTime>), runbook_sandbox::ControlError> {
-        let Self { control, address, token, .. } = self;
-        Ok(match pace {
-            Pace::Jumps => {
-                let time = SandboxTime::join(control, address, token).await?;
-                (Arc::new(time.clone()), Some(time))
-            }
-            Pace::Walks => (Arc::new(WalkingTime::watch(control, address, token).await?), None),
         })
     }
 }

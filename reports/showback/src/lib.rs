@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`mod@collect`] | one look at a cluster, as an inventory |
+//! | [`samples`] | what was seen of clusters, kept by UTC day |
 //! | [`observed`] | what was seen of clusters over time, from any source |
 //! | [`allocate`] | who pays for what was observed |
 //! | [`bill`] | what AWS says it cost |
@@ -19,3 +20,4 @@ pub mod collect;
 pub mod observed;
 pub mod prices;
 pub mod render;
+pub mod samples;

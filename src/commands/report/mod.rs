@@ -5,6 +5,7 @@
 
 mod autoscalers;
 mod compare;
+mod plan;
 mod text;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use plan::PlanCostArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -30,6 +32,8 @@ pub(crate) enum ReportCommand {
     Compare(Box<CompareArguments>),
     /// The Cluster Autoscaler beside Karpenter on one trace of pods: a model.
     Autoscalers(Box<AutoscalersArguments>),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -52,6 +56,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
     match command {
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),

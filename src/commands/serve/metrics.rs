@@ -19,6 +19,9 @@ struct State {
     last_success: BTreeMap<String, Timestamp>,
     next: BTreeMap<String, Timestamp>,
     failures: BTreeMap<String, u32>,
+    looks: u64,
+    looks_failed: u64,
+    last_look: Option<Timestamp>,
     at_work: u64,
     broken: u64,
     world: Option<Timestamp>,
@@ -67,6 +70,17 @@ impl Metrics {
             if matches!(how, Ending::Succeeded | Ending::NothingToChange | Ending::Changes) {
                 state.last_success.insert(schedule.to_owned(), at);
             }
+        });
+    }
+
+    /// The cluster was looked at for samples then, or could not be.
+    pub(crate) fn collected(&self, at: Option<Timestamp>) {
+        self.with(|state| match at {
+            Some(at) => {
+                state.looks += 1;
+                state.last_look = Some(at);
+            }
+            None => state.looks_failed += 1,
         });
     }
 
@@ -201,6 +215,15 @@ impl State {
             family = family.sample(name, &[("schedule", schedule)], failures);
         }
         text.push_str(&family.0);
+        let name = "samples_looks_total";
+        let family = Family::new(name, "counter", "Looks at the cluster for samples, by outcome.");
+        let family = family.sample(name, &[("outcome", "taken")], self.looks);
+        text.push_str(&family.sample(name, &[("outcome", "failed")], self.looks_failed).0);
+        if let Some(at) = self.last_look {
+            let name = "samples_last_look_timestamp_seconds";
+            let family = Family::new(name, "gauge", "The last look for samples, world time.");
+            text.push_str(&family.sample(name, &[], at.as_second()).0);
+        }
         for (name, help, value) in [
             ("runs_in_progress", "Slots at work.", i128::from(self.at_work)),
             ("runbooks_broken", "Runbooks whose text is broken now.", i128::from(self.broken)),
@@ -240,6 +263,7 @@ mod tests {
         metrics.skipped("a/\"b\"#1", &Reason::Full);
         metrics.ended("a/\"b\"#1", Ending::Changes, at(10));
         metrics.schedule("a/\"b\"#1", Some(at(20)), 1);
+        metrics.collected(Some(at(7)));
         assert!(matches!(metrics.health(at(0)), Health::Ill(_)), "nothing was looked at");
         metrics.looked(&Look { at_work: 1, broken: 0, world: at(5), real: at(100), stopping: true });
         assert!(matches!(metrics.health(at(160)), Health::Well));
@@ -260,6 +284,9 @@ mod tests {
                 "runbook_schedule_last_success_timestamp_seconds{schedule=\"a/\\\"b\\\"#1\"} 10",
                 "runbook_schedule_next_slot_timestamp_seconds{schedule=\"a/\\\"b\\\"#1\"} 20",
                 "runbook_schedule_failures_in_a_row{schedule=\"a/\\\"b\\\"#1\"} 1",
+                "runbook_samples_looks_total{outcome=\"taken\"} 1",
+                "runbook_samples_looks_total{outcome=\"failed\"} 0",
+                "runbook_samples_last_look_timestamp_seconds 7",
                 "runbook_runs_in_progress 1",
                 "runbook_runbooks_broken 0",
                 "runbook_world_time_seconds 5",

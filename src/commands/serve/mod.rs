@@ -27,14 +27,16 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
+use runbook_showback::collect::Told;
 
 use self::server::{Server, Stopped};
 use self::work::Manner;
 use super::Session;
+use super::collect::{ClusterArguments, CollectArguments};
 use super::schedule::Paths;
-use crate::arguments::{ApplyOptions, TargetArguments};
+use crate::arguments::ApplyOptions;
 use crate::exit::{Exit, Signal};
-use crate::target::{Pace, Target};
+use crate::target::{On, Pace, Target};
 use crate::trouble::Trouble;
 
 /// `runbook serve`
@@ -43,7 +45,7 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) paths: Paths,
     #[command(flatten)]
-    pub(crate) target: TargetArguments,
+    pub(crate) cluster: ClusterArguments,
     #[command(flatten)]
     pub(crate) apply: ApplyOptions,
     /// Apply on AWS without asking, where a schedule's mode is `apply`; else such a plan is stored
@@ -55,9 +57,26 @@ pub(crate) struct ServeArguments {
     /// Allow an address that other machines can reach; nobody is asked who they are
     #[arg(long, requires = "listen")]
     listen_anywhere: bool,
+    /// Collect samples beside: look again and again, or watch
+    #[arg(long, value_enum, default_value = "off", value_name = "HOW")]
+    collect: Collecting,
+    /// How long after a look the next one is due
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = super::collect::every)]
+    collect_every: std::time::Duration,
     /// End at this world time, RFC 3339; on the sandbox time jumps from slot to slot
     #[arg(long, value_name = "WORLD_TIME")]
     pub(crate) until: Option<Timestamp>,
+}
+
+/// How a server collects samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Collecting {
+    /// It does not
+    Off,
+    /// It looks again and again
+    Poll,
+    /// It watches
+    Watch,
 }
 
 /// Serves until it is told to stop, or until `--until`.
@@ -72,11 +91,11 @@ pub(super) async fn serve(session: &Session, arguments: &ServeArguments) -> Resu
             }
         }
     });
-    let pace = if arguments.until.is_some() { Pace::Jumps } else { Pace::Walks };
+    let pace = if arguments.until.is_some() { Pace::Jumping } else { Pace::Following };
     let target = Target::open_at(
         pace,
-        arguments.target.on,
-        &arguments.target.sandbox,
+        arguments.cluster.target.on,
+        &arguments.cluster.target.sandbox,
         &session.state,
         &session.environment,
         &session.printer,
@@ -110,5 +129,30 @@ async fn on_target(
     if let Some(listening) = &listening {
         session.printer.note(&format!("listening on http://{}", listening.address));
     }
-    server.serve(signals).await
+    let metrics = server.metrics();
+    let mut told = |told: Told<'_>| collected(session, &metrics, &told);
+    let watch = arguments.collect == Collecting::Watch;
+    let how = CollectArguments::beside(arguments.cluster.clone(), watch, arguments.collect_every);
+    let collecting = async {
+        if arguments.collect == Collecting::Off {
+            std::future::pending::<()>().await;
+        }
+        let jumps = arguments.until.is_some() && target.on == On::Sandbox;
+        super::collect::beside(session, target, &how, jumps, &mut told).await;
+    };
+    tokio::select! {
+        stopped = server.serve(signals) => stopped,
+        () = collecting => Err(Trouble::failed("the collecting of samples ended by itself")),
+    }
+}
+
+/// A look was taken, or could not be.
+fn collected(session: &Session, metrics: &metrics::Metrics, told: &Told<'_>) {
+    match told {
+        Told::Looked(look, _) => metrics.collected(Some(look.at)),
+        Told::Failed(at, why) | Told::NotWritten(at, why) => {
+            metrics.collected(None);
+            session.printer.note(&format!("{at:.0} the cluster could not be looked at: {why}"));
+        }
+    }
 }

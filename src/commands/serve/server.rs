@@ -24,7 +24,7 @@ use super::work::{Done, Due, Gate, Manner, Planners, work};
 use super::ServeArguments;
 use crate::arguments::EventFormat;
 use crate::commands::Session;
-use crate::commands::carry_out::{journal, leave_now, lost};
+use crate::commands::carry_out::{journal, leave_now};
 use crate::commands::schedule::sources::{self, Broken, Entry, Source};
 use crate::exit::Signal;
 use crate::library::Library;
@@ -143,6 +143,11 @@ impl<'a> Server<'a> {
         Ok(server)
     }
 
+    /// What it counts.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
+    }
+
     /// Says where it works and what is scheduled.
     pub(crate) fn greet(&self) {
         if self.speaker.format == EventFormat::Json {
@@ -235,7 +240,7 @@ impl<'a> Server<'a> {
                 biased;
                 Some(back) = self.running.next() => self.ended(back)?,
                 Some(signal) = signals.recv() => self.asked_to_stop(signal),
-                reason = lost(self.target) => {
+                reason = self.target.lost() => {
                     return Err(Trouble::failed(format!("the sandbox is gone: {reason}"))
                         .hint("runbook serve again: nothing is run twice"));
                 }
