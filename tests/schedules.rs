@@ -60,12 +60,8 @@ fn lines(folder: &Folder) -> Vec<String> {
 /// Serves, is killed after so many lines, and is served again; whether it was still at work.
 fn killed_after(told: usize) -> bool {
     let folder = folder(NIGHTLY);
-    let mut child = folder
-        .command(&SERVE)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        folder.command(&SERVE).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let before: Vec<String> = BufReader::new(child.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap)
@@ -208,7 +204,8 @@ fn a_server_answers_for_itself_keeps_what_was_right_and_ends_in_order() {
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let address = said.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
+    let address =
+        said.find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
     let address = address.unwrap();
     // The first look may not have come yet; a broken file is seen by a later one.
     folder.write("nightly.yaml", NIGHTLY.replace("30 2", "61 2"));
@@ -298,7 +295,17 @@ fn exports_for_kubernetes_and_argo_are_read_back() {
     let identity = arguments[2];
     assert_eq!(
         arguments,
-        ["schedule", "run", identity, "/runbooks/nightly.yaml", "--slot", "last", "--on", "aws", "--yes"]
+        [
+            "schedule",
+            "run",
+            identity,
+            "/runbooks/nightly.yaml",
+            "--slot",
+            "last",
+            "--on",
+            "aws",
+            "--yes"
+        ]
     );
     assert_eq!(container["securityContext"]["capabilities"]["drop"][0], "ALL");
     let argo = documents(&folder.well(&["schedule", "export", "--format", "argo"]).out);

@@ -145,7 +145,12 @@ pub(crate) fn approve(
 }
 
 /// Stores a plan that a person has to apply, and says why and how.
-pub(crate) fn paused(session: &Session, plan: &Plan, why: &str, allow_destroy: bool) -> Result<Exit, Trouble> {
+pub(crate) fn paused(
+    session: &Session,
+    plan: &Plan,
+    why: &str,
+    allow_destroy: bool,
+) -> Result<Exit, Trouble> {
     let path = session.state.store_plan(&plan.name(), &plan.store())?;
     let allow = if allow_destroy { " --allow-destroy" } else { "" };
     session.printer.note(&format!(

@@ -132,7 +132,8 @@ fn newest(slots: Option<&Slots>, identity: &str) -> Result<String, Trouble> {
 fn list(session: &Session, arguments: &ListArguments) -> Result<Exit, Trouble> {
     let sources = sources::all(session, &arguments.paths.paths)?;
     // A list makes no journal.
-    let slots = session.state.path.join("journal.db").is_file().then(|| Slots::open(&session.state.path));
+    let slots =
+        session.state.path.join("journal.db").is_file().then(|| Slots::open(&session.state.path));
     let slots = slots.transpose().map_err(|error| Trouble::of(&error))?;
     let now = real_now();
     let mut rows = Vec::new();

@@ -132,10 +132,12 @@ fn taken(
 ) -> Result<Exit, Trouble> {
     let name = &entry.identity;
     match row.map(|row| &row.state) {
-        Some(State::Ended { how, run }) if how.is_failure() => Err(Trouble::failed(format!(
-            "the slot {shown} of {name} has run already, and failed"
-        ))
-        .hint(format!("runbook resume {run}, or runbook schedule run {name} for a new one"))),
+        Some(State::Ended { how, run }) if how.is_failure() => {
+            Err(Trouble::failed(format!("the slot {shown} of {name} has run already, and failed"))
+                .hint(format!(
+                    "runbook resume {run}, or runbook schedule run {name} for a new one"
+                )))
+        }
         Some(State::Ended { how, run }) => {
             let how = how.name().replace('_', " ");
             session.printer.out(&format!("✓ {shown}  {name}  has run already: {how}, run {run}"));

@@ -205,7 +205,9 @@ pub(crate) fn chosen(sources: &[Source], asked: &str) -> Result<Arc<Entry>, Trou
         [one] => Ok((**one).clone()),
         [] => Err(Trouble::usage(format!("there is no schedule `{asked}`"))
             .hint("runbook schedule list names them")),
-        several => Err(Trouble::usage(format!("several schedules are `{asked}`: {}", names(several)))
-            .hint("more letters")),
+        several => {
+            Err(Trouble::usage(format!("several schedules are `{asked}`: {}", names(several)))
+                .hint("more letters"))
+        }
     }
 }

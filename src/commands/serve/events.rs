@@ -20,22 +20,13 @@ pub(crate) enum Happened<'a> {
     /// It is due; it starts now or, by its jitter or an earlier one, later.
     Planned,
     /// Its run starts, or is taken up again.
-    Started {
-        run: &'a str,
-        is_resumed: bool,
-    },
+    Started { run: &'a str, is_resumed: bool },
     /// It does not run.
     Skipped(&'a Reason),
     /// It ended.
-    Ended {
-        run: &'a str,
-        how: Ending,
-        words: &'a str,
-    },
+    Ended { run: &'a str, how: Ending, words: &'a str },
     /// It was told to stop and can be taken up again.
-    Stopped {
-        run: &'a str,
-    },
+    Stopped { run: &'a str },
     /// It could start, and has to wait for another process.
     Waits(&'a str),
 }
@@ -79,16 +70,18 @@ impl Speaker {
                 };
                 (meaning, mark, (*words).to_owned())
             }
-            Happened::Stopped { run } => {
-                (Meaning::Waiting, "◔", format!("run {run} stopped; it is resumed by the next server"))
-            }
+            Happened::Stopped { run } => (
+                Meaning::Waiting,
+                "◔",
+                format!("run {run} stopped; it is resumed by the next server"),
+            ),
             Happened::Waits(why) => (Meaning::Waiting, "◔", (*why).to_owned()),
         };
         Some(format!(
             "{} {}  {}  {}",
             local(&entry.schedule, slot),
             self.printer.out.paint(meaning, mark),
-            entry.identity,
+            words::one_line(&entry.identity),
             words::one_line(&text)
         ))
     }

@@ -98,7 +98,9 @@ fn answer(
         "/metrics" => {
             let mut response = plain(StatusCode::OK, metrics.text());
             let kind = "text/plain; version=0.0.4; charset=utf-8";
-            response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
             response
         }
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n"),
@@ -132,7 +134,8 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:9", "127.1.2.3", "[::1]:80", "[::1]"] {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:9", "127.1.2.3", "[::1]:80", "[::1]"]
+        {
             assert!(is_this_machine(host), "{host}");
         }
         for host in ["", "example.com", "example.com:80", "127.0.0.1.example.com", "10.0.0.1:80"] {

@@ -265,7 +265,13 @@ mod tests {
         metrics.schedule("a/\"b\"#1", Some(at(20)), 1);
         metrics.collected(Some(at(7)));
         assert!(matches!(metrics.health(at(0)), Health::Ill(_)), "nothing was looked at");
-        metrics.looked(&Look { at_work: 1, broken: 0, world: at(5), real: at(100), stopping: true });
+        metrics.looked(&Look {
+            at_work: 1,
+            broken: 0,
+            world: at(5),
+            real: at(100),
+            stopping: true,
+        });
         assert!(matches!(metrics.health(at(160)), Health::Well));
         assert!(matches!(metrics.health(at(161)), Health::Ill(_)));
         assert!(matches!(metrics.readiness(at(100)), Health::Ill(_)), "it is stopping");

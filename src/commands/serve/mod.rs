@@ -122,9 +122,7 @@ async fn on_target(
     server.greet();
     let listening = match arguments.listen {
         None => None,
-        Some(address) => {
-            Some(http::listen(address, arguments.listen_anywhere, metrics).await?)
-        }
+        Some(address) => Some(http::listen(address, arguments.listen_anywhere, metrics).await?),
     };
     if let Some(listening) = &listening {
         session.printer.note(&format!("listening on http://{}", listening.address));

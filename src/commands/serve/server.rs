@@ -16,12 +16,12 @@ use runbook_core::schedule::Mode;
 use runbook_core::schedule::decide::{Action, Reason, decide};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::ServeArguments;
 use super::events::{Happened, Speaker};
 use super::metrics::{Look, Metrics};
 use super::presence::Presence;
 use super::recover::{Left, left, take_over};
 use super::work::{Done, Due, Gate, Manner, Planners, work};
-use super::ServeArguments;
 use crate::arguments::EventFormat;
 use crate::commands::Session;
 use crate::commands::carry_out::{journal, leave_now};
@@ -157,8 +157,8 @@ impl<'a> Server<'a> {
         for entry in self.entries() {
             self.session.printer.out(&format!(
                 "{}  {}  {} {}  {}",
-                entry.identity,
-                entry.runbook,
+                words::one_line(&entry.identity),
+                words::one_line(&entry.runbook),
                 entry.schedule.cron.text(),
                 entry.schedule.zone.name(),
                 entry.schedule.mode.name()
@@ -230,7 +230,8 @@ impl<'a> Server<'a> {
                     let _aside = clock.aside();
                     std::future::pending::<()>().await;
                 }
-                match wake.into_iter().chain(self.until.filter(|until| *until > clock.now())).min() {
+                match wake.into_iter().chain(self.until.filter(|until| *until > clock.now())).min()
+                {
                     Some(at) => clock.sleep_until(at).await,
                     None => clock.sleep_until(Timestamp::MAX).await,
                 }
@@ -313,7 +314,9 @@ impl<'a> Server<'a> {
                 Left::Unbegun => {
                     self.slots.withdraw(&entry.identity, open.slot, &run).map_err(failed)?;
                 }
-                Left::Ended(how) => self.record_end(entry, open.slot, &run, how, how.name(), now)?,
+                Left::Ended(how) => {
+                    self.record_end(entry, open.slot, &run, how, how.name(), now)?
+                }
                 Left::UnderWay => {
                     if let Some(lease) = self.lease_for(entry, open.slot, &run, now) {
                         self.begin(entry, open.slot, run, true, lease, now);
@@ -328,8 +331,7 @@ impl<'a> Server<'a> {
         if let Some(since) = self.since.get(&entry.identity) {
             return Ok(*since);
         }
-        let since =
-            self.slots.seen(&entry.identity, now).map_err(|error| Trouble::of(&error))?;
+        let since = self.slots.seen(&entry.identity, now).map_err(|error| Trouble::of(&error))?;
         self.since.insert(entry.identity.clone(), since);
         Ok(since)
     }
@@ -423,7 +425,12 @@ impl<'a> Server<'a> {
         Ok(!ours.is_empty())
     }
 
-    fn start(&mut self, entry: &Arc<Entry>, slot: Timestamp, now: Timestamp) -> Result<bool, Trouble> {
+    fn start(
+        &mut self,
+        entry: &Arc<Entry>,
+        slot: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Trouble> {
         let run = run_name()?;
         let Some(lease) = self.lease_for(entry, slot, &run, now) else { return Ok(false) };
         let (schedule, server) = (&entry.identity, &self.presence.name);

@@ -128,12 +128,7 @@ pub(crate) struct Done {
 }
 
 /// Runs a slot. The caller holds the lease when its mode is `apply`.
-pub(crate) async fn work(
-    session: &Session,
-    target: &Target,
-    due: &Due,
-    manner: &Manner,
-) -> Done {
+pub(crate) async fn work(session: &Session, target: &Target, due: &Due, manner: &Manner) -> Done {
     match steps(session, target, due, manner).await {
         Ok(done) => done,
         Err(trouble) => {

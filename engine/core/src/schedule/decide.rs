@@ -82,9 +82,7 @@ impl std::fmt::Display for Reason {
             Self::Missed => formatter.write_str("missed, and catch_up.policy is none"),
             Self::TooOld => formatter.write_str("missed, longer ago than catch_up.window"),
             Self::Superseded { by } => write!(formatter, "missed, and the newer slot {by} is run"),
-            Self::TooMany => {
-                formatter.write_str("missed, with more newer ones than catch_up.max")
-            }
+            Self::TooMany => formatter.write_str("missed, with more newer ones than catch_up.max"),
             Self::Overlap { with } => write!(formatter, "the slot {with} has not ended"),
             Self::Full => formatter.write_str("as many slots wait as may"),
             Self::Replaced { by } => write!(formatter, "the newer slot {by} takes its place"),
@@ -234,11 +232,7 @@ fn after(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// The slots that are due and not recorded, with the reason to skip them where there is one.
-fn due(
-    schedule: &Schedule,
-    ledger: &Ledger,
-    now: Timestamp,
-) -> Vec<(Timestamp, Option<Reason>)> {
+fn due(schedule: &Schedule, ledger: &Ledger, now: Timestamp) -> Vec<(Timestamp, Option<Reason>)> {
     let tick = SignedDuration::from_nanos(1);
     let beyond = |at: Timestamp| at.saturating_add(tick).unwrap_or(at);
     let from = ledger.newest.map_or(ledger.since, |newest| beyond(newest).max(ledger.since));

@@ -15,16 +15,31 @@ fn refused(text: &str) -> String {
 #[test]
 fn mistakes_name_the_field_and_the_way_out() {
     let table = [
-        ("15 6 * *", "`15 6 * *`: a cron expression has five fields, this one has 4 (minute, hour, day of month, month, day of week: `15 6 * * 1-5`)"),
+        (
+            "15 6 * *",
+            "`15 6 * *`: a cron expression has five fields, this one has 4 (minute, hour, day of month, month, day of week: `15 6 * * 1-5`)",
+        ),
         ("@daily", "`@daily`: `@daily` is not known to every cron (write `0 0 * * *`)"),
         ("60 6 * * *", "`60`: `60` is not a minute (0 to 59)"),
         ("0 24 * * *", "`24`: `24` is not a hour (0 to 23)"),
-        ("0 6 L * *", "`L`: `L` is not a day of month (1 to 31; `L`, `W`, `#`, `?` and `H` are not known to every cron)"),
-        ("0 6 * * fri-mon", "`fri-mon`: the day of week `fri-mon` runs backwards (write two ranges: `5-7,0-1`)"),
+        (
+            "0 6 L * *",
+            "`L`: `L` is not a day of month (1 to 31; `L`, `W`, `#`, `?` and `H` are not known to every cron)",
+        ),
+        (
+            "0 6 * * fri-mon",
+            "`fri-mon`: the day of week `fri-mon` runs backwards (write two ranges: `5-7,0-1`)",
+        ),
         ("*/0 6 * * *", "`*/0`: the step `0` of the minute is not a number (from 1 to 59)"),
         ("5/15 6 * * *", "`5/15`: cron programs disagree about `5/15` (write `5-59/15`)"),
-        ("0 6 *,10 * *", "`*`: `*` in a list of the day of month (cron programs disagree about it; `*` stands alone)"),
-        ("0 6 */2 * 1", "`*/2`: cron programs disagree about `*/2` beside the other day field (write `1-31/2`: then a day matches when one of the two fields does)"),
+        (
+            "0 6 *,10 * *",
+            "`*`: `*` in a list of the day of month (cron programs disagree about it; `*` stands alone)",
+        ),
+        (
+            "0 6 */2 * 1",
+            "`*/2`: cron programs disagree about `*/2` beside the other day field (write `1-31/2`: then a day matches when one of the two fields does)",
+        ),
         ("0 6 30 2 *", "`30 2`: `30 2` never comes: no such day ()"),
         ("0 6 31 4,jun,9,11 *", "`31 4,jun,9,11`: `31 4,jun,9,11` never comes: no such day ()"),
     ];

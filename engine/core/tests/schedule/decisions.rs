@@ -120,7 +120,12 @@ fn overlapping(policy: &str) -> Vec<String> {
 fn what_becomes_of_a_slot_while_an_earlier_one_is_at_work() {
     assert_eq!(
         overlapping("skip"),
-        ["00:10 start 00:10", "00:20 skip 00:20 overlap", "00:30 skip 00:30 overlap", "00:50 start 00:50"]
+        [
+            "00:10 start 00:10",
+            "00:20 skip 00:20 overlap",
+            "00:30 skip 00:30 overlap",
+            "00:50 start 00:50"
+        ]
     );
     assert_eq!(
         overlapping("buffer_one"),
@@ -239,12 +244,7 @@ fn what_others_do_counts_and_is_left_to_them() {
     let one = schedule("cron: 0 * * * *, timezone: UTC, overlap: cancel_other");
     let (first, second) = (at("2026-01-01T01:00:00Z"), at("2026-01-01T02:00:00Z"));
     let open = |slot, is_started, is_ours| Open { slot, is_started, planned_at: slot, is_ours };
-    let ledger = |open: Vec<Open>| Ledger {
-        since: first,
-        newest: Some(second),
-        open,
-        failures: 0,
-    };
+    let ledger = |open: Vec<Open>| Ledger { since: first, newest: Some(second), open, failures: 0 };
     let actions = |one: &Schedule, rows| decide(one, "test", &ledger(rows), second).actions;
     assert_eq!(actions(&one, vec![open(first, true, false), open(second, false, true)]), []);
     assert_eq!(actions(&one, vec![open(second, false, false)]), []);
@@ -258,12 +258,8 @@ fn what_others_do_counts_and_is_left_to_them() {
 #[test]
 fn a_year_of_missed_minutes_is_counted_and_not_told_one_by_one() {
     let one = schedule("cron: '* * * * *', timezone: UTC");
-    let ledger = Ledger {
-        since: at("2025-01-01T00:00:00Z"),
-        newest: None,
-        open: Vec::new(),
-        failures: 0,
-    };
+    let ledger =
+        Ledger { since: at("2025-01-01T00:00:00Z"), newest: None, open: Vec::new(), failures: 0 };
     let decision = decide(&one, "test", &ledger, at("2025-02-01T00:00:30Z"));
     let minutes = 31 * 24 * 60 + 1;
     let forgotten = decision.forgotten.unwrap();
@@ -282,7 +278,11 @@ fn a_year_of_missed_minutes_is_counted_and_not_told_one_by_one() {
 
 fn any_policy() -> impl Strategy<Value = Schedule> {
     let overlap = prop_oneof![
-        Just("skip"), Just("buffer_one"), Just("buffer_all"), Just("cancel_other"), Just("allow_all")
+        Just("skip"),
+        Just("buffer_one"),
+        Just("buffer_all"),
+        Just("cancel_other"),
+        Just("allow_all")
     ];
     let policy = prop_oneof![Just("last"), Just("all"), Just("none")];
     (overlap, policy, 1_u32..5, 0_u32..40, 10_u32..200).prop_map(

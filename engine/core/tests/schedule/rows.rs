@@ -58,6 +58,9 @@ fn a_skipped_slot_keeps_its_reason_and_a_person_may_run_it() {
     assert!(!slots.plan(ONE, slot(2), "left", slot(3)).unwrap());
     assert!(slots.claim(ONE, slot(2), "hand", slot(4)).unwrap());
     assert!(slots.start(ONE, slot(2), "hand", "r1", slot(4)).unwrap());
+    // What a person runs does not hide what was missed before it.
+    assert!(slots.claim(ONE, slot(9), "hand", slot(9)).unwrap());
+    assert_eq!(slots.ledger(ONE, "left", slot(0)).unwrap().newest, Some(slot(3)));
     assert!(slots.withdraw(ONE, slot(2), "r1").unwrap());
     assert_eq!(slots.row(ONE, slot(2)).unwrap().unwrap().state, State::Planned);
 }

@@ -30,14 +30,22 @@ fn table(keys: &str, from: &str, to: &str) -> Vec<String> {
 #[test]
 fn seoul_has_no_daylight_saving() {
     assert_eq!(
-        table("cron: 15 6 * * 1-5, timezone: Asia/Seoul", "2026-03-27T00:00:00Z", "2026-03-31T00:00:00Z"),
+        table(
+            "cron: 15 6 * * 1-5, timezone: Asia/Seoul",
+            "2026-03-27T00:00:00Z",
+            "2026-03-31T00:00:00Z"
+        ),
         [
             "2026-03-30T06:15:00 at 06:15:00 = 2026-03-29T21:15:00Z",
             "2026-03-31T06:15:00 at 06:15:00 = 2026-03-30T21:15:00Z",
         ]
     );
     assert_eq!(
-        table("cron: 30 2 * * *, timezone: Asia/Seoul", "2026-10-24T15:00:00Z", "2026-10-26T15:00:00Z"),
+        table(
+            "cron: 30 2 * * *, timezone: Asia/Seoul",
+            "2026-10-24T15:00:00Z",
+            "2026-10-26T15:00:00Z"
+        ),
         [
             "2026-10-25T02:30:00 at 02:30:00 = 2026-10-24T17:30:00Z",
             "2026-10-26T02:30:00 at 02:30:00 = 2026-10-25T17:30:00Z",
@@ -72,7 +80,8 @@ fn the_hour_that_paris_has_twice() {
         let keys = format!("cron: 30 2 25 10 *, timezone: Europe/Paris{dst}");
         table(&keys, "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z")
     };
-    let (first, second) = ("at 02:30:00 = 2026-10-25T00:30:00Z", "at 02:30:00 = 2026-10-25T01:30:00Z");
+    let (first, second) =
+        ("at 02:30:00 = 2026-10-25T00:30:00Z", "at 02:30:00 = 2026-10-25T01:30:00Z");
     let civil = "2026-10-25T02:30:00";
     assert_eq!(day(""), [format!("{civil} OnlyFirst {first}")]);
     assert_eq!(day(", dst: {fold: second}"), [format!("{civil} OnlySecond {second}")]);
@@ -147,12 +156,22 @@ fn jitter_is_the_same_for_the_same_slot_and_within_its_bound() {
 /// Schedules of many kinds in zones with and without daylight saving, half hours among them.
 fn any_schedule() -> impl Strategy<Value = Schedule> {
     let cron = prop_oneof![
-        Just("'*/7 * * * *'"), Just("30 2 * * *"), Just("0 0 * * *"), Just("'15,45 1-3 * * 0'"),
-        Just("'*/30 2 1-31/2 * 6,7'"), Just("5 3 29 2 *"), Just("59 23 31 * *"),
+        Just("'*/7 * * * *'"),
+        Just("30 2 * * *"),
+        Just("0 0 * * *"),
+        Just("'15,45 1-3 * * 0'"),
+        Just("'*/30 2 1-31/2 * 6,7'"),
+        Just("5 3 29 2 *"),
+        Just("59 23 31 * *"),
     ];
     let zone = prop_oneof![
-        Just("Asia/Seoul"), Just("Europe/Paris"), Just("America/New_York"),
-        Just("Australia/Lord_Howe"), Just("Africa/Casablanca"), Just("Pacific/Apia"), Just("UTC"),
+        Just("Asia/Seoul"),
+        Just("Europe/Paris"),
+        Just("America/New_York"),
+        Just("Australia/Lord_Howe"),
+        Just("Africa/Casablanca"),
+        Just("Pacific/Apia"),
+        Just("UTC"),
     ];
     let gap = prop_oneof![Just("run_after"), Just("skip"), Just("run_before")];
     let fold = prop_oneof![Just("first"), Just("second"), Just("both")];

@@ -84,7 +84,10 @@ pub(super) fn surroundings(source: &Source, order: &Order<'_>) -> Result<Vec<Uni
     let kept = "# The state folder: which slots have run, and the journal of runs. It must outlive the pods,\n\
                 # and be on a file system with locks (not on NFS without them).\n";
     let mut units = vec![
-        Unit { name: "runbook-account.yaml".to_owned(), text: format!("{note}{}", yaml(&account)?) },
+        Unit {
+            name: "runbook-account.yaml".to_owned(),
+            text: format!("{note}{}", yaml(&account)?),
+        },
         Unit { name: "runbook-state.yaml".to_owned(), text: format!("{kept}{}", yaml(&volume)?) },
     ];
     if !source.entries.iter().any(|entry| entry.is_shipped) {

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use runbook_core::schedule::{Daylight, Mode, Overlap, Policy};
 use serde_json::Value;
 
-use super::sources::{self, Entry, Source};
 use super::ExportArguments;
+use super::sources::{self, Entry, Source};
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::state::write_whole;
@@ -51,11 +51,7 @@ struct Order<'a> {
 /// Prints the schedules, or writes them.
 pub(super) fn export(session: &Session, arguments: &ExportArguments) -> Result<Exit, Trouble> {
     let sources = sources::all(session, &arguments.paths.paths)?;
-    let order = Order {
-        image: &arguments.image,
-        namespace: &arguments.namespace,
-        now: real_now(),
-    };
+    let order = Order { image: &arguments.image, namespace: &arguments.namespace, now: real_now() };
     let mut units: Vec<Unit> = Vec::new();
     for source in &sources {
         let made = match arguments.format {
@@ -192,12 +188,8 @@ fn moved(entry: &Entry, now: Timestamp) -> bool {
 
 /// Comment lines above an object.
 fn comments(entry: &Entry, format: Format, now: Timestamp) -> String {
-    let head = format!(
-        "{}, mode {}, from {}",
-        entry.identity,
-        entry.schedule.mode.name(),
-        entry.runbook
-    );
+    let head =
+        format!("{}, mode {}, from {}", entry.identity, entry.schedule.mode.name(), entry.runbook);
     std::iter::once(head)
         .chain(notes(entry, format, now))
         .map(|line| format!("# {}\n", crate::view::words::one_line(&line)))

@@ -126,9 +126,9 @@ fn service(entry: &Entry, source: &Source, name: &str) -> String {
     )
 }
 
-/// Text in which systemd replaces nothing.
+/// Text in one line, in which systemd replaces nothing.
 fn specifiers(text: &str) -> String {
-    text.replace('%', "%%")
+    crate::view::words::one_line(text).replace('%', "%%")
 }
 
 /// A word of a command line as systemd splits it.
