@@ -27,6 +27,7 @@ mod prices;
 mod reports;
 mod samples;
 mod showback;
+mod schedules;
 mod stopped;
 mod stream;
 mod support;

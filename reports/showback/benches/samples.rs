@@ -51,7 +51,14 @@ impl Draw {
     fn uid(&mut self) -> String {
         let (high, low) = (self.next() << 20 ^ self.next(), self.next() << 20 ^ self.next());
         let text = format!("{high:016x}{low:016x}");
-        format!("{}-{}-4{}-a{}-{}", &text[..8], &text[8..12], &text[13..16], &text[17..20], &text[20..32])
+        format!(
+            "{}-{}-4{}-a{}-{}",
+            &text[..8],
+            &text[8..12],
+            &text[13..16],
+            &text[17..20],
+            &text[20..32]
+        )
     }
 }
 
@@ -166,7 +173,11 @@ fn write(store: &Store) -> u64 {
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
-        .map(|path| if path.is_dir() { size(&path) } else { std::fs::metadata(&path).unwrap().len() })
+        .map(
+            |path| {
+                if path.is_dir() { size(&path) } else { std::fs::metadata(&path).unwrap().len() }
+            },
+        )
         .sum()
 }
 

@@ -8,6 +8,7 @@
 //! | [`message`] | a report for a window, rendered once, and the keys of its deliveries |
 //! | [`outbox`] | what is to be delivered, and what came of it, durably |
 //! | [`destinations`] | folder, S3, webhook, mail |
+//! | [`plan_cost`] | what a plan adds to the month |
 //! | [`restate`] | when a report is sent again with other figures |
 //! | [`modules`] | `report.*` |
 //! | [`surroundings`] | what only the command knows: folders, prices, clusters |
@@ -16,5 +17,6 @@ pub mod destinations;
 pub mod message;
 pub mod modules;
 pub mod outbox;
+pub mod plan_cost;
 pub mod restate;
 pub mod surroundings;

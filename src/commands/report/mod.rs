@@ -7,6 +7,7 @@ mod autoscalers;
 mod compare;
 mod seen;
 mod showback;
+mod plan;
 mod text;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use showback::ShowbackArguments;
+pub(crate) use plan::PlanCostArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -35,6 +37,8 @@ pub(crate) enum ReportCommand {
     Autoscalers(Box<AutoscalersArguments>),
     /// Who pays: what each team, namespace or label cost, from collected samples.
     Showback(Box<ShowbackArguments>),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -60,6 +64,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),

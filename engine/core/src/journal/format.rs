@@ -55,6 +55,7 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         planned_at INTEGER NOT NULL,
         started_at INTEGER,
         ended_at   INTEGER,
+        by_hand    INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (schedule, slot)
     ) WITHOUT ROWID;
 ",

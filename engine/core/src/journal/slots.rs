@@ -24,7 +24,9 @@ use super::sqlite::{FILE, connect, prepare};
 use crate::schedule::decide::{Ledger, Open, Reason};
 
 /// How a started slot ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Applied, and everything converged.
@@ -116,6 +118,11 @@ pub struct Slots {
     connection: Mutex<Connection>,
 }
 
+const SKIP: &str = "INSERT INTO slots (schedule, slot, state, server, detail, planned_at, ended_at)
+     VALUES (?1, ?2, 'skipped', ?3, ?4, ?5, ?5)
+     ON CONFLICT DO UPDATE SET state = 'skipped', detail = ?4, ended_at = ?5
+     WHERE state = 'planned' AND server = ?3";
+
 const COLUMNS: &str = "schedule, slot, state, run, detail, server, planned_at, ended_at";
 
 type Raw = (String, i64, String, Option<String>, Option<String>, String, i64, Option<i64>);
@@ -184,25 +191,31 @@ impl Slots {
         )
     }
 
-    /// Records that a slot does not run, be it new or planned by this server; `false` when somebody
-    /// else has it.
-    pub fn skip(
+    /// Records that slots do not run, be they new or planned by this server, all in one commit; those
+    /// that nobody else has.
+    pub fn skip<'s>(
         &self,
         schedule: &str,
-        slot: Timestamp,
+        skipped: &'s [(Timestamp, Reason)],
         server: &str,
-        why: &Reason,
         now: Timestamp,
-    ) -> Result<bool, Error> {
-        // Words and times: this cannot fail.
-        let detail = serde_json::to_string(why).unwrap_or_default();
-        self.changes(
-            "INSERT INTO slots (schedule, slot, state, server, detail, planned_at, ended_at)
-             VALUES (?1, ?2, 'skipped', ?3, ?4, ?5, ?5)
-             ON CONFLICT DO UPDATE SET state = 'skipped', detail = ?4, ended_at = ?5
-             WHERE state = 'planned' AND server = ?3",
-            params![schedule, slot.as_second(), server, detail, now.as_millisecond()],
-        )
+    ) -> Result<Vec<&'s (Timestamp, Reason)>, Error> {
+        self.with("write", |connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let mut ours = Vec::with_capacity(skipped.len());
+            for one in skipped {
+                // Words and times: this cannot fail.
+                let detail = serde_json::to_string(&one.1).unwrap_or_default();
+                let values =
+                    params![schedule, one.0.as_second(), server, detail, now.as_millisecond()];
+                if transaction.prepare_cached(SKIP)?.execute(values)? > 0 {
+                    ours.push(one);
+                }
+            }
+            transaction.commit()?;
+            Ok(ours)
+        })
     }
 
     /// Records the run of a slot that this server planned, before anything of the run happens.
@@ -222,7 +235,8 @@ impl Slots {
     }
 
     /// A person wants the slot run now: whether it was not recorded yet or skipped. `false` when it is
-    /// planned, at work or done.
+    /// planned, at work or done. It does not say that what came before it was seen to: a server that
+    /// comes later still finds what was missed.
     pub fn claim(
         &self,
         schedule: &str,
@@ -231,8 +245,8 @@ impl Slots {
         now: Timestamp,
     ) -> Result<bool, Error> {
         self.changes(
-            "INSERT INTO slots (schedule, slot, state, server, planned_at)
-             VALUES (?1, ?2, 'planned', ?3, ?4)
+            "INSERT INTO slots (schedule, slot, state, server, planned_at, by_hand)
+             VALUES (?1, ?2, 'planned', ?3, ?4, 1)
              ON CONFLICT DO UPDATE SET state = 'planned', server = ?3, detail = NULL, planned_at = ?4,
                  ended_at = NULL
              WHERE state = 'skipped'",
@@ -287,15 +301,10 @@ impl Slots {
     }
 
     /// What [`crate::schedule::decide`] needs to know of a schedule.
-    pub fn ledger(
-        &self,
-        schedule: &str,
-        server: &str,
-        since: Timestamp,
-    ) -> Result<Ledger, Error> {
+    pub fn ledger(&self, schedule: &str, server: &str, since: Timestamp) -> Result<Ledger, Error> {
         let newest: Option<i64> = self.with("read", |connection| {
             connection.query_row(
-                "SELECT max(slot) FROM slots WHERE schedule = ?1",
+                "SELECT max(slot) FROM slots WHERE schedule = ?1 AND by_hand = 0",
                 [schedule],
                 |row| row.get(0),
             )

@@ -143,7 +143,12 @@ impl Cron {
     /// What it means, however it was written: equal for `mon` and `1`.
     pub fn meaning(&self) -> serde_json::Value {
         serde_json::json!([
-            self.minutes, self.hours, self.days, self.months, self.weekdays, self.is_any_day,
+            self.minutes,
+            self.hours,
+            self.days,
+            self.months,
+            self.weekdays,
+            self.is_any_day,
             self.is_any_weekday
         ])
     }

@@ -82,9 +82,7 @@ impl std::fmt::Display for Reason {
             Self::Missed => formatter.write_str("missed, and catch_up.policy is none"),
             Self::TooOld => formatter.write_str("missed, longer ago than catch_up.window"),
             Self::Superseded { by } => write!(formatter, "missed, and the newer slot {by} is run"),
-            Self::TooMany => {
-                formatter.write_str("missed, with more newer ones than catch_up.max")
-            }
+            Self::TooMany => formatter.write_str("missed, with more newer ones than catch_up.max"),
             Self::Overlap { with } => write!(formatter, "the slot {with} has not ended"),
             Self::Full => formatter.write_str("as many slots wait as may"),
             Self::Replaced { by } => write!(formatter, "the newer slot {by} takes its place"),
@@ -134,11 +132,27 @@ pub enum Action {
     Cancel(Timestamp),
 }
 
+/// Slots that were missed so long ago that they are only counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many.
+    pub count: usize,
+    /// The first.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+}
+
+/// So many missed slots are recorded one by one; of a schedule of every minute, that is a week.
+pub const MOST_MISSED: usize = 10_000;
+
 /// What to do, and when to ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// In this order.
     pub actions: Vec<Action>,
+    /// Missed slots before those: more than anybody would read about.
+    pub forgotten: Option<Forgotten>,
     /// When the next slot is due or starts; the end of a run is a reason to ask again, too.
     pub wake: Option<Timestamp>,
 }
@@ -151,7 +165,9 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
         .map(|_| Reason::Paused { failures: ledger.failures });
     let mut actions = Vec::new();
     let mut open = ledger.open.clone();
-    for (slot, verdict) in due(schedule, ledger, now) {
+    let mut missed = due(schedule, ledger, now);
+    let forgotten = forget(&mut missed);
+    for (slot, verdict) in missed {
         match paused.clone().or(verdict) {
             Some(reason) => actions.push(Action::Skip(slot, reason)),
             None => {
@@ -171,7 +187,7 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
         .collect();
     if let Some(reason) = paused {
         actions.extend(ready.into_iter().map(|one| Action::Skip(one.slot, reason.clone())));
-        return Decision { actions, wake };
+        return Decision { actions, forgotten, wake };
     }
     // Whoever has started, and whoever waits in front.
     let mut ahead: Vec<Ahead> = open
@@ -198,7 +214,16 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
             }
         }
     }
-    Decision { actions, wake }
+    Decision { actions, forgotten, wake }
+}
+
+/// Takes the oldest away when there are too many.
+fn forget(missed: &mut Vec<(Timestamp, Option<Reason>)>) -> Option<Forgotten> {
+    let count = missed.len().checked_sub(MOST_MISSED).filter(|count| *count > 0)?;
+    let mut old = missed.drain(..count);
+    let (first, _) = old.next()?;
+    let last = old.last().map_or(first, |(last, _)| last);
+    Some(Forgotten { count, first, last })
 }
 
 fn after(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
@@ -207,11 +232,7 @@ fn after(schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// The slots that are due and not recorded, with the reason to skip them where there is one.
-fn due(
-    schedule: &Schedule,
-    ledger: &Ledger,
-    now: Timestamp,
-) -> Vec<(Timestamp, Option<Reason>)> {
+fn due(schedule: &Schedule, ledger: &Ledger, now: Timestamp) -> Vec<(Timestamp, Option<Reason>)> {
     let tick = SignedDuration::from_nanos(1);
     let beyond = |at: Timestamp| at.saturating_add(tick).unwrap_or(at);
     let from = ledger.newest.map_or(ledger.since, |newest| beyond(newest).max(ledger.since));

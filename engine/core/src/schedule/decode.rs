@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{CatchUp, Cron, Fold, Gap, Mode, Overlap, Policy, Schedule, Zone};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::document::InputDeclaration;
-use crate::shape::{self, CATCH_UP, DST, SCHEDULE, suggest};
 use crate::graph::Refused;
+use crate::shape::{self, CATCH_UP, DST, SCHEDULE, suggest};
 use crate::source::{Sources, Span};
 use crate::value::{Value, duration};
 use crate::yaml::{self, Entry, Node, NodeKind, Scalar, Style};
@@ -18,8 +18,7 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Schedule>, Box<Refused>> {
     let mut sources = Sources::default();
     let file = sources.add(name.to_owned(), text);
     let (root, mut problems) = yaml::parse(file, text);
-    let document =
-        root.and_then(|root| crate::document::decode(file, &root, &mut problems));
+    let document = root.and_then(|root| crate::document::decode(file, &root, &mut problems));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Box::new(Refused { problems, sources }));
     }
@@ -47,11 +46,12 @@ pub(crate) fn decode(node: &Node, problems: &mut Vec<Diagnostic>) -> Vec<Schedul
 
 fn schedule(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
     let entries = shape::check(node, SCHEDULE, "a schedule", problems);
-    let cron = cron(node, problems);
-    let zone = zone(node, problems);
+    let (cron, zone) = (cron(node, problems), zone(node, problems));
+    let is_whole = cron.is_some() && zone.is_some();
     let mut one = Schedule {
-        cron: cron?,
-        zone: zone?,
+        // What else is wrong is told, too.
+        cron: cron.or_else(|| Cron::parse("* * * * *").ok())?,
+        zone: zone.or_else(|| Zone::named("UTC").ok())?,
         mode: Mode::default(),
         gap: Gap::default(),
         fold: Fold::default(),
@@ -66,7 +66,7 @@ fn schedule(node: &Node, problems: &mut Vec<Diagnostic>) -> Option<Schedule> {
     for (key, entry) in entries {
         set(&mut one, key.name, &entry.value, problems);
     }
-    Some(one)
+    is_whole.then_some(one)
 }
 
 fn text(node: &Node) -> &str {
@@ -229,7 +229,10 @@ pub(crate) fn inputs_fit(
                     Diagnostic::error(Code("RB0135"), message)
                         .at(one.span, "nobody is there to give it")
                         .and_at(input.span, "declared here, without a default")
-                        .help(format!("`inputs: {{{}: …}}` in the schedule, or a default", input.name)),
+                        .help(format!(
+                            "`inputs: {{{}: …}}` in the schedule, or a default",
+                            input.name
+                        )),
                 );
             }
         }

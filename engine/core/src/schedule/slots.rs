@@ -66,6 +66,14 @@ const STRIDE: i64 = 40;
 /// The longest time between two slots: from a 29 February to the next over a year like 2100.
 const LONGEST: i64 = 366 * 9;
 
+/// Hours that are looked through one after another: few first, since most schedules come often, and
+/// as far as the rarest one comes.
+fn strides() -> impl Iterator<Item = i64> {
+    let most = 24 * STRIDE;
+    let growing = std::iter::successors(Some(1), move |hours| Some((hours * 2).min(most)));
+    growing.take(12 + usize::try_from(LONGEST / STRIDE).unwrap_or(0))
+}
+
 impl Schedule {
     /// The slots from `from` on and before `to`, those that daylight saving drops among them.
     pub fn occurrences(&self, from: Timestamp, to: Timestamp) -> Vec<Slot> {
@@ -74,8 +82,9 @@ impl Schedule {
         }
         let zone = self.zone.rules();
         let civil = |at: Timestamp| zone.to_datetime(at);
-        let first = civil(from).saturating_sub(margin());
-        let last = civil(to).saturating_add(margin());
+        let margin = if self.is_steady(from, to) { 0.hours() } else { margin() };
+        let first = civil(from).saturating_sub(margin);
+        let last = civil(to).saturating_add(margin);
         let mut found: Vec<Slot> = self
             .cron
             .between(first, last)
@@ -84,6 +93,15 @@ impl Schedule {
             .collect();
         found.sort_by_key(|slot| (slot.at, slot.daylight, slot.civil));
         merged(found)
+    }
+
+    /// Whether no clock is changed in the interval or near it: then a civil time is one instant.
+    fn is_steady(&self, from: Timestamp, to: Timestamp) -> bool {
+        let (Ok(first), Ok(last)) = (from.checked_sub(margin()), to.checked_add(margin())) else {
+            return false;
+        };
+        let changed = self.zone.rules().following(first).next();
+        changed.is_none_or(|change| change.timestamp() > last)
     }
 
     /// The slots from `from` on and before `to` that run.
@@ -112,8 +130,8 @@ impl Schedule {
     /// The first slot from `from` on that runs.
     pub fn following(&self, from: Timestamp) -> Option<Slot> {
         let mut begin = from;
-        for _ in 0..=LONGEST / STRIDE {
-            let end = begin.checked_add((24 * STRIDE).hours()).ok()?;
+        for hours in strides() {
+            let end = begin.checked_add(hours.hours()).ok()?;
             if let Some(slot) = self.slots(begin, end).into_iter().next() {
                 return Some(slot);
             }
@@ -125,8 +143,8 @@ impl Schedule {
     /// The newest slot before `to` that runs.
     pub fn previous(&self, to: Timestamp) -> Option<Slot> {
         let mut end = to;
-        for _ in 0..=LONGEST / STRIDE {
-            let begin = end.checked_sub((24 * STRIDE).hours()).ok()?;
+        for hours in strides() {
+            let begin = end.checked_sub(hours.hours()).ok()?;
             if let Some(slot) = self.slots(begin, end).pop() {
                 return Some(slot);
             }

@@ -125,7 +125,11 @@ pub const CHECK: Shape = &[
 
 /// An entry of `schedule`.
 pub const SCHEDULE: Shape = &[
-    required("cron", Holds::Text, "Minute, hour, day of month, month, day of week: `15 6 * * 1-5`."),
+    required(
+        "cron",
+        Holds::Text,
+        "Minute, hour, day of month, month, day of week: `15 6 * * 1-5`.",
+    ),
     required("timezone", Holds::Text, "In whose clock, by its IANA name: `Asia/Seoul`."),
     key("mode", Holds::OneOf(&["plan", "apply"]), "Look what would change, or apply it."),
     key("dst", Holds::Map, "What becomes of times that daylight saving removes or doubles."),

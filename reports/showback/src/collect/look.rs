@@ -192,7 +192,10 @@ impl Looker {
         missing.extend(self.seen.is_ec2_closed.clone());
     }
 
-    async fn pods(&mut self, missing: &mut Vec<String>) -> Result<Vec<Arc<PodState>>, CollectError> {
+    async fn pods(
+        &mut self,
+        missing: &mut Vec<String>,
+    ) -> Result<Vec<Arc<PodState>>, CollectError> {
         let kind = Kind::new("v1", "Pod");
         let mut found: Vec<Found> = Vec::new();
         let mut problems: Vec<String> = Vec::new();

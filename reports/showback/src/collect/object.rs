@@ -149,7 +149,8 @@ fn fargate_of(
     pod: &Value,
     resources: Option<&runbook_capacity::pod_resources::PodResources>,
 ) -> FargateState {
-    let said = text(pod, "/metadata/annotations/CapacityProvisioned").and_then(Size::from_annotation);
+    let said =
+        text(pod, "/metadata/annotations/CapacityProvisioned").and_then(Size::from_annotation);
     let sized = resources.and_then(|resources| fargate::size(resources).ok());
     FargateState {
         size: said.or(sized.as_ref().map(|sized| sized.size)).map(Into::into),
@@ -161,10 +162,14 @@ fn fargate_of(
 /// The earliest start of any container that is known.
 fn started(pod: &Value) -> Option<Timestamp> {
     let of = |status: &Value| {
-        ["/state/running/startedAt", "/state/terminated/startedAt", "/lastState/terminated/startedAt"]
-            .iter()
-            .filter_map(|pointer| time(status, pointer))
-            .min()
+        [
+            "/state/running/startedAt",
+            "/state/terminated/startedAt",
+            "/lastState/terminated/startedAt",
+        ]
+        .iter()
+        .filter_map(|pointer| time(status, pointer))
+        .min()
     };
     statuses(pod).filter_map(of).min()
 }
@@ -239,7 +244,8 @@ pub(super) fn claim(object: &Value, machines: &Machines) -> Option<NodeState> {
 fn machine(object: &Value) -> Option<NodeState> {
     let labels = &object["metadata"]["labels"];
     let label = |name: &str| labels[name].as_str().map(str::to_owned);
-    let pools = ["karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "alpha.eksctl.io/nodegroup-name"];
+    let pools =
+        ["karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "alpha.eksctl.io/nodegroup-name"];
     Some(NodeState {
         uid: text(object, "/metadata/uid")?.to_owned(),
         name: text(object, "/metadata/name")?.to_owned(),

@@ -221,7 +221,9 @@ impl Watcher {
                     (pods, others) = (BTreeMap::new(), BTreeMap::new());
                 }
                 for object in page.objects {
-                    let Some(uid) = text(&object, "/metadata/uid").map(str::to_owned) else { continue };
+                    let Some(uid) = text(&object, "/metadata/uid").map(str::to_owned) else {
+                        continue;
+                    };
                     if kind == "Pod" {
                         pods.extend(looker.found(&object, &mut problems).map(|one| (uid, one)));
                     } else {
@@ -259,7 +261,9 @@ impl Watcher {
     fn drain(&mut self) {
         let mut arrived = std::mem::take(&mut self.pending);
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            while let Some(event) = lane.watch.as_mut().and_then(|watch| watch.next().now_or_never()) {
+            while let Some(event) =
+                lane.watch.as_mut().and_then(|watch| watch.next().now_or_never())
+            {
                 let goes_on = matches!(event, Ok(Some(_)));
                 arrived.push((at, event));
                 if !goes_on {

@@ -158,9 +158,7 @@ impl Fold {
     /// The state when the window opened, as a look.
     fn carry_in(&mut self, at: Timestamp, is_after_gap: bool) {
         let Some(last) = self.last.filter(|_| self.looks == 0) else { return };
-        if last.at >= self.window.start
-            || self.window.is_empty()
-            || is_hole(last, at, is_after_gap)
+        if last.at >= self.window.start || self.window.is_empty() || is_hole(last, at, is_after_gap)
         {
             return;
         }
@@ -201,12 +199,10 @@ impl Fold {
         let pods: Vec<_> = self.state.pods.values().cloned().collect();
         for pod in pods {
             let labels = self.labels_of(&pod.namespace);
-            self.open_pods
-                .insert(pod.uid.clone(), OpenPod::new(pod, labels, step, self.looks));
+            self.open_pods.insert(pod.uid.clone(), OpenPod::new(pod, labels, step, self.looks));
         }
         for node in self.state.nodes.values() {
-            self.open_nodes
-                .insert(node.uid.clone(), OpenNode::new(node.clone(), step, self.looks));
+            self.open_nodes.insert(node.uid.clone(), OpenNode::new(node.clone(), step, self.looks));
         }
     }
 

@@ -94,8 +94,11 @@ pub(super) fn folder_of(cluster: &ClusterId) -> String {
         }
     }
     if name.len() > LONGEST {
-        let hash: String =
-            Sha256::digest(whole.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = Sha256::digest(whole.as_bytes())
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         name.truncate(LONGEST);
         name.push('-');
         name.push_str(&hash);

@@ -12,6 +12,8 @@
 
 mod answer;
 mod chunk;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -139,7 +141,8 @@ impl Prometheus {
         let mut start = window.start.as_second();
         let end = window.end.as_second();
         while start < end {
-            let steps = (self.chunk_seconds.min(end - start) + self.step_seconds - 1) / self.step_seconds;
+            let steps =
+                (self.chunk_seconds.min(end - start) + self.step_seconds - 1) / self.step_seconds;
             let chunk = self.chunk(start, steps.max(1)).await?;
             for step in 0..chunk.steps() {
                 let at = start.saturating_add(i64::try_from(step).unwrap_or(0) * self.step_seconds);
@@ -189,8 +192,7 @@ impl Prometheus {
         let cpu = format!(
             "sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{{container!=\"\"}}[{over}s]))"
         );
-        let memory =
-            "sum by (namespace, pod) (container_memory_working_set_bytes{container!=\"\",container!=\"POD\"})";
+        let memory = "sum by (namespace, pod) (container_memory_working_set_bytes{container!=\"\",container!=\"POD\"})";
         for (metric, expression) in [
             ("container_cpu_usage_seconds_total", cpu.as_str()),
             ("container_memory_working_set_bytes", memory),
@@ -214,11 +216,10 @@ impl Prometheus {
         let query =
             [("query", expression), ("start", first.as_str()), ("end", &last), ("step", &step)];
         let address = || self.address();
-        let body = self
-            .getter
-            .get("api/v1/query_range", &query, LARGEST_ANSWER)
-            .await
-            .map_err(|source| PrometheusError::Request { address: address(), metric, source })?;
+        let body =
+            self.getter.get("api/v1/query_range", &query, LARGEST_ANSWER).await.map_err(
+                |source| PrometheusError::Request { address: address(), metric, source },
+            )?;
         read(&body, start, self.step_seconds, steps).map_err(|wrong| match wrong {
             answer::Wrong::Form(problem) => {
                 PrometheusError::Form { address: address(), metric, problem }

@@ -28,6 +28,8 @@ pub(super) struct Reader {
     /// How many bytes of whole lines were read.
     pub(super) whole: u64,
     is_over: bool,
+    /// Whether it stopped at something else than a cut: what follows is left where it is.
+    pub(super) is_damaged: bool,
     /// What was found on the way.
     pub(super) findings: Vec<Finding>,
 }
@@ -60,7 +62,10 @@ impl Lines {
     fn open(part: &Part) -> Result<Self, StoreError> {
         let file = File::open(&part.path).map_err(StoreError::system("open", &part.path))?;
         Ok(if part.is_sealed {
-            Self(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(file)))))
+            Self(Box::new(BufReader::with_capacity(
+                1 << 16,
+                MultiGzDecoder::new(BufReader::new(file)),
+            )))
         } else {
             Self(Box::new(BufReader::with_capacity(1 << 16, file)))
         })
@@ -120,6 +125,7 @@ impl Reader {
             every: 0,
             whole: line.len() as u64,
             is_over: false,
+            is_damaged: false,
             findings: Vec::new(),
         })))
     }
@@ -137,11 +143,13 @@ impl Reader {
             };
             let Ok(record) = serde_json::from_slice::<Record>(&line) else {
                 let finding = damaged(&self.part, "a line in it is no record");
+                self.is_damaged = true;
                 return Ok(self.stop(Some(finding)));
             };
             if !self.is_in_order(&record) {
                 let why = format!("the look at {} is out of its place", record.at);
                 let finding = damaged(&self.part, &why);
+                self.is_damaged = true;
                 return Ok(self.stop(Some(finding)));
             }
             self.whole += line.len() as u64;
@@ -178,7 +186,9 @@ impl Reader {
                 subject: self.header.cluster.to_string(),
                 message: format!("a look at {at} failed: {why}"),
             },
-            Note::CutOff => cut_off(&self.part, &format!("what was written after {at} was not whole")),
+            Note::CutOff => {
+                cut_off(&self.part, &format!("what was written after {at} was not whole"))
+            }
         });
     }
 }

@@ -143,7 +143,11 @@ pub fn observed_looks(
     let mut findings = Vec::new();
     for look in &looks {
         let (source, every, is_after_gap) = (look.source, look.every_seconds, look.is_after_gap);
-        fold.whole(Step { at: look.at, source, every, is_after_gap }, &State::of(look), &look.usage);
+        fold.whole(
+            Step { at: look.at, source, every, is_after_gap },
+            &State::of(look),
+            &look.usage,
+        );
         note_missing(&look.missing, look.at, &mut findings);
     }
     let folded = fold.finish();
@@ -254,9 +258,11 @@ fn snapshot(
     findings: &mut Vec<Finding>,
 ) -> Result<Folded, StoreError> {
     // Everything up to the moment is before this window, and only moves the state on.
-    let after = window.start.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(window.start);
+    let after =
+        window.start.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(window.start);
     let day = window.start.to_zoned(TimeZone::UTC).date();
-    let mut earlier: Vec<_> = kept.parts.iter().map(|part| part.day).filter(|at| *at <= day).collect();
+    let mut earlier: Vec<_> =
+        kept.parts.iter().map(|part| part.day).filter(|at| *at <= day).collect();
     earlier.dedup();
     for day in earlier.into_iter().rev() {
         let mut fold = Fold::new(id.clone(), Window { start: after, end: after });
@@ -396,7 +402,9 @@ fn misplaced(part: &Part, cluster: &ClusterId) -> Finding {
         severity: Severity::Loss,
         code: "store_misplaced",
         subject: part.path.display().to_string(),
-        message: format!("the file is of `{cluster}`, not of this folder's cluster, and was not read"),
+        message: format!(
+            "the file is of `{cluster}`, not of this folder's cluster, and was not read"
+        ),
     }
 }
 

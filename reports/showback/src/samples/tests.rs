@@ -120,7 +120,9 @@ pub(super) fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 /// A pod's intervals in a line each.
 pub(super) fn told(observed: &Observed) -> Vec<String> {
     let mut pods: Vec<&PodInterval> = observed.pods.iter().collect();
-    pods.sort_by(|left, right| (&left.uid, left.seen, left.looks).cmp(&(&right.uid, right.seen, right.looks)));
+    pods.sort_by(|left, right| {
+        (&left.uid, left.seen, left.looks).cmp(&(&right.uid, right.seen, right.looks))
+    });
     pods.iter()
         .map(|pod| {
             let ended = pod.ended.map_or_else(|| "there".to_owned(), |at| format!("ended {at}"));
@@ -188,10 +190,7 @@ fn looks_become_intervals_by_day() {
     );
     // The first day is covered to its end by the look after it.
     let first = store.observed(None, Window::day("2026-10-01".parse().unwrap())).unwrap();
-    assert_eq!(
-        first.clusters[0].covered,
-        [window("2026-10-01T23:50:00Z", "2026-10-02T00:00:00Z")]
-    );
+    assert_eq!(first.clusters[0].covered, [window("2026-10-01T23:50:00Z", "2026-10-02T00:00:00Z")]);
 }
 
 #[test]
@@ -236,7 +235,10 @@ fn clusters_are_found_by_name_and_equal_names_are_told_apart() {
     let whole = Window::day("2026-10-01".parse().unwrap());
     assert_eq!(
         store.observed(None, whole).unwrap_err().to_string(),
-        format!("there are no samples in `{}`; `runbook collect` takes them", folder.path().display())
+        format!(
+            "there are no samples in `{}`; `runbook collect` takes them",
+            folder.path().display()
+        )
     );
     let other = ClusterId { region: "eu-west-1".to_owned(), ..cluster() };
     let odd = ClusterId { account: None, region: "a/b".to_owned(), name: "ö/../x".repeat(40) };
@@ -254,7 +256,12 @@ fn clusters_are_found_by_name_and_equal_names_are_told_apart() {
         "`myeks` is the name of several clusters: 111122223333/ap-northeast-2/myeks, \
          111122223333/eu-west-1/myeks; name one of them in full"
     );
-    assert!(asked("yours").unwrap_err().to_string().starts_with("there are no samples of the cluster `yours`"));
+    assert!(
+        asked("yours")
+            .unwrap_err()
+            .to_string()
+            .starts_with("there are no samples of the cluster `yours`")
+    );
 }
 
 #[test]
@@ -262,7 +269,9 @@ fn a_second_writer_is_refused_by_name_and_the_next_one_carries_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let mut first = store.writer(&cluster(), KEPT_DAYS).unwrap();
-    first.append(&look("2026-10-01T10:00:00Z", &[pod("a", 1, "x"), pod("b", 1, "x")], &[])).unwrap();
+    first
+        .append(&look("2026-10-01T10:00:00Z", &[pod("a", 1, "x"), pod("b", 1, "x")], &[]))
+        .unwrap();
     assert_eq!(
         store.writer(&cluster(), KEPT_DAYS).unwrap_err().to_string(),
         format!(

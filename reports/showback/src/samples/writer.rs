@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 use super::look::Look;
 use super::names::{Part, parts};
@@ -186,7 +186,8 @@ impl Writer {
     /// A new file: of a new day, or of one whose clock ran backwards.
     fn turn(&mut self, look: &Look, day: Date) -> Result<Appended, StoreError> {
         let there = parts(&self.folder)?;
-        let number = 1 + there.iter().filter(|one| one.day == day).map(|one| one.number).max().unwrap_or(0);
+        let number =
+            1 + there.iter().filter(|one| one.day == day).map(|one| one.number).max().unwrap_or(0);
         if let Some(current) = self.current.as_ref().filter(|_| number > MOST_PARTS)
             && current.part.day == day
             && current.file.is_some()
@@ -275,9 +276,17 @@ impl Current {
             last = Some((read.record.at, read.source, read.every));
         }
         let Some((last, source, every)) = last else { return Ok(None) };
-        let mut current =
-            Self { part: part.clone(), file: None, length: reader.whole, state, last, source, every };
-        if !part.is_sealed {
+        let mut current = Self {
+            part: part.clone(),
+            file: None,
+            length: reader.whole,
+            state,
+            last,
+            source,
+            every,
+        };
+        // A damaged file is left as it is, for whoever can mend it; the day goes on in a further part.
+        if !part.is_sealed && !reader.is_damaged {
             current.file = Some(opened(&part.path)?);
             current.mend()?;
         }

@@ -46,7 +46,12 @@ impl Average {
 }
 
 impl OpenPod {
-    pub(super) fn new(state: Arc<PodState>, namespace_labels: Labels, step: Step, look: u64) -> Self {
+    pub(super) fn new(
+        state: Arc<PodState>,
+        namespace_labels: Labels,
+        step: Step,
+        look: u64,
+    ) -> Self {
         Self {
             state,
             namespace_labels,
@@ -82,10 +87,8 @@ impl OpenPod {
         ended: Option<Timestamp>,
         source: Source,
     ) -> PodInterval {
-        let usage = Usage {
-            cpu: self.cpu.mean().map(Millicores),
-            memory: self.memory.mean().map(Bytes),
-        };
+        let usage =
+            Usage { cpu: self.cpu.mean().map(Millicores), memory: self.memory.mean().map(Bytes) };
         let state = self.state;
         PodInterval {
             cluster: cluster.clone(),

@@ -61,7 +61,10 @@ pub(super) fn read(
     }
     let data = answer.data.ok_or_else(|| form("there is no data in it".to_owned()))?;
     if data.result_type != "matrix" {
-        return Err(form(format!("its result is of the type `{}`, not `matrix`", data.result_type)));
+        return Err(form(format!(
+            "its result is of the type `{}`, not `matrix`",
+            data.result_type
+        )));
     }
     let rows: Vec<Row> = serde_json::from_value(data.result)
         .map_err(|error| form(format!("its result cannot be read: {error}")))?;

@@ -132,7 +132,8 @@ impl Chunk {
         let requests = self.amounts("kube_pod_container_resource_requests", uid, step);
         let node = text("node");
         let is_fargate = node.as_deref().is_some_and(|node| node.starts_with("fargate-"));
-        let phase = self.there("kube_pod_status_phase", uid, step).find_map(|one| one.label("phase"));
+        let phase =
+            self.there("kube_pod_status_phase", uid, step).find_map(|one| one.label("phase"));
         PodState {
             uid: uid.to_owned(),
             name: text("pod").unwrap_or_default(),
@@ -169,7 +170,12 @@ impl Chunk {
     }
 
     /// The nodes of a step, without Fargate's.
-    pub(super) fn nodes(&self, step: usize, at: Timestamp, known: &mut Known) -> Vec<Arc<NodeState>> {
+    pub(super) fn nodes(
+        &self,
+        step: usize,
+        at: Timestamp,
+        known: &mut Known,
+    ) -> Vec<Arc<NodeState>> {
         let names = self.metrics.get("kube_node_info").into_iter().flat_map(BTreeMap::keys);
         let mut nodes = BTreeMap::new();
         for name in names.filter(|name| !name.starts_with("fargate-")) {
@@ -195,7 +201,9 @@ impl Chunk {
             .filter(|id| id.starts_with("i-"))
             .map(str::to_owned);
         let capacity_type =
-            match label(&["karpenter_sh_capacity_type", "eks_amazonaws_com_capacityType"]).as_deref() {
+            match label(&["karpenter_sh_capacity_type", "eks_amazonaws_com_capacityType"])
+                .as_deref()
+            {
                 Some("spot" | "SPOT") => CapacityType::Spot,
                 Some("reserved" | "CAPACITY_BLOCK") => CapacityType::Reserved,
                 _ => CapacityType::OnDemand,

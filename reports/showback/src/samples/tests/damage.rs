@@ -78,6 +78,16 @@ fn a_damaged_line_ends_the_reading_of_its_file() {
     let read = store.observed(None, day()).unwrap();
     assert!(codes(&read).contains(&"store_damaged"));
     assert_eq!(told(&read), ["a 100m 2026-10-01T10:00:00Z..2026-10-01T10:00:00Z x1 there"]);
+
+    // Nothing is added to it, and nothing taken away; the day goes on in a further file.
+    let damaged = std::fs::read_to_string(&path).unwrap();
+    let mut writer = store.writer(&cluster(), KEPT_DAYS).unwrap();
+    writer.append(&look("2026-10-01T10:15:00Z", &[pod("a", 100, "x")], &[])).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+    assert_eq!(files(folder.path())[0].0, "2026-10-01.2.jsonl");
+    let read = store.observed(None, day()).unwrap();
+    assert!(codes(&read).contains(&"store_damaged"));
+    assert_eq!(told(&read), ["a 100m 2026-10-01T10:00:00Z..2026-10-01T10:15:00Z x2 there"]);
 }
 
 #[test]
@@ -182,10 +192,7 @@ fn a_clock_that_runs_backwards_loses_nothing_and_doubles_nothing() {
             "c 300m 2026-10-01T10:15:00Z..2026-10-01T10:15:00Z x1 there part",
         ]
     );
-    assert_eq!(
-        read.clusters[0].covered,
-        [window("2026-10-01T10:00:00Z", "2026-10-01T10:15:00Z")]
-    );
+    assert_eq!(read.clusters[0].covered, [window("2026-10-01T10:00:00Z", "2026-10-01T10:15:00Z")]);
 }
 
 #[test]
@@ -202,10 +209,7 @@ fn a_look_that_failed_is_a_word_in_the_store() {
     let read = store.observed(None, day()).unwrap();
     assert_eq!(read.clusters[0].looks, 2);
     assert_eq!(read.findings[0].code, "look_failed");
-    assert_eq!(
-        read.findings[0].message,
-        "a look at 2026-10-01T10:02:00Z failed: throttled"
-    );
+    assert_eq!(read.findings[0].message, "a look at 2026-10-01T10:02:00Z failed: throttled");
 }
 
 #[test]

@@ -64,10 +64,8 @@ fn modelled(looks: &[Look]) -> Vec<String> {
                 let cpu = seen[*first].unwrap().requests.cpu.unwrap().0;
                 let seen = Window { start: sorted[*first].at, end: sorted[*last].at };
                 let looks = last + 1 - first;
-                let line = format!(
-                    "{uid} {cpu}m {}..{} x{looks} {ended}{part}",
-                    seen.start, seen.end
-                );
+                let line =
+                    format!("{uid} {cpu}m {}..{} x{looks} {ended}{part}", seen.start, seen.end);
                 (seen, looks, line)
             })
             .collect();
