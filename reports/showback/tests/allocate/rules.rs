@@ -1,5 +1,6 @@
 //! The rules file: what it says, what is wrong with it, and whose pods are.
 
+use runbook_capacity::quantity::Bytes;
 use runbook_showback::allocate::rules::{Handing, Per, Rules, Spread};
 use runbook_showback::allocate::{Weight, dimensions};
 use runbook_showback::observed::{Observed, PodInterval};
@@ -17,6 +18,7 @@ fn every_key_is_read() {
         "
 currency: USD
 weight: 7.46:1
+root_volume_gib: 20
 owners:
   - {namespace: payments, owner: payments}
   - {namespace_regex: '^shop-([a-z]+)$', owner: 'shop-$1', cluster: myeks}
@@ -39,10 +41,11 @@ budgets:
     )
     .expect("rules");
     assert_eq!(rules.weight, Some(Weight::Fixed(746)));
+    assert_eq!(rules.root_volume, Some(Bytes::gibibytes(20)));
     assert_eq!(rules.owners.len(), 6);
     assert_eq!(
         rules.owners[0].written,
-        r#"rules.yaml:5 {"namespace":"payments","owner":"payments"}"#
+        r#"rules.yaml:6 {"namespace":"payments","owner":"payments"}"#
     );
     assert_eq!(rules.idle, Handing { spread: Spread::Proportional, per: Per::Node });
     assert_eq!(rules.node_overhead, Handing { spread: Spread::Even, per: Per::Cluster });
