@@ -10,6 +10,7 @@
 //! | [`observed`] | what was seen of clusters over time, from any source |
 //! | [`allocate`] | who pays for what was observed |
 //! | [`bill`] | what AWS says it cost |
+//! | [`reconcile`] | whether the two agree, and why not |
 //! | [`render`] | an answer as text, table, file or self-contained page |
 //! | [`prices`] | what the Price List answers about a region |
 
@@ -18,4 +19,5 @@ pub mod bill;
 pub mod collect;
 pub mod observed;
 pub mod prices;
+pub mod reconcile;
 pub mod render;

@@ -112,8 +112,8 @@ pub struct Line {
     pub pod: Option<BilledPod>,
     /// The service's own name for it, `APN2-BoxUsage:m7g.large`.
     pub usage_type: String,
-    /// How much of `unit` was used, in thousandths; none where the source does not say.
-    pub quantity_thousandths: Option<i128>,
+    /// How much of `unit` was used, in billionths; none where the source does not say.
+    pub quantity_billionths: Option<i128>,
     /// `Hrs`, `GB-Mo` …
     pub unit: String,
     /// At list prices, where the source says it.
