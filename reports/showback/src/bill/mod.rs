@@ -1,8 +1,24 @@
 //! What a bill says: charges by class, day and resource, in one currency, whatever it was read from.
 
+mod class;
+mod collect;
+mod columns;
+mod cur;
+mod decimal;
+mod error;
+mod focus;
+mod pods;
+mod read;
+mod rows;
+
 use jiff::civil::Date;
 use runbook_capacity::money::Amount;
 use serde::{Deserialize, Serialize};
+
+pub use class::classify;
+pub(crate) use class::split_region;
+pub use error::BillError;
+pub use read::{OWNER_TAG, Read, SplitCost, Wanted, read_files};
 
 use crate::observed::Window;
 

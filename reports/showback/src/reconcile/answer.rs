@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use runbook_capacity::money::Amount;
+use runbook_capacity::money::{Amount, Price, Unit};
 
-use crate::bill::{Bill, Category, Class, Scope};
+use crate::bill::{Category, Class, Scope};
 use crate::observed::{Finding, Window};
 
 /// Above this share of the larger side, in hundredths of a per cent, what is unexplained makes a class
@@ -111,20 +111,48 @@ pub struct ClassLine {
 }
 
 impl ClassLine {
-    /// A class of which only the two sides are known.
-    pub(super) fn unexplained(class: Class, list: Amount, billed: Amount) -> Self {
-        let mut causes = Causes::default();
-        causes.add(Cause::Unexplained, list - billed);
+    /// A class without anything.
+    pub(super) fn empty(class: Class) -> Self {
         Self {
             class,
-            list,
-            effective: list,
-            billed,
-            causes,
+            list: Amount::ZERO,
+            effective: Amount::ZERO,
+            billed: Amount::ZERO,
+            causes: Causes::default(),
             is_account_scope: false,
-            is_reconciled: list == billed,
+            is_reconciled: true,
             remarks: Vec::new(),
         }
+    }
+
+    /// All classes together.
+    pub(super) fn total(classes: &[Self]) -> Self {
+        let mut total = Self::empty(Class::Other);
+        for line in classes {
+            total.list += line.list;
+            total.effective += line.effective;
+            total.billed += line.billed;
+            total.causes.add_all(&line.causes);
+            total.is_account_scope |= line.is_account_scope;
+            total.is_reconciled &= line.is_reconciled;
+        }
+        total
+    }
+
+    /// Decides whether what is unexplained is too much: above 2 % of the larger side, and a cent.
+    pub(super) fn judge(&mut self) {
+        let unexplained = self.causes.of(Cause::Unexplained).raw().abs();
+        let larger = self.list.raw().abs().max(self.billed.raw().abs());
+        let cent = Price::new(100_000_000, Unit::Piece).amount(1, 0).raw();
+        let is_too_much = unexplained.saturating_mul(10_000)
+            > larger.saturating_mul(i128::from(TOLERANCE))
+            && unexplained > cent;
+        self.is_reconciled = !is_too_much;
+    }
+
+    /// What we say less what the bill says.
+    pub fn difference(&self) -> Amount {
+        self.list - self.billed
     }
 }
 
@@ -196,31 +224,5 @@ impl Reconciliation {
     /// Whether every class is within the tolerance.
     pub fn is_reconciled(&self) -> bool {
         self.classes.iter().all(|one| one.is_reconciled)
-    }
-
-    pub(super) fn of(
-        bill: &Bill,
-        days: Vec<Date>,
-        as_of: Timestamp,
-        classes: Vec<ClassLine>,
-    ) -> Self {
-        let list = classes.iter().map(|one| one.list).sum();
-        let billed = classes.iter().map(|one| one.billed).sum();
-        let total = ClassLine::unexplained(Class::Other, list, billed);
-        Self {
-            window: bill.window,
-            days,
-            unsettled: Vec::new(),
-            as_of,
-            source: bill.source.clone(),
-            scope: bill.scope.clone(),
-            classes,
-            total,
-            not_compared: Vec::new(),
-            by_resource: false,
-            resources: Vec::new(),
-            asking: bill.asking,
-            findings: Vec::new(),
-        }
     }
 }
