@@ -3,6 +3,7 @@
 mod class;
 mod collect;
 mod columns;
+pub mod cost_explorer;
 mod cur;
 mod decimal;
 mod error;
