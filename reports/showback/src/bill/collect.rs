@@ -35,6 +35,10 @@ pub(super) struct Row<'a> {
     pub(super) list: Option<Decimal>,
     pub(super) effective: Decimal,
     pub(super) is_estimated: bool,
+    /// Whether its cost is net of discounts.
+    pub(super) is_net: bool,
+    /// Whether it is a discount on a use, which a net cost has in it.
+    pub(super) is_discount: bool,
     pub(super) account: &'a str,
     pub(super) currency: &'a str,
     pub(super) zone: &'a str,
@@ -88,6 +92,7 @@ struct Key {
     unit: u32,
     is_estimated: bool,
     is_ours: bool,
+    is_discount: bool,
 }
 
 /// Sums of a key; a quantity or a list cost that one row lacks is lacking in the sum.
@@ -108,6 +113,7 @@ pub(super) struct Collector {
     accounts: BTreeSet<String>,
     rows: u64,
     has_ours: bool,
+    has_net: bool,
 }
 
 #[derive(Default)]
@@ -128,6 +134,7 @@ impl Collector {
             accounts: BTreeSet::new(),
             rows: 0,
             has_ours: false,
+            has_net: false,
         }
     }
 
@@ -166,7 +173,9 @@ impl Collector {
             unit: self.names.number(row.unit),
             is_estimated: row.is_estimated,
             is_ours,
+            is_discount: row.is_discount,
         };
+        self.has_net |= row.is_net;
         self.add(key, row).ok_or_else(too_large)?;
         if self.lines.len() + self.pods.hours() > MOST_LINES {
             return Err(BillError::TooMany);
@@ -281,7 +290,7 @@ impl Collector {
 
     /// What came of all rows.
     pub(super) fn done(self, source: String) -> Result<Read, BillError> {
-        let Self { wanted, names, lines, pods, split, accounts, rows, has_ours } = self;
+        let Self { wanted, names, lines, pods, split, accounts, rows, has_ours, has_net } = self;
         let mut findings = Vec::new();
         let tag = wanted.owner.as_deref().unwrap_or(OWNER_TAG);
         let by_tag = has_ours && !wanted.account_scope;
@@ -301,7 +310,10 @@ impl Collector {
         } else {
             Scope::Accounts(accounts.into_iter().collect())
         };
-        let kept = |key: &Key| !by_tag || key.is_ours || key.category != Category::Usage;
+        let kept = |key: &Key| {
+            (!by_tag || key.is_ours || key.category != Category::Usage)
+                && !(has_net && key.is_discount)
+        };
         let lines =
             lines.iter().filter(|(key, _)| kept(key)).map(|(key, sums)| line(key, sums, &names));
         let bill = Bill {

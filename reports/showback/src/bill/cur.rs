@@ -2,8 +2,8 @@
 //!
 //! What is to be paid for a use stands in another column for each kind of line: a Savings Plan's and a
 //! reservation's effective cost, else the unblended cost; the net column of each where the account has
-//! one. Without net columns, discounts are lines of their own and belong to the use they are for; with
-//! them, they are in the net amounts already and would count twice. Of a commitment's fees only what was
+//! one. Without net costs, discounts are lines of their own and belong to the use they are for; with
+//! them, they are in the net amounts already and would count twice, so they are left out. Of a commitment's fees only what was
 //! not used is a line, for the used part is in the effective costs.
 
 use std::path::Path;
@@ -88,8 +88,7 @@ fn take(cells: &Cells<'_>, collector: &mut Collector) -> Result<(), BillError> {
     let Some((category, effective)) = effective(cells, kind)? else { return Ok(()) };
     let operation = cells.text("line_item_operation");
     let service = cells.text("line_item_product_code");
-    // A discount that is a line is money, and no use.
-    let is_use = matches!(kind, "Usage" | "DiscountedUsage" | "SavingsPlanCoveredUsage");
+    let is_use = matches!(kind, "DiscountedUsage" | "SavingsPlanCoveredUsage" | "Usage");
     let list = match category {
         Category::Usage if is_use => cells.number("pricing_public_on_demand_cost")?,
         Category::Usage => {
@@ -111,6 +110,11 @@ fn take(cells: &Cells<'_>, collector: &mut Collector) -> Result<(), BillError> {
             effective,
             is_estimated: cells.columns.has("bill_invoice_id")
                 && cells.text("bill_invoice_id").is_empty(),
+            is_net: is_use
+                && ["line_item_net_unblended_cost", "reservation_net_effective_cost"]
+                    .iter()
+                    .any(|name| !cells.text(name).is_empty()),
+            is_discount: kind.ends_with("Discount"),
             account: cells.text("line_item_usage_account_id"),
             currency: cells.text("line_item_currency_code"),
             zone: cells.text("line_item_availability_zone"),
@@ -148,9 +152,9 @@ fn effective(cells: &Cells<'_>, kind: &str) -> Result<Option<(Category, Decimal)
         "Credit" => Some((Category::Credit, of(unblended)?)),
         "Refund" => Some((Category::Refund, of(unblended)?)),
         "Tax" => Some((Category::Tax, of(unblended)?)),
+        // Left out at the end where net costs have it in them.
         _ if kind.ends_with("Discount") => {
-            let is_in_net = cells.columns.has("line_item_net_unblended_cost");
-            if is_in_net { None } else { Some((Category::Usage, of(unblended)?)) }
+            Some((Category::Usage, of(&["line_item_unblended_cost"])?))
         }
         _ => {
             return Err(cells.wrong("line_item_line_item_type", "is no kind of line that is known"));

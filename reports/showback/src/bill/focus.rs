@@ -108,6 +108,8 @@ fn take(cells: &Cells<'_>, collector: &mut Collector) -> Result<(), BillError> {
             list: if is_use { cells.number("ListCost")? } else { None },
             effective,
             is_estimated: cells.columns.has("InvoiceId") && cells.text("InvoiceId").is_empty(),
+            is_net: false,
+            is_discount: false,
             account: cells.first(&["SubAccountId", "BillingAccountId"]),
             currency: cells.text("BillingCurrency"),
             zone: cells.text("AvailabilityZone"),

@@ -11,6 +11,8 @@ mod focus;
 mod pods;
 mod read;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use jiff::civil::Date;
 use runbook_capacity::money::Amount;

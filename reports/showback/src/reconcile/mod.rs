@@ -26,6 +26,8 @@ mod cells;
 mod price;
 mod rates;
 mod remarks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
