@@ -76,7 +76,7 @@ pub(crate) enum Command {
     /// Reports: what the same pods cost in each way of running them
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Look at a cluster once, and keep what was seen for reports
+    /// Look at a cluster again and again, or once, and keep what was seen for reports
     Collect(CollectArguments),
     /// Prices, with their source and date
     #[command(subcommand)]

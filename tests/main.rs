@@ -24,6 +24,8 @@ mod outputs;
 mod plans;
 mod prices;
 mod reports;
+mod samples;
+mod showback;
 mod stopped;
 mod stream;
 mod support;

@@ -101,7 +101,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
                 work.run
             ))
         }),
-        reason = lost(work.target) => Err(Trouble::failed(format!(
+        reason = work.target.lost() => Err(Trouble::failed(format!(
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
@@ -124,13 +124,6 @@ async fn tick(progress: Arc<Progress>, clock: Arc<dyn Clock>) {
     loop {
         interval.tick().await;
         progress.tick(clock.now());
-    }
-}
-
-async fn lost(target: &Target) -> String {
-    match &target.sandbox_time {
-        Some(time) => time.lost().await,
-        None => std::future::pending().await,
     }
 }
 

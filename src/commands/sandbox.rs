@@ -57,7 +57,7 @@ async fn up(session: &Session, speed: u32, options: &SandboxOptions) -> Result<E
     Ok(Exit::Done)
 }
 
-async fn stop_signal() -> Option<Signal> {
+pub(super) async fn stop_signal() -> Option<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);

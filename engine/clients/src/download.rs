@@ -23,7 +23,19 @@ use crate::retry::{Caller, Policy};
 /// How long the server may take for one answer, in real time.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
-type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub(crate) type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// A client that trusts the machine's own certificate authorities and repeats nothing.
+pub(crate) fn client() -> Result<Client, String> {
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
+        .map_err(|error| format!("this machine's certificate authorities cannot be read: {error}"))?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    Ok(builder.clone().retry_canceled_requests(false).build(connector))
+}
 
 /// What to get.
 #[derive(Debug, Clone)]
@@ -85,18 +97,8 @@ pub struct Downloader {
 impl Downloader {
     /// One that trusts the machine's own certificate authorities.
     pub fn new(clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, Error> {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-            .map_err(|error| Error::Address {
-                url: "https://".to_owned(),
-                problem: format!("this machine's certificate authorities cannot be read: {error}"),
-            })?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .retry_canceled_requests(false)
-            .build(connector);
+        let client = client()
+            .map_err(|problem| Error::Address { url: "https://".to_owned(), problem })?;
         let caller = Caller { clock, observer, policy: Policy::default(), seed: "download".into() };
         Ok(Self { client, caller })
     }

@@ -6,6 +6,7 @@
 //! | [`kubernetes`] | a cluster: a natively made EKS token, requests on JSON objects, rollout and placement facts |
 //! | [`helm`] | releases: read natively from their Secrets, changed by executing a helm command line |
 //! | [`download`] | one file by HTTPS, bounded in size, held against its SHA-256 |
+//! | [`get`] | answers of a service that is asked by GET, with a token or without |
 //!
 //! # One retry policy
 //! The transports never retry (the SDK's retries are off, kube's retry layer is off). Above them
@@ -23,6 +24,7 @@
 
 pub mod aws;
 pub mod download;
+pub mod get;
 pub mod helm;
 pub mod kubernetes;
 pub mod retry;
