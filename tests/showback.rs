@@ -80,11 +80,9 @@ fn a_first_look_is_a_rate_in_every_form() {
     let said = folder.run(&["report", "showback", "--window", "previous_month"]);
     assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:#?}");
     assert!(said.err.contains("--window now"), "{}", said.err);
-    for (form, wanted) in [
-        ("csv", "USD per hour"),
-        ("markdown", "$/hour"),
-        ("html", "a rate, as seen at"),
-    ] {
+    for (form, wanted) in
+        [("csv", "USD per hour"), ("markdown", "$/hour"), ("html", "a rate, as seen at")]
+    {
         let said = folder.run(&["report", "showback", "--window", "now", "-o", form]);
         assert!([0, 7].contains(&said.code), "{said:#?}");
         assert!(said.out.contains(wanted), "{form}: {}", said.out);
@@ -130,10 +128,15 @@ fn days_of_samples_are_a_period_in_every_form() {
     assert_eq!(told["is_provisional"], true);
     assert_eq!(told["days"].as_array().unwrap().len(), 1);
     // A day of the control plane at 0.10 an hour.
-    let control_plane = told["classes"].as_array().unwrap().iter().find(|one| one["class"] == "control_plane");
+    let control_plane =
+        told["classes"].as_array().unwrap().iter().find(|one| one["class"] == "control_plane");
     assert_eq!(control_plane.unwrap()["amount"], 2.4);
     let table = report(&[]);
-    assert!(table.out.starts_with("who pays?   ") && table.out.contains("provisional"), "{}", table.out);
+    assert!(
+        table.out.starts_with("who pays?   ") && table.out.contains("provisional"),
+        "{}",
+        table.out
+    );
     assert!(table.out.contains("node-hours that cost were seen"), "{}", table.out);
     let page = report(&["-o", "html"]);
     assert!(page.out.contains("<title>Who pays? ") && !page.out.contains("<script"));
@@ -141,9 +144,13 @@ fn days_of_samples_are_a_period_in_every_form() {
     let slot = format!("{}T09:00:00Z", day.tomorrow().unwrap());
     let once = report(&["-o", "json", "--slot", &slot]);
     assert_eq!(once.out, report(&["-o", "json", "--slot", &slot]).out);
-    let allocation: Value = serde_json::from_str(&report(&["-o", "allocation", "--by", "namespace"]).out).unwrap();
+    let allocation: Value =
+        serde_json::from_str(&report(&["-o", "allocation", "--by", "namespace"]).out).unwrap();
     assert_eq!(allocation["code"], 200);
-    assert!(allocation["data"][0]["kube-system"]["cpuCoreHours"].as_f64().unwrap() > 0.0, "{allocation}");
+    assert!(
+        allocation["data"][0]["kube-system"]["cpuCoreHours"].as_f64().unwrap() > 0.0,
+        "{allocation}"
+    );
     report(&["-o", "parquet", "--out", "showback.parquet"]);
     assert!(folder.path().join("showback.parquet").metadata().unwrap().len() > 500);
     let said = report(&["-o", "focus"]);

@@ -23,7 +23,8 @@ use crate::retry::{Caller, Policy};
 /// How long the server may take for one answer, in real time.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
-pub(crate) type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub(crate) type Client =
+    hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// A client that trusts the machine's own certificate authorities and repeats nothing.
 pub(crate) fn client() -> Result<Client, String> {
@@ -97,8 +98,8 @@ pub struct Downloader {
 impl Downloader {
     /// One that trusts the machine's own certificate authorities.
     pub fn new(clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, Error> {
-        let client = client()
-            .map_err(|problem| Error::Address { url: "https://".to_owned(), problem })?;
+        let client =
+            client().map_err(|problem| Error::Address { url: "https://".to_owned(), problem })?;
         let caller = Caller { clock, observer, policy: Policy::default(), seed: "download".into() };
         Ok(Self { client, caller })
     }

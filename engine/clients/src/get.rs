@@ -244,7 +244,10 @@ mod tests {
             why("https://me:hunter2@example.com/", None),
             "`example.com` cannot be asked: it holds credentials; a token is given apart"
         );
-        assert_eq!(why("file:///etc/passwd", None), "`file:///etc/passwd` cannot be asked: it is neither http nor https");
+        assert_eq!(
+            why("file:///etc/passwd", None),
+            "`file:///etc/passwd` cannot be asked: it is neither http nor https"
+        );
         assert_eq!(
             why("https://example.com", Some("a\nb")),
             "`https://example.com` cannot be asked: its token cannot stand in a header"

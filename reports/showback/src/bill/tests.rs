@@ -364,7 +364,7 @@ fn a_bill_that_is_none_or_not_whole_is_refused_by_name_and_line() {
     let cut = format!("{CUR}{row}{}", &row[..60]);
     assert_eq!(
         refusal("cur.csv", cut.as_bytes()),
-        "`cur.csv` is cut off at line 3: it has 6 fields, and the header has 25; nothing was used of it: \
+        "`cur.csv` is cut off at line 3: it has 8 fields, and the header has 25; nothing was used of it: \
          download it again"
     );
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

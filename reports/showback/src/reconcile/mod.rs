@@ -54,6 +54,8 @@ pub struct Ours<'a> {
     pub charges: &'a [Charge],
     /// What is known of each cluster's coverage.
     pub clusters: &'a [ClusterObserved],
+    /// Days of which the bill is not known (the budget for asking was used up): they are left out.
+    pub without: &'a [Date],
 }
 
 /// Why nothing was compared.
@@ -79,7 +81,8 @@ pub fn reconcile(
     prices: &PriceBook,
     slot: Timestamp,
 ) -> Result<Reconciliation, Refused> {
-    let (days, unsettled) = days(bill.window, slot);
+    let (mut days, unsettled) = days(bill.window, slot);
+    days.retain(|day| !ours.without.contains(day));
     if days.is_empty() {
         return Err(Refused::NothingSettled { window: bill.window, slot });
     }

@@ -130,7 +130,7 @@ fn shown(line: &ClassLine) -> String {
 
 fn answer(charges: &[Charge], covered: Vec<Window>, bill: &Bill) -> Reconciliation {
     let clusters = [looked(covered)];
-    let ours = Ours { charges, clusters: &clusters };
+    let ours = Ours { charges, clusters: &clusters, without: &[] };
     reconcile(ours, bill, book(), SLOT.parse().unwrap()).unwrap()
 }
 
@@ -299,7 +299,7 @@ fn only_whole_days_that_ended_two_days_ago_are_compared() {
     let slot: Timestamp = "2026-10-08T00:00:00Z".parse().unwrap();
     let (charges, lines) = month();
     let clusters = [looked(vec![window(5, 7)])];
-    let ours = Ours { charges: &charges, clusters: &clusters };
+    let ours = Ours { charges: &charges, clusters: &clusters, without: &[] };
     let found = reconcile(ours, &bill(window(5, 7), tag(), lines), book(), slot).unwrap();
     assert_eq!((found.days, found.unsettled), (vec![day(5)], vec![day(6), day(7)]));
     let late = reconcile(ours, &bill(window(7, 7), tag(), vec![]), book(), slot).unwrap_err();

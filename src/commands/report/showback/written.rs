@@ -96,8 +96,10 @@ fn of_a_period(made: &Made, form: &str) -> Result<(), Trouble> {
     if !made.request.window.is_empty() {
         return Ok(());
     }
-    Err(Trouble::usage(format!("{form} has money over a time, and what an hour costs now is a rate"))
-        .hint("--window 2026-10-05, or another time that was observed"))
+    Err(Trouble::usage(format!(
+        "{form} has money over a time, and what an hour costs now is a rate"
+    ))
+    .hint("--window 2026-10-05, or another time that was observed"))
 }
 
 /// An estimate as FOCUS.

@@ -11,10 +11,12 @@
 
 mod cache;
 mod lines;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -97,21 +99,22 @@ pub enum AskError {
     },
 }
 
-/// Counts requests before they are sent; a repetition after a lost answer counts as it happens.
+/// Counts requests. One is counted before it is sent; a repetition counts as it happens, if the try before
+/// it may have been answered and paid for. Being refused for too many requests costs nothing.
 #[derive(Debug, Default)]
 struct Meter {
     sent: AtomicU32,
+    was_lost: AtomicBool,
 }
 
 impl Observer for Meter {
     fn tried(&self, r#try: Try) {
-        // The first try was counted before it. A refusal for too many requests brings no page.
-        let is_lost = r#try.number > 1
-            && !r#try.outcome.contains("imit")
-            && !r#try.outcome.contains("hrottl");
-        if is_lost {
+        if r#try.number > 1 && self.was_lost.load(Ordering::Relaxed) {
             self.sent.fetch_add(1, Ordering::Relaxed);
         }
+        let free = ["ok", "Throttl", "LimitExceeded", "TooManyRequests", "RequestLimit"];
+        let is_free = free.iter().any(|one| r#try.outcome.contains(one));
+        self.was_lost.store(!is_free, Ordering::Relaxed);
     }
 }
 
@@ -274,9 +277,9 @@ impl Asking<'_> {
         what: &'static str,
         filter: &Filter,
     ) -> Result<BTreeMap<Date, Day>, AskError> {
-        let group_by = match filter {
-            Filter::Not(_) => ["RECORD_TYPE", "SERVICE"],
-            _ => ["SERVICE", "USAGE_TYPE"],
+        let (group_by, kind) = match filter {
+            Filter::Not(_) => (["RECORD_TYPE", "SERVICE"], lines::Kind::Other),
+            _ => (["SERVICE", "USAGE_TYPE"], lines::Kind::Use),
         };
         let key = format!("{filter:?} by {group_by:?}");
         let mut kept = self.cache.days(&key)?;
@@ -299,6 +302,8 @@ impl Asking<'_> {
                     day: day.start.clone(),
                     why: "its day is no date".to_owned(),
                 })?;
+                // What is no bill is not kept as one.
+                lines::of(&day, kind)?;
                 kept.insert(date, cache::Kept { asked: now, day });
             }
             self.cache.keep(&key, &kept)?;
