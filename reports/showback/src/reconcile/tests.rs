@@ -409,3 +409,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_form_has_the_same_cents() {
+    use crate::render::reconcile as forms;
+    let (charges, mut lines) = month();
+    lines[0].effective = Price::new(1_071_000_000, Unit::Hour).amount(1, 24 * 3600);
+    let tax = Line {
+        category: Category::Tax,
+        effective: Price::new(15_000_000_000, Unit::Piece).amount(1, 0),
+        ..lines[2].clone()
+    };
+    lines.push(tax);
+    let mut found = answer(&charges, vec![window(5, 5)], &bill(window(5, 6), tag(), lines));
+    found.asking = Price::new(300_000_000, Unit::Piece).amount(1, 0);
+    assert_eq!(forms::text(&found, "sandbox"), TEXT);
+    let markdown = forms::markdown(&found, "sandbox");
+    assert!(
+        markdown.contains("| EC2 compute | 8.51 | 8.67 | 8.67 | −0.16 | −0.16 | 0.00 |"),
+        "{markdown}"
+    );
+    let csv = forms::csv(&found, "sandbox");
+    assert!(
+        csv.contains(
+            "\ntotal,total,13.87,14.03,14.03,-0.16,0.00,-0.16,0.00,0.00,0.00,0.00,true,USD,sandbox,"
+        ),
+        "{csv}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&forms::json(&found, "sandbox").unwrap()).unwrap();
+    assert_eq!((&json["total"]["billed"], &json["asking"]), (&14.03.into(), &0.03.into()));
+    assert_eq!(json["classes"][0]["causes"]["price"], -0.16);
+    let page = forms::html(&found, "sandbox");
+    assert!(
+        page.contains("Reconciled: 0.00 $ unexplained of 14.03 $ billed.")
+            && page.ends_with("</html>\n")
+    );
+}
+
+const TEXT: &str = "\
+reconciled: 2026-10-05 to 2026-10-06 against a file · tag runbook/owner nodeless/myeks · sandbox
+
+  $              at list  at the bill's rate   bill  difference  price  unexplained
+  EC2 compute       8.51                8.67   8.67       −0.16  −0.16         0.00
+  Fargate vCPU      0.56                0.56   0.56        0.00   0.00         0.00
+  control plane     4.80                4.80   4.80        0.00   0.00         0.00
+  total            13.87               14.03  14.03       −0.16  −0.16         0.00
+
+EC2 compute  BoxUsage:m7g.large in ap-northeast-2: 0.100300 $ in the book, 0.103700 $ on the bill
+Fargate vCPU  account scope: its lines never carry the tag, and the bill names no pods
+not compared  tax: 1.50 $, of the whole account
+asking  this bill cost 0.03 $ to ask for
+";
