@@ -25,6 +25,7 @@ mod nodeless;
 mod outputs;
 mod plans;
 mod prices;
+mod reconcile;
 mod reports;
 mod samples;
 mod showback;

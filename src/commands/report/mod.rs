@@ -5,6 +5,8 @@
 
 mod autoscalers;
 mod compare;
+mod focus_check;
+mod reconcile;
 mod seen;
 mod showback;
 mod plan;
@@ -25,6 +27,8 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use reconcile::ReconcileArguments;
 pub(crate) use showback::ShowbackArguments;
 pub(crate) use plan::PlanCostArguments;
 
@@ -39,6 +43,10 @@ pub(crate) enum ReportCommand {
     Showback(Box<ShowbackArguments>),
     /// What a stored plan adds to the month.
     Plan(Box<PlanCostArguments>),
+    /// Whether that agrees with what AWS bills, class by class, and why it does not.
+    Reconcile(Box<ReconcileArguments>),
+    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
+    FocusCheck(FocusCheckArguments),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -56,6 +64,8 @@ pub(crate) enum Answer {
     Autoscalers,
     /// Of `report showback`.
     Showback,
+    /// Of `report reconcile`.
+    Reconcile,
 }
 
 /// Answers a question about money.
@@ -65,11 +75,14 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
         ReportCommand::Plan(arguments) => plan::run(session, &arguments),
+        ReportCommand::Reconcile(arguments) => reconcile::run(session, &arguments),
+        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
                 Answer::Autoscalers => autoscalers::schema(),
                 Answer::Showback => showback::schema(),
+                Answer::Reconcile => reconcile::schema(),
             };
             Ok(json(&session.printer, &schema::schema(title, shape), Exit::Done))
         }

@@ -11,6 +11,7 @@
 //! its error code. A write returns an [`Outcome`](crate::Outcome).
 
 pub mod autoscaling;
+pub mod cost_explorer;
 pub mod ec2;
 pub mod eks;
 pub mod events;

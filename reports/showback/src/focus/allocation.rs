@@ -140,7 +140,7 @@ fn add<'a>(group: &mut Group<'a>, charge: &'a Charge) {
 /// How FOCUS names to whom a share goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
-    /// `x_Recipient`: `pod`, `idle`, `node overhead: boot`, `shared: nat`.
+    /// `x_Recipient`, by [`word`].
     pub(super) recipient: String,
     /// AllocatedResourceId: the pod's ARN; of idle cost none, since nobody got it.
     pub(super) id: Option<String>,
@@ -148,25 +148,36 @@ pub(super) struct Named {
     pub(super) name: Option<String>,
 }
 
+/// To whom a charge goes, in a word: `pod`, `idle`, `node overhead: boot`, `shared: nat`.
+pub(crate) fn word(recipient: &Recipient) -> String {
+    match recipient {
+        Recipient::Pod(_) => "pod".to_owned(),
+        Recipient::Idle => "idle".to_owned(),
+        Recipient::Node(overhead) => format!("node overhead: {}", overhead_word(*overhead)),
+        Recipient::Shared(name) => format!("shared: {name}"),
+    }
+}
+
 /// The name of a recipient of an origin.
 pub(super) fn named(recipient: &Recipient, origin: &Origin) -> Named {
+    let word = word(recipient);
     match recipient {
         Recipient::Pod(pod) => Named {
-            recipient: "pod".to_owned(),
+            recipient: word,
             id: Some(pod_arn(pod)),
             name: Some(format!("{}/{}", pod.namespace, pod.name)),
         },
-        Recipient::Idle => Named { recipient: "idle".to_owned(), id: None, name: None },
+        Recipient::Idle => Named { recipient: word, id: None, name: None },
         Recipient::Node(overhead) => {
-            let word = overhead_word(*overhead);
+            let overhead = overhead_word(*overhead);
             Named {
-                recipient: format!("node overhead: {word}"),
-                id: Some(format!("node/{}/{}", origin.name, word.replace(' ', "-"))),
-                name: Some(format!("{word} of {}", origin.name)),
+                recipient: word,
+                id: Some(format!("node/{}/{}", origin.name, overhead.replace(' ', "-"))),
+                name: Some(format!("{overhead} of {}", origin.name)),
             }
         }
         Recipient::Shared(name) => Named {
-            recipient: format!("shared: {name}"),
+            recipient: word,
             id: Some(format!("shared/{}/{name}", origin.cluster.name)),
             name: Some(name.to_string()),
         },

@@ -230,7 +230,10 @@ impl Page<'_> {
         row.set("ServiceCategory", service.category);
         row.set("ServiceName", service.name);
         row.set("ServiceSubcategory", service.subcategory);
-        if let Some(id) = &origin.resource_id {
+        // A node's root volume has the node for its origin, whose id is not the volume's.
+        let is_its_own = group.class != Class::Ebs
+            || origin.resource_id.as_deref().is_some_and(|id| id.starts_with("vol-"));
+        if let Some(id) = origin.resource_id.as_ref().filter(|_| is_its_own) {
             row.set("ResourceId", id.as_str());
             row.set_or_null("ResourceName", (origin.name != *id).then_some(origin.name.as_str()));
             row.set("ResourceType", service.resource);
@@ -276,11 +279,10 @@ impl Page<'_> {
     fn allocation(&self, row: &mut Row, group: &Group<'_>, share: &Share<'_>) {
         let origin = group.origin;
         let named = named(share.recipient, origin);
-        let to = named.name.as_deref().unwrap_or(&named.recipient);
         row.set(
             "ChargeDescription",
             visible(&format!(
-                "Estimate at list prices: {} of {} ({}), for {to}",
+                "Estimate at list prices: {} of {} ({})",
                 group.class.title(),
                 origin.name,
                 origin.kind

@@ -24,8 +24,11 @@
 //! | [`check()`] | what is wrong with one |
 
 mod allocation;
+mod check;
 mod columns;
 pub mod decimal;
+pub mod export;
+mod from_bill;
 mod from_charges;
 pub mod sheet;
 
@@ -35,6 +38,10 @@ use std::str::FromStr;
 use crate::allocate::showback::Weight;
 use crate::observed::Finding;
 
+pub(crate) use allocation::word;
+pub use check::{Checked, Rule, Violation, check};
+pub use export::{Export, ExportError};
+pub use from_bill::{Replacement, from_bill};
 pub use from_charges::{Account, Estimate, from_charges};
 pub use sheet::{Format, WriteError};
 

@@ -90,6 +90,9 @@ pub enum WriteError {
         /// Why it does not.
         why: String,
     },
+    /// The bill could not be read.
+    #[error("failed to read the bill")]
+    Bill(#[source] super::ExportError),
 }
 
 /// A row by column name.

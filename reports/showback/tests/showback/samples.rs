@@ -266,7 +266,7 @@ pub(crate) fn rate() -> Showback {
         group(RowKind::Unowned, &["unowned"], of(["0", "0", "0.01675", "0", "0", "0.05"]), 1),
         group(RowKind::Idle, &[""], of(["0", "0", "0", "0", "0.0211", "0"]), 0),
     ];
-    let mut made = showback(&["team"], 0, groups, Vec::new());
+    let mut made = showback(&["team"], 1, groups, Vec::new());
     made.basis = Basis::HourlyRate;
     made.window = window("2026-10-03T12:00:00Z", "2026-10-03T12:00:00Z");
     made.coverage.pods_seen_once = 4;

@@ -18,6 +18,7 @@
 //! | node overhead, pods of DaemonSets with it | in `__idle__`, as whatever no pod of a team asked for |
 //! | control plane and other shared cost | `sharedCost` of `__unallocated__` |
 
+mod ask;
 mod measure;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use crate::bill::Class;
 use crate::observed::{Observed, Window};
 use crate::render::showback::apportion;
 
+pub use ask::{AskError, MOST_STEPS, steps, window};
 use measure::{Measured, Properties};
 
 /// Places of money and of averages, as OpenCost has them.

@@ -32,7 +32,7 @@ pub(super) fn csv(rounded: &Rounded<'_>) -> String {
     let mut head = vec!["kind".to_owned()];
     head.extend(showback.by.iter().map(|name| cell(name)));
     head.extend(FIGURES.map(str::to_owned));
-    head.extend(showback.days.iter().map(ToString::to_string));
+    head.extend(rounded.dates().iter().map(ToString::to_string));
     // Writing to memory cannot fail, and each line has as many cells as the head.
     let _ = writer.write_record(&head);
     for row in &rounded.rows {
@@ -60,7 +60,7 @@ fn line(rounded: &Rounded<'_>, row: &Row<'_>) -> Vec<String> {
     line.push(showback.window.end.to_string());
     line.push(words::marks(showback).join(" "));
     line.extend(
-        (0..showback.days.len())
+        (0..rounded.dates().len())
             .map(|day| row.by_day.get(day).map(|count| plain(*count)).unwrap_or_default()),
     );
     line

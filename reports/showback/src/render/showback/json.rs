@@ -181,7 +181,7 @@ impl<'a> Answer<'a> {
         let rounded = Rounded::of(showback)?;
         let number = |count: i128| dollars(&rounded, count);
         let classes = showback.classes.iter().zip(&rounded.classes);
-        let days = showback.days.iter().zip(&rounded.days);
+        let days = rounded.dates().iter().zip(&rounded.days);
         Ok(Self {
             format: FORMAT,
             title: words::title(showback),

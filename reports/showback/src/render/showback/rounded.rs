@@ -5,6 +5,7 @@
 //! every table adds up at every level. Before that the exact amounts are held against each other: a
 //! showback whose parts are not its whole is refused and not rounded into order.
 
+use jiff::civil::Date;
 use runbook_capacity::money::Amount;
 
 use super::apportion;
@@ -136,7 +137,7 @@ pub struct Rounded<'a> {
     pub total: Parts,
     /// By class, in the showback's order.
     pub classes: Vec<i128>,
-    /// By day, in the showback's order.
+    /// By day, in the order of [`Rounded::dates`].
     pub days: Vec<i128>,
     /// The rows, in the showback's order.
     pub rows: Vec<Row<'a>>,
@@ -163,7 +164,9 @@ impl<'a> Rounded<'a> {
         let total = grain.round(wholes.iter().copied().sum());
         let totals = apportion::parts(total, &wholes, unit);
         let cells = apportion::table(&totals, &exact, unit);
-        let by_day: Vec<&[Amount]> = groups.iter().map(|group| &*group.by_day).collect();
+        let dates = dates(showback);
+        let of_days = |group: &'a Group| group.by_day.get(..dates.len()).unwrap_or_default();
+        let by_day: Vec<&[Amount]> = groups.iter().map(of_days).collect();
         let by_day = apportion::table(&totals, &by_day, unit);
         let other: Vec<Amount> = groups.iter().map(|group| group.under_other_weight).collect();
         let other = apportion::parts(grain.round(other.iter().copied().sum()), &other, unit);
@@ -182,7 +185,7 @@ impl<'a> Rounded<'a> {
                 Row { of: group, cost, by_day, before, under_other_weight, pods, beside_pods }
             })
             .collect();
-        let days = (0..showback.days.len())
+        let days = (0..dates.len())
             .map(|day| rows.iter().filter_map(|row| row.by_day.get(day)).sum())
             .collect();
         let classes: Vec<Amount> = showback.classes.iter().map(|(_, amount)| *amount).collect();
@@ -197,6 +200,11 @@ impl<'a> Rounded<'a> {
         })
     }
 
+    /// The days; a rate is of none.
+    pub fn dates(&self) -> &'a [Date] {
+        dates(self.of)
+    }
+
     /// `$`, or `$ an hour`.
     pub fn unit(&self) -> &'static str {
         match self.of.basis {
@@ -208,6 +216,13 @@ impl<'a> Rounded<'a> {
     /// A figure for people.
     pub fn text(&self, count: i128) -> String {
         self.grain.text(count)
+    }
+}
+
+fn dates(showback: &Showback) -> &[Date] {
+    match showback.basis {
+        Basis::Period => &showback.days,
+        Basis::HourlyRate => &[],
     }
 }
 

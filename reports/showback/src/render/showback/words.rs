@@ -9,7 +9,7 @@ use crate::allocate::showback::{
 };
 use crate::observed::Severity;
 use crate::render::figures::{grouped, lasting};
-use crate::render::text::counted;
+use crate::render::text::{counted, elided, sentence};
 
 /// What stands where a key has no value.
 const NO_VALUE: &str = "–";
@@ -30,6 +30,13 @@ pub(super) struct Remark {
 impl Remark {
     fn new(severity: Severity, label: &'static str, text: String) -> Self {
         Self { severity, label, text, items: Vec::new() }
+    }
+
+    /// As a sentence; a finding begins with a name, which keeps its letters.
+    pub(super) fn sentence(&self, most: usize) -> String {
+        let text = visible(&self.text);
+        let text = elided(&text, most);
+        if self.label == "finding" { text.into_owned() } else { sentence(&text) }
     }
 
     fn of(mut self, items: Vec<String>) -> Self {

@@ -84,12 +84,12 @@ fn remarked(rounded: &Rounded<'_>) -> Option<Section> {
         return None;
     }
     let columns = vec![Column::words("matter"), Column::words("about"), Column::words("what")];
-    let mut table = Table::new("What else is to be known", columns);
+    let mut table = Table::new("Each with how much it matters", columns);
     for remark in remarks.iter().take(MOST_REMARKS) {
         table.add(Row::plain(vec![
             mark(remark.severity),
             Cell::Text(remark.label.to_owned()),
-            Cell::Text(sentence(&elided(&visible(&remark.text), 4 * ITEM))),
+            Cell::Text(remark.sentence(4 * ITEM)),
         ]));
     }
     let mut section = Section::new("known", "What else is to be known").with(Block::Table(table));

@@ -17,7 +17,7 @@ use crate::observed::Severity;
 use crate::render::figures::grouped;
 use crate::render::page::{Origin, Page};
 use crate::render::table::{Cell, Column};
-use crate::render::text::{counted, sentence};
+use crate::render::text::counted;
 
 pub(super) fn page(rounded: &Rounded<'_>) -> Page {
     let showback = rounded.of;
@@ -91,7 +91,7 @@ fn besides(rounded: &Rounded<'_>) -> Vec<String> {
     let grave = words::remarks(rounded)
         .into_iter()
         .filter(|remark| remark.severity == Severity::Loss || remark.label == "coverage");
-    besides.extend(grave.take(6).map(|remark| sentence(&remark.text)));
+    besides.extend(grave.take(6).map(|remark| remark.sentence(240)));
     besides
 }
 

@@ -16,7 +16,7 @@ const MOST_COLUMNS: usize = 62;
 
 /// None of a rate, and of a single day.
 pub(super) fn section(rounded: &Rounded<'_>) -> Option<Section> {
-    let days = &rounded.of.days;
+    let days = rounded.dates();
     if days.len() < 2 || rounded.total.total() <= 0 {
         return None;
     }
@@ -54,7 +54,7 @@ pub(super) fn section(rounded: &Rounded<'_>) -> Option<Section> {
 
 /// Rows by the first value of their keys; those beyond what can be told apart are one.
 fn series(rounded: &Rounded<'_>) -> Vec<(String, Vec<i128>)> {
-    let days = rounded.of.days.len();
+    let days = rounded.dates().len();
     let mut sums: BTreeMap<String, Vec<i128>> = BTreeMap::new();
     for row in &rounded.rows {
         let sum = sums.entry(first_value(row)).or_insert_with(|| vec![0; days]);

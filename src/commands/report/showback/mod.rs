@@ -6,23 +6,23 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
 
+mod written;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_capacity::prices::PriceBook;
 use runbook_showback::allocate::showback::{Basis, Showback, Weight};
-use runbook_showback::allocate::{self, Charges, Dimension, Refused, Request, Rules};
+use runbook_showback::allocate::{self, Dimension, Refused, Request, Rules};
+use runbook_showback::focus::Version;
 use runbook_showback::observed::{Observed, Period, Resolved, Window};
-use runbook_showback::render::allocation::{Aggregate, Query, Set, allocation};
-use runbook_showback::render::showback as forms;
 
-use super::deliver;
 use super::seen::{Seen, SeenArguments};
 use crate::commands::capacity::{Problems, files, refuse};
 use crate::commands::{Session, block_on};
 use crate::exit::Exit;
-use crate::style::{Meaning, Style};
+use crate::style::Meaning;
 use crate::target::{On, SandboxOptions, Target};
 use crate::trouble::Trouble;
 
@@ -56,6 +56,12 @@ pub(crate) struct ShowbackArguments {
     /// The form of the answer
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
+    /// Of -o focus: the account that would pay, without which there is no such file
+    #[arg(long, value_name = "ACCOUNT")]
+    billing_account: Option<String>,
+    /// Of -o focus: its version, 1.2 or 1.3
+    #[arg(long, value_name = "VERSION", default_value = "1.2")]
+    focus_version: Version,
     /// Where the answer goes [default: stdout]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -74,6 +80,12 @@ enum Output {
     Html,
     /// For a pull request or a message.
     Markdown,
+    /// A table for SQL: a line for each row and day, decimal money.
+    Parquet,
+    /// The same of what is below the rows: what each pod got of each node on each day.
+    Charges,
+    /// FOCUS from list prices, as CSV, or by the name of --out as .csv.gz or .parquet.
+    Focus,
     /// What OpenCost gives at /allocation, for dashboards that are there.
     Allocation,
 }
@@ -111,8 +123,7 @@ pub(super) fn run(session: &Session, arguments: &ShowbackArguments) -> Result<Ex
     };
     let made = made(session, arguments, &asked, &seen, &book)?;
     let exit = if made.showback.unpriced.is_empty() { Exit::Done } else { Exit::Unpriced };
-    let written = written(session, arguments, &made)?;
-    deliver(session, &written, arguments.out.as_deref(), &forms::title(&made.showback))?;
+    written::deliver(session, arguments, &made)?;
     Ok(exit)
 }
 
@@ -255,76 +266,6 @@ fn explained(failed: &Failed) -> Trouble {
     }
 }
 
-fn written(
-    session: &Session,
-    arguments: &ShowbackArguments,
-    made: &Made,
-) -> Result<String, Trouble> {
-    let showback = &made.showback;
-    let written = match arguments.output {
-        Output::Table => {
-            // In a file there is neither colour nor an edge.
-            let style = session.printer.out;
-            let is_terminal = style.terminal && arguments.out.is_none();
-            let paint = |voice, text: &str| {
-                if is_terminal || arguments.out.is_none() {
-                    painted(style, voice, text)
-                } else {
-                    text.to_owned()
-                }
-            };
-            let columns = is_terminal.then_some(style.width);
-            forms::text(showback, &forms::Layout { columns, paint: &paint })
-        }
-        Output::Csv => forms::csv(showback),
-        Output::Json => forms::json(showback),
-        Output::Markdown => forms::markdown(showback),
-        Output::Html => forms::html(showback),
-        Output::Allocation => return allocated(made),
-    };
-    written.map_err(|error| Trouble::of(&error))
-}
-
-fn painted(style: Style, voice: forms::Voice, text: &str) -> String {
-    let meaning = match voice {
-        forms::Voice::Strong => Meaning::Strong,
-        forms::Voice::Quiet => Meaning::Quiet,
-        forms::Voice::Warning => Meaning::Waiting,
-        forms::Voice::Bad => Meaning::Bad,
-    };
-    style.paint(meaning, text)
-}
-
-/// One set for the whole window, idle among it, so that it comes to the same total.
-fn allocated(made: &Made) -> Result<String, Trouble> {
-    let charges: Charges = allocate::charges(&made.observed, &made.book, &made.request)
-        .map_err(|why| explained(&Failed::Refused(why)))?;
-    let aggregate: Vec<Aggregate> =
-        made.request.by.iter().map(aggregate).collect::<Result<_, _>>()?;
-    let query = Query { aggregate, include_idle: true };
-    let set = Set { window: made.request.window, charges: &charges, observed: &made.observed };
-    let answer = allocation(&[set], &query);
-    runbook_capacity::answer::written::json(&answer).map_err(|error| Trouble::of(&error))
-}
-
-fn aggregate(dimension: &Dimension) -> Result<Aggregate, Trouble> {
-    Ok(match dimension {
-        Dimension::Team => Aggregate::Team,
-        Dimension::Namespace => Aggregate::Namespace,
-        Dimension::Cluster => Aggregate::Cluster,
-        Dimension::Controller => Aggregate::Controller,
-        Dimension::Pod => Aggregate::Pod,
-        Dimension::Node => Aggregate::Node,
-        Dimension::Label(key) => Aggregate::Label(key.clone()),
-        Dimension::Annotation(_) => {
-            return Err(Trouble::usage(format!(
-                "`{dimension}` is nothing that OpenCost's allocation is aggregated by here"
-            ))
-            .hint("--by team, namespace, cluster, controller, pod, node or label:KEY"));
-        }
-    })
-}
-
 pub(super) fn schema() -> (&'static str, runbook_capacity::answer::schema::Shape) {
-    ("runbook report showback", forms::SCHEMA)
+    ("runbook report showback", runbook_showback::render::showback::SCHEMA)
 }
