@@ -6,10 +6,10 @@
 mod autoscalers;
 mod compare;
 mod focus_check;
+mod plan;
 mod reconcile;
 mod seen;
 mod showback;
-mod plan;
 mod text;
 
 use std::path::Path;
@@ -28,9 +28,9 @@ use runbook_capacity::region::{Region, UnknownRegion};
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use plan::PlanCostArguments;
 pub(crate) use reconcile::ReconcileArguments;
 pub(crate) use showback::ShowbackArguments;
-pub(crate) use plan::PlanCostArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_costexplorer::types::{
-    CostAllocationTagStatus, CostAllocationTagStatusEntry, DateInterval, Dimension, DimensionValues, Expression, Granularity,
-    GroupDefinition, GroupDefinitionType, TagValues,
+    CostAllocationTagStatus, CostAllocationTagStatusEntry, DateInterval, Dimension,
+    DimensionValues, Expression, Granularity, GroupDefinition, GroupDefinitionType, TagValues,
 };
 
 use super::call::Calls;
