@@ -7,6 +7,7 @@ mod autoscalers;
 mod compare;
 mod focus_check;
 mod plan;
+mod reconcile;
 mod seen;
 mod showback;
 mod text;
@@ -28,6 +29,7 @@ pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
 pub(crate) use plan::PlanCostArguments;
+pub(crate) use reconcile::ReconcileArguments;
 pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.
@@ -39,10 +41,12 @@ pub(crate) enum ReportCommand {
     Autoscalers(Box<AutoscalersArguments>),
     /// Who pays: what each team, namespace or label cost, from collected samples.
     Showback(Box<ShowbackArguments>),
-    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
-    FocusCheck(FocusCheckArguments),
     /// What a stored plan adds to the month.
     Plan(Box<PlanCostArguments>),
+    /// Whether that agrees with what AWS bills, class by class, and why it does not.
+    Reconcile(Box<ReconcileArguments>),
+    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
+    FocusCheck(FocusCheckArguments),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -60,6 +64,8 @@ pub(crate) enum Answer {
     Autoscalers,
     /// Of `report showback`.
     Showback,
+    /// Of `report reconcile`.
+    Reconcile,
 }
 
 /// Answers a question about money.
@@ -68,13 +74,15 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
-        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Plan(arguments) => plan::run(session, &arguments),
+        ReportCommand::Reconcile(arguments) => reconcile::run(session, &arguments),
+        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
                 Answer::Autoscalers => autoscalers::schema(),
                 Answer::Showback => showback::schema(),
+                Answer::Reconcile => reconcile::schema(),
             };
             Ok(json(&session.printer, &schema::schema(title, shape), Exit::Done))
         }

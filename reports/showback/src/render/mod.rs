@@ -5,6 +5,7 @@
 //! | [`mod@compare`], [`mod@autoscalers`] | read the JSON of an answer and say what goes on its page |
 //! | [`allocation`] | an allocation as OpenCost gives it |
 //! | [`showback`] | who pays: every form of a showback, from one rounding |
+//! | [`reconcile`] | what we say against the bill, in every form |
 //! | [`page`] | what a page is made of, whatever it is about |
 //! | [`table`], [`chart`] | the pieces with figures; each chart carries its figures as a table |
 //! | [`parquet`] | charges and a showback's days for those who ask with SQL |
@@ -31,6 +32,7 @@ mod markup;
 pub mod page;
 pub mod parquet;
 mod read;
+pub mod reconcile;
 pub mod showback;
 pub mod table;
 mod text;
