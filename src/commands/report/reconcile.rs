@@ -31,6 +31,9 @@ use crate::exit::Exit;
 use crate::target::{On, SandboxOptions, Target};
 use crate::trouble::Trouble;
 
+/// Where the answers of the sandbox's Cost Explorer are kept, in the state folder.
+pub(crate) const SIMULATED_ANSWERS: &str = "sandbox/cost-explorer";
+
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReconcileArguments {
@@ -306,16 +309,19 @@ fn settled(window: Window, slot: Timestamp) -> Window {
     Window { start: window.start, end: last.unwrap_or(window.start) }
 }
 
-/// Answers of an account at one place: of AWS, of one world of the sandbox, of whoever stands in.
+/// Answers of an account at one place: of AWS, of whoever stands in, of the sandbox's world, with which
+/// they are forgotten.
 fn cache_folder(session: &Session, target: &Target, aws: &Connection) -> PathBuf {
-    let place = match (&target.world, aws.endpoint_url()) {
-        (Some(world), _) => format!("sandbox-{world}"),
-        (None, Some(url)) => format!("at-{}", &blake3::hash(url.as_bytes()).to_hex()[..16]),
-        (None, None) => "aws".to_owned(),
+    let state = &session.state.path;
+    let folder = match (target.on, aws.endpoint_url()) {
+        (On::Sandbox, _) => state.join(SIMULATED_ANSWERS),
+        (On::Aws, Some(url)) => {
+            let hash = blake3::hash(url.as_bytes()).to_hex();
+            state.join("cost-explorer").join(format!("at-{}", &hash[..16]))
+        }
+        (On::Aws, None) => state.join("cost-explorer").join("aws"),
     };
-    let place: String =
-        place.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' }).collect();
-    session.state.path.join("cost-explorer").join(place).join(aws.account())
+    folder.join(aws.account())
 }
 
 fn refused(error: AskError) -> Trouble {
