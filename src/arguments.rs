@@ -363,6 +363,28 @@ pub(crate) enum SandboxCommand {
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
         output: TableFormat,
     },
+    /// Write the simulated bill: a cost and usage report (CUR 2.0), FOCUS 1.2, or sums
+    Bill {
+        /// A month (2026-10), a day (2026-10-07), or days without the last (2026-10-01..2026-10-08)
+        #[arg(long, value_name = "WINDOW")]
+        window: runbook_sandbox::BillWindow,
+        /// Form of the bill
+        #[arg(long, value_name = "FORMAT", default_value = "summary", value_parser = ["cur", "focus", "summary"])]
+        format: String,
+        /// Where it goes, packed if the name ends in .gz; standard output if absent
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Bill by this YAML file from now on, the past included: discounts, prices, lost days,
+        /// credits, tax, delay, as the scenario's `billing:` has them
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+    },
+    /// Let world time pass: time goes on while no other client of the clock works
+    Advance {
+        /// Until then, 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "WORLD_TIME")]
+        until: jiff::Timestamp,
+    },
     /// List what is simulated, and what is refused
     Coverage {
         /// Form of the output

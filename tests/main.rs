@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod bills;
 mod charts;
 mod commands;
 mod damage;

@@ -10,7 +10,7 @@
 //! A transaction is one `write(2)` of one line: it is whole or it is a torn last line, which is
 //! dropped at opening, since nobody was told of it. A damaged line before the last is refused with
 //! its place: it was acknowledged, and guessing would lose it. The log is folded into a new
-//! snapshot (written beside, synced, renamed) when it has grown beyond [`LOG_LIMIT`].
+//! snapshot (written beside, synced, renamed) when it has grown beyond [`LOG_LIMIT`] and the snapshot.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -81,6 +81,8 @@ pub(super) struct Durable {
     folder: PathBuf,
     log: File,
     length: u64,
+    /// The length of the snapshot: a long one is written more seldom.
+    snapshot: u64,
 }
 
 impl Durable {
@@ -101,7 +103,8 @@ impl Durable {
             .open(&path)
             .map_err(|source| file("open", &path, source))?;
         log.set_len(whole).map_err(|source| file("truncate", &path, source))?;
-        Ok((Self { folder: folder.to_owned(), log, length: whole }, state))
+        let snapshot = std::fs::metadata(folder.join(SNAPSHOT)).map_or(0, |about| about.len());
+        Ok((Self { folder: folder.to_owned(), log, length: whole, snapshot }, state))
     }
 
     /// Appends one transaction; when this returns the operating system has it. Says how long its
@@ -133,7 +136,7 @@ impl Durable {
 
     /// Whether the log should be folded into a snapshot.
     pub(super) fn is_long(&self) -> bool {
-        self.length > LOG_LIMIT
+        self.length > LOG_LIMIT.max(self.snapshot)
     }
 
     /// Writes a snapshot of the state and empties the log.
@@ -157,6 +160,7 @@ impl Durable {
         }
         let out = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         out.sync_all()?;
+        self.snapshot = out.metadata()?.len();
         std::fs::rename(&beside, self.folder.join(SNAPSHOT))?;
         // From here on the log's lines are older than the snapshot, and skipped should we die now.
         self.log.set_len(0)?;
