@@ -8,6 +8,8 @@ use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::commands::collect::CollectArguments;
 use crate::commands::cost::CostArguments;
 use crate::commands::report::ReportCommand;
+use crate::commands::schedule::ScheduleCommand;
+use crate::commands::serve::ServeArguments;
 use crate::target::{On, SandboxOptions};
 
 /// Below the list of commands: where to begin, and how the program ends.
@@ -17,8 +19,8 @@ Begin with:
   runbook plan nodeless.yaml --on aws   what it would do to your account; it only reads
 
 Exit codes: 0 done, 1 failed, 2 there are changes (plan --detailed-exitcode), 3 the plan is stale,
-4 waits for you, 6 and 7 capacity (not placed, no price), 64 wrong command line or file,
-130 and 143 cancelled";
+4 waits for you, 6 and 7 capacity (not placed, no price), 8 not reconciled,
+64 wrong command line or file, 130 and 143 cancelled";
 
 /// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
 /// touched
@@ -68,6 +70,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Write the shipped runbooks into a folder, to be edited
     Init(InitArguments),
+    /// What is scheduled: list it, preview its slots, run one, hand it to others' programs
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Run what is scheduled, with nobody there, until it is told to stop
+    Serve(ServeArguments),
     /// The simulated AWS account: serve it to other clients, look into it, forget it
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -355,6 +362,28 @@ pub(crate) enum SandboxCommand {
         /// Form of the output: `json` is one request per line
         #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
         output: TableFormat,
+    },
+    /// Write the simulated bill: a cost and usage report (CUR 2.0), FOCUS 1.2, or sums
+    Bill {
+        /// A month (2026-10), a day (2026-10-07), or days without the last (2026-10-01..2026-10-08)
+        #[arg(long, value_name = "WINDOW")]
+        window: runbook_sandbox::BillWindow,
+        /// Form of the bill
+        #[arg(long, value_name = "FORMAT", default_value = "summary", value_parser = ["cur", "focus", "summary"])]
+        format: String,
+        /// Where it goes, packed if the name ends in .gz; standard output if absent
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Bill by this YAML file from now on, the past included: discounts, prices, lost days,
+        /// credits, tax, delay, as the scenario's `billing:` has them
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+    },
+    /// Let world time pass: time goes on while no other client of the clock works
+    Advance {
+        /// Until then, 2026-11-01T00:00:00Z
+        #[arg(long, value_name = "WORLD_TIME")]
+        until: jiff::Timestamp,
     },
     /// List what is simulated, and what is refused
     Coverage {

@@ -10,12 +10,15 @@
 )]
 
 mod bad_input;
+mod bills;
 mod charts;
 mod commands;
 mod damage;
+mod delivered;
 mod delivery;
 mod docs;
 mod faults;
+mod focus_check;
 mod foreign;
 mod kills;
 mod mistakes;
@@ -23,8 +26,11 @@ mod nodeless;
 mod outputs;
 mod plans;
 mod prices;
+mod reconcile;
 mod reports;
 mod samples;
+mod showback;
+mod schedules;
 mod stopped;
 mod stream;
 mod support;

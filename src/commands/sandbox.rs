@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use runbook_sandbox::{Class, ControlClient, Covered, Holder, Query, Sandbox, coverage};
+use runbook_sandbox::{
+    BillFormat, BillWindow, Class, ControlClient, Covered, Holder, Query, Sandbox, coverage,
+};
 use serde_json::{Value, json};
 
 use super::{Session, block_on};
@@ -21,6 +23,11 @@ pub(crate) fn sandbox(session: &Session, command: SandboxCommand) -> Result<Exit
         SandboxCommand::Log { writes, run, output } => {
             log(session, &Query { writes, run, after: 0 }, output)
         }
+        SandboxCommand::Bill { window, format, out, settings } => {
+            let bill = Bill { window, format, out, settings };
+            block_on(write_bill(session, &bill))
+        }
+        SandboxCommand::Advance { until } => block_on(advance(session, until)),
         SandboxCommand::Coverage { output } => covered(session, output),
     }
 }
@@ -74,6 +81,96 @@ async fn env(session: &Session) -> Result<Exit, Trouble> {
     };
     let control = ControlClient::new(address, token);
     session.printer.out(&shell_environment(session, &control).await?);
+    Ok(Exit::Done)
+}
+
+/// A bill that was asked for.
+struct Bill {
+    window: BillWindow,
+    format: String,
+    out: Option<PathBuf>,
+    settings: Option<PathBuf>,
+}
+
+/// Talks to whoever serves the world, or serves it for as long as that takes.
+async fn with_control<T>(
+    session: &Session,
+    body: impl AsyncFnOnce(ControlClient) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let options = SandboxOptions::default();
+    let world = open_world(&options, &session.state, &session.environment, &session.printer, 1);
+    match world.await? {
+        World::Ours(served) => {
+            let outcome = body(served.control()).await;
+            served.shutdown().await;
+            outcome
+        }
+        World::Theirs(Holder { control: Some(address), token, .. }) => {
+            body(ControlClient::new(address, token)).await
+        }
+        World::Theirs(_) => {
+            Err(Trouble::failed("the sandbox is just starting").hint("try again in a moment"))
+        }
+    }
+}
+
+async fn write_bill(session: &Session, bill: &Bill) -> Result<Exit, Trouble> {
+    let format: BillFormat = bill.format.parse().map_err(|error| Trouble::of(&error))?;
+    let directory = &session.environment.working_directory;
+    let settings = bill.settings.as_ref().map(|path| directory.join(path));
+    let settings = settings
+        .map(|path| {
+            std::fs::read_to_string(&path).map_err(|error| {
+                Trouble::usage(format!("failed to read `{}`: {error}", path.display()))
+            })
+        })
+        .transpose()?;
+    let out = bill.out.as_ref().map(|path| directory.join(path));
+    let is_packed =
+        out.as_ref().is_some_and(|path| path.extension().is_some_and(|end| end == "gz"));
+    let file = with_control(session, async |control| {
+        if let Some(settings) = &settings {
+            control.change_billing(settings).await.map_err(|error| Trouble::of(&error))?;
+            forget_answers(session)?;
+        }
+        let file = control.bill(bill.window, format, is_packed).await;
+        file.map_err(|error| Trouble::of(&error))
+    })
+    .await?;
+    let Some(path) = out else {
+        session.printer.raw(&file);
+        return Ok(Exit::Done);
+    };
+    std::fs::write(&path, &file).map_err(|error| {
+        Trouble::failed(format!("failed to write `{}`: {error}", path.display()))
+    })?;
+    session.printer.note(&format!(
+        "the simulated bill of {} is in {}, {} bytes",
+        bill.window,
+        path.display(),
+        file.len()
+    ));
+    Ok(Exit::Done)
+}
+
+/// What Cost Explorer has said of the past is another past now.
+fn forget_answers(session: &Session) -> Result<(), Trouble> {
+    let folder = session.state.path.join(super::report::SIMULATED_ANSWERS);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Trouble::failed(format!("failed to remove `{}`: {error}", folder.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn advance(session: &Session, until: jiff::Timestamp) -> Result<Exit, Trouble> {
+    let now = with_control(session, async |control| {
+        let clock = control.register("advance").await.map_err(|error| Trouble::of(&error))?;
+        clock.idle_until(until).await.map_err(|error| Trouble::of(&error))
+    })
+    .await?;
+    session.printer.out(&format!("world time is {now:.0}"));
     Ok(Exit::Done)
 }
 

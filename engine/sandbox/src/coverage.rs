@@ -30,7 +30,7 @@ pub struct Item {
 }
 
 /// Controllers and what they do.
-const CONTROLLERS: [(&str, Covered, &str); 16] = [
+const CONTROLLERS: [(&str, Covered, &str); 18] = [
     (
         "Deployment, ReplicaSet, DaemonSet",
         Covered::Simulated,
@@ -64,14 +64,24 @@ const CONTROLLERS: [(&str, Covered, &str); 16] = [
     (
         "Job",
         Covered::Simulated,
-        "parallelism and completions; every pod succeeds after some seconds",
+        "parallelism, completions, ttlSecondsAfterFinished; every pod succeeds, after as long as its command says that it sleeps, else some seconds",
+    ),
+    (
+        "CronJob",
+        Covered::Simulated,
+        "schedule, time zone, suspend, concurrency policy, history; a start that was missed is not made up for",
+    ),
+    (
+        "bill",
+        Covered::Simulated,
+        "instances, root volumes, Fargate pods, control planes in standard support, NAT gateways by the hour, their addresses; no traffic",
     ),
     (
         "custom resources: validation rules (CEL)",
         Covered::Simulated,
         "a definition whose rule calls a function that is not here is refused by its name",
     ),
-    ("StatefulSet, CronJob", Covered::Refused, "objects are kept, nothing acts on them"),
+    ("StatefulSet", Covered::Refused, "objects are kept, nothing acts on them"),
     ("load balancers of Services and Ingresses", Covered::Refused, "no load balancer appears"),
     ("IAM permissions", Covered::Refused, "every signed caller may do everything"),
     ("logs, exec, port-forward, top", Covered::Refused, "containers are not run"),

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod aws;
+mod billing;
 mod control;
 mod coverage;
 mod environment;
@@ -26,6 +27,9 @@ mod server;
 mod store;
 mod world;
 
+pub use billing::{
+    BillFormat, SettingsError as BillingError, Window as BillWindow, WindowError as BillWindowError,
+};
 pub use control::{ControlClient, ControlError, Elsewhere, Registration};
 pub use coverage::{Covered, Item, coverage};
 pub use environment::of as environment_of;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::addresses::{AddressError, Addresses};
 use crate::aws::{credentials, eks};
+use crate::billing::{self, Billing};
 use crate::control::ControlClient;
 use crate::faults::{Fault, Faults};
 use crate::lock::{Holder, Lock, LockError};
@@ -20,7 +21,7 @@ use crate::scenario::{self, Identity, Scenario, ScenarioError};
 use crate::server::tls::{Authority, TlsError};
 use crate::store::{self, Store};
 use crate::world::{ClientId, Clockwork, Context, World};
-use crate::{aws, kubernetes};
+use crate::{BillFormat, BillWindow, aws, kubernetes};
 
 /// The folder of a world inside a state folder.
 const FOLDER: &str = "sandbox";
@@ -344,6 +345,37 @@ impl Sandbox {
             "clusters": clusters,
             "now": self.world.now(),
         })
+    }
+
+    /// The bill of a window as a file; why there is none.
+    pub(crate) fn bill(
+        &self,
+        window: BillWindow,
+        format: BillFormat,
+        is_packed: bool,
+    ) -> Result<Vec<u8>, String> {
+        let write = |transaction: &mut store::Transaction<'_>| {
+            billing::write(&self.world.context, transaction, window, format, is_packed)
+        };
+        self.world.rehearse(write).map_err(|error| error.to_string())
+    }
+
+    /// How the account is billed.
+    pub(crate) fn billing(&self) -> Billing {
+        let read = |transaction: &mut store::Transaction<'_>| {
+            Ok::<_, std::convert::Infallible>(billing::settings(transaction))
+        };
+        self.world.rehearse(read).unwrap_or_else(|never| match never {})
+    }
+
+    /// Bills the account by these settings from now on, the past included.
+    pub(crate) fn change_billing(&self, settings: &Billing) -> Result<(), crate::world::LogError> {
+        let changed = self.world.transact(|transaction| {
+            billing::change(transaction, settings);
+            Ok::<_, std::convert::Infallible>(())
+        })?;
+        changed.unwrap_or_else(|never| match never {});
+        Ok(())
     }
 
     /// The names of the clusters that can be talked to.

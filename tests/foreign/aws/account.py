@@ -19,6 +19,7 @@ NAMES = {
     "elastic-load-balancing": "elb",
     "elastic-load-balancing-v2": "elbv2",
     "eventbridge": "events",
+    "cost-explorer": "ce",
 }
 # The smallest pages where only the service's documentation says it, not the model.
 LEAST = {"DescribeInstances": 5}

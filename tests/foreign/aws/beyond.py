@@ -21,6 +21,8 @@ CODES = {
     "ConcurrentModificationException": RACE,
     "ResourceContention": RACE,
     "ClientException": UNHEARD,
+    "LimitExceededException": FAULT,
+    "BillingViewHealthStatusException": ELSEWHERE,
     "ManagedRuleException": ELSEWHERE,
     "InvalidAddress": "a queue's URL that is none; SQS reads the last two parts of any",
     "InvalidSecurity": "a request to the real SQS by plain HTTP; the sandbox has nothing else",

@@ -11,6 +11,7 @@ import traceback
 
 import beyond
 import cluster
+import costs
 import identity
 import lifecycle
 import messages
@@ -18,12 +19,12 @@ import network
 import wire
 from account import Account
 
-PARTS = (identity, messages, network, lifecycle, wire, cluster)
+PARTS = (identity, messages, network, lifecycle, wire, cluster, costs)
 
 
 def served():
     """Services and operations of the sandbox, in its own words."""
-    areas = {"sts", "iam", "ec2", "eks", "sqs", "events", "autoscaling", "elasticloadbalancing", "pricing", "ssm"}
+    areas = {"sts", "iam", "ec2", "eks", "sqs", "events", "autoscaling", "elasticloadbalancing", "pricing", "ssm", "ce"}
     listed = json.load(sys.stdin)["coverage"]
     # An area of another name is Kubernetes', or a service that this script knows nothing of.
     others = {one["area"] for one in listed} - areas - {"kubernetes", "controller", "helm"}

@@ -8,6 +8,7 @@
 //! Answers are JSON values in the names of the wire; the query protocols write them as XML.
 
 pub(crate) mod autoscaling;
+pub(crate) mod ce;
 pub(crate) mod credentials;
 pub(crate) mod ec2;
 pub(crate) mod eks;
@@ -97,7 +98,7 @@ pub(crate) struct Service {
 }
 
 /// All services.
-pub(crate) const SERVICES: [Service; 10] = [
+pub(crate) const SERVICES: [Service; 11] = [
     Service {
         name: "sts",
         protocol: Protocol::Query { namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
@@ -144,6 +145,11 @@ pub(crate) const SERVICES: [Service; 10] = [
         name: "pricing",
         protocol: Protocol::Json { version: "1.1", prefix: "AWSPriceListService", kind: "" },
         operations: pricing::OPERATIONS,
+    },
+    Service {
+        name: "ce",
+        protocol: Protocol::Json { version: "1.1", prefix: "AWSInsightsIndexService", kind: "" },
+        operations: ce::OPERATIONS,
     },
     Service {
         name: "ssm",

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Answer, Call, Input, Operation, Refusal, read};
+pub(crate) use offers::prefix;
 use offers::{Offer, SERVICES, offers};
 
 /// Products of a page at most, and when nothing is asked for.

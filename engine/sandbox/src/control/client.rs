@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::Now;
-use crate::Sandbox;
 use crate::faults::Fault;
 use crate::requests::{Query, Request as Logged};
 use crate::world::ClientId;
+use crate::{BillFormat, BillWindow, Sandbox};
 
 /// The control endpoint could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,46 @@ impl ControlClient {
                     text.append_pair("run", run);
                 }
                 remote.ask(Method::GET, &format!("/requests?{}", text.finish()), None).await
+            }
+        }
+    }
+
+    /// The bill of a window as a file, packed by gzip when asked.
+    pub async fn bill(
+        &self,
+        window: BillWindow,
+        format: BillFormat,
+        is_packed: bool,
+    ) -> Result<Vec<u8>, ControlError> {
+        match &self.0 {
+            Way::Local(sandbox) => sandbox.bill(window, format, is_packed).map_err(|error| {
+                ControlError::Refused { address: "this process".to_owned(), why: error }
+            }),
+            Way::Remote(remote) => {
+                let mut text = url::form_urlencoded::Serializer::new(String::new());
+                text.append_pair("window", &window.to_string());
+                text.append_pair("format", format.name());
+                text.append_pair("packed", &is_packed.to_string());
+                let path = format!("/bill?{}", text.finish());
+                Ok(remote.exchange(Method::GET, &path, None).await?.to_vec())
+            }
+        }
+    }
+
+    /// Bills the account by these settings (YAML or JSON, as a scenario's `billing:`), the past
+    /// included.
+    pub async fn change_billing(&self, settings: &str) -> Result<(), ControlError> {
+        match &self.0 {
+            Way::Local(sandbox) => {
+                let settings = crate::billing::Billing::parse(settings);
+                let settings = settings.map_err(|error| ControlError::World(error.into()))?;
+                let changed = sandbox.change_billing(&settings);
+                changed.map_err(|error| ControlError::World(error.into()))
+            }
+            Way::Remote(remote) => {
+                let body = Bytes::from(settings.to_owned());
+                let answered = remote.send(Method::PUT, "/billing", body).await?;
+                answered.collect().await.map_err(|error| remote.broken(error)).map(drop)
             }
         }
     }
@@ -318,7 +358,8 @@ impl Remote {
     }
 
     async fn register(self: &Arc<Self>, name: &str) -> Result<Registration, ControlError> {
-        let mut body = self.send(Method::POST, "/clients", Some(json!({"name": name}))).await?;
+        let hello = Bytes::from(json!({"name": name}).to_string());
+        let mut body = self.send(Method::POST, "/clients", hello).await?;
         let first = match body.frame().await {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             Some(Err(error)) => return Err(self.broken(error)),
@@ -354,6 +395,7 @@ impl Remote {
         path: &str,
         body: Option<Value>,
     ) -> Result<Bytes, ControlError> {
+        let body = Bytes::from(body.map_or_else(String::new, |body| body.to_string()));
         let answered = self.send(method, path, body).await?;
         Ok(answered.collect().await.map_err(|error| self.broken(error))?.to_bytes())
     }
@@ -368,20 +410,19 @@ impl Remote {
         &self,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Bytes,
     ) -> Result<Incoming, ControlError> {
         let stream = TcpStream::connect(&self.address).await.map_err(|error| self.broken(error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(error))?;
         let connection = tokio::spawn(connection);
-        let body = Full::new(Bytes::from(body.map_or_else(String::new, |body| body.to_string())));
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", &self.address)
             .header("authorization", format!("Bearer {}", self.token))
-            .body(body)
+            .body(Full::new(body))
             .map_err(|error| self.broken(error))?;
         // A caller that gives up drops this future, and the connection must close with it.
         let guard = AbortOnDrop(Some(connection));

@@ -14,6 +14,8 @@
 //! GET  /world                              →  what a client needs: endpoints, credentials, clusters
 //! GET  /clusters/NAME/kubeconfig           →  text
 //! GET  /requests?writes=true&after=N&run=R →  [request, …]
+//! GET  /bill?window=2026-10&format=cur&packed=true → the file
+//! GET, PUT /billing                        →  how the account is billed, as the scenario says it
 //! GET, PUT, DELETE /faults                 →  the script that is left
 //! POST /stop
 //! ```
@@ -31,12 +33,13 @@ use serde_json::{Value, json};
 
 pub use client::{ControlClient, ControlError, Elsewhere, Registration};
 
-use crate::Sandbox;
+use crate::billing::Billing;
 use crate::faults::{self, Fault};
 use crate::requests::Query;
 use crate::server::body::{self, Body};
 use crate::server::{Dropped, read_body};
 use crate::world::ClientId;
+use crate::{BillFormat, BillWindow, Sandbox};
 
 const BODY_LIMIT: usize = 1 << 20;
 
@@ -89,6 +92,8 @@ async fn answer(
         (&Method::GET, ["world"]) => Ok(json_response(StatusCode::OK, &sandbox.describe())),
         (&Method::GET, ["clusters", name, "kubeconfig"]) => kubeconfig(sandbox, name),
         (&Method::GET, ["requests"]) => requests(sandbox, parts.uri.query().unwrap_or_default()),
+        (&Method::GET, ["bill"]) => bill(sandbox, parts.uri.query().unwrap_or_default()),
+        (method, ["billing"]) => change_billing(sandbox, method, &text),
         (method, ["faults"]) => change_faults(sandbox, method, &text),
         (&Method::POST, ["stop"]) => {
             sandbox.stop();
@@ -157,6 +162,42 @@ fn requests(sandbox: &Sandbox, query: &str) -> Result<Response<Body>, Refused> {
         .requests(&wanted)
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(json_response(StatusCode::OK, &json!(found)))
+}
+
+fn bad(error: impl std::fmt::Display) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+fn bill(sandbox: &Sandbox, query: &str) -> Result<Response<Body>, Refused> {
+    let (mut window, mut format, mut is_packed) = (None, BillFormat::Summary, false);
+    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "window" => window = Some(value.parse::<BillWindow>().map_err(bad)?),
+            "format" => format = value.parse().map_err(bad)?,
+            "packed" => is_packed = value == "true",
+            other => return Err(bad(format!("unknown parameter `{other}`"))),
+        }
+    }
+    let window = window.ok_or_else(|| bad("`window` is missing"))?;
+    let file = sandbox.bill(window, format, is_packed).map_err(bad)?;
+    Ok(Response::new(body::whole(file)))
+}
+
+fn change_billing(
+    sandbox: &Sandbox,
+    method: &Method,
+    text: &[u8],
+) -> Result<Response<Body>, Refused> {
+    match *method {
+        Method::GET => {}
+        Method::PUT => {
+            let text = std::str::from_utf8(text).map_err(bad)?;
+            let settings = Billing::parse(text).map_err(bad)?;
+            sandbox.change_billing(&settings).map_err(|error| log_failure(&error))?;
+        }
+        _ => return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "use GET or PUT")),
+    }
+    Ok(json_response(StatusCode::OK, &json!(sandbox.billing())))
 }
 
 fn change_faults(

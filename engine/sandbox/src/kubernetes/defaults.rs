@@ -67,6 +67,18 @@ pub(super) fn apply(
             pod_spec(&mut spec["template"]["spec"]);
         }
         ("batch", "jobs") => job(context, wanted),
+        ("batch", "cronjobs") => {
+            let spec = &mut wanted["spec"];
+            or(spec, "concurrencyPolicy", json!("Allow"));
+            or(spec, "failedJobsHistoryLimit", json!(1));
+            or(spec, "successfulJobsHistoryLimit", json!(3));
+            or(spec, "suspend", json!(false));
+            or(&mut spec["jobTemplate"], "metadata", json!({}));
+            let template = &mut spec["jobTemplate"]["spec"]["template"];
+            or(template, "metadata", json!({}));
+            pod_spec(&mut template["spec"]);
+            or(wanted, "status", json!({}));
+        }
         ("", "services") => service(context, cluster, wanted),
         ("", "namespaces") => {
             or(&mut wanted["spec"], "finalizers", json!(["kubernetes"]));
@@ -185,7 +197,7 @@ fn pod_spec(spec: &mut Value) {
     }
 }
 
-fn job(context: &Context, wanted: &mut Value) {
+pub(super) fn job(context: &Context, wanted: &mut Value) {
     let uid = ids::uuid(context, &["job", &object::key(wanted)]);
     let name = wanted["metadata"]["name"].clone();
     let spec = &mut wanted["spec"];

@@ -9,6 +9,7 @@ pub(crate) mod addons;
 mod admission;
 pub(crate) mod api;
 mod controllers;
+mod cron;
 mod defaults;
 mod kinds;
 mod managed_fields;
@@ -24,7 +25,7 @@ pub(crate) mod suffer;
 mod table;
 mod validate;
 
-pub(crate) use controllers::{Controllers, due};
+pub(crate) use controllers::{Controllers, due, request};
 pub(crate) use serve::serve;
 
 use serde_json::{Value, json};

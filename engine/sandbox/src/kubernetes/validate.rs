@@ -6,7 +6,7 @@ use runbook_capacity::quantity::Quantity;
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::{object, rules, selector, structural};
+use super::{cron, object, rules, selector, structural};
 
 /// What is wrong: field, message, reason.
 pub(super) type Problem = (String, String, &'static str);
@@ -38,6 +38,7 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
             workload(wanted, before, &mut found);
         }
         ("batch", "jobs") => job(wanted, before, &mut found),
+        ("batch", "cronjobs") => cron_job(wanted, &mut found),
         ("", "pods") => {
             containers(&wanted["spec"], "spec", &mut found);
             pod_update(wanted, before, &mut found);
@@ -107,6 +108,23 @@ fn workload(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
     if before.is_some_and(|before| before["spec"]["selector"] != spec["selector"]) {
         found.push(invalid("spec.selector", &spec["selector"], "field is immutable"));
     }
+}
+
+fn cron_job(wanted: &Value, found: &mut Vec<Problem>) {
+    let spec = &wanted["spec"];
+    for field in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        not_negative(spec, field, found);
+    }
+    match spec["schedule"].as_str().filter(|text| !text.is_empty()) {
+        None => found.push(required("spec.schedule")),
+        Some(text) => {
+            if let Err(why) = cron::Schedule::parse(text) {
+                found.push(invalid("spec.schedule", &spec["schedule"], &why));
+            }
+        }
+    }
+    let template = &spec["jobTemplate"]["spec"]["template"]["spec"];
+    containers(template, "spec.jobTemplate.spec.template.spec", found);
 }
 
 fn job(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {

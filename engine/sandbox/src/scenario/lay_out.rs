@@ -55,6 +55,7 @@ pub(crate) fn lay_out(
     };
     credentials::put(transaction, &user.access_key_id, &key);
     iam::managed::lay_out(context, transaction);
+    crate::billing::change(transaction, &scenario.billing);
     for (index, vpc) in scenario.vpcs.iter().enumerate() {
         Layout {
             context,

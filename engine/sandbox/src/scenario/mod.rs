@@ -11,6 +11,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::billing::Billing;
+
 pub(crate) use lay_out::{Identity, identity, lay_out};
 
 /// The scenarios inside the binary, the default first.
@@ -70,6 +72,9 @@ pub(crate) struct Scenario {
     pub(crate) user: User,
     #[serde(default)]
     pub(crate) vpcs: Vec<Vpc>,
+    /// How the account is billed; at list prices when absent.
+    #[serde(default)]
+    pub(crate) billing: Billing,
 }
 
 /// The user whose credentials are handed out.
@@ -146,6 +151,7 @@ impl Scenario {
         if self.region.split('-').count() < 3 {
             return Err(format!("region `{}` is not a region", self.region));
         }
+        self.billing.check().map_err(|error| error.to_string())?;
         for vpc in &self.vpcs {
             let range = network::Range::parse(&vpc.cidr)?;
             let mut seen: Vec<(network::Range, &str)> = Vec::new();

@@ -10,7 +10,7 @@
 //! A transaction is one `write(2)` of one line: it is whole or it is a torn last line, which is
 //! dropped at opening, since nobody was told of it. A damaged line before the last is refused with
 //! its place: it was acknowledged, and guessing would lose it. The log is folded into a new
-//! snapshot (written beside, synced, renamed) when it has grown beyond [`LOG_LIMIT`].
+//! snapshot (written beside, synced, renamed) when it has grown beyond [`LOG_LIMIT`] and the snapshot.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -81,23 +81,30 @@ pub(super) struct Durable {
     folder: PathBuf,
     log: File,
     length: u64,
+    /// The length of the snapshot: a long one is written more seldom.
+    snapshot: u64,
 }
 
 impl Durable {
     /// Opens the folder's files, or begins them at that world time.
     pub(super) fn open(folder: &Path, begins: Timestamp) -> Result<(Self, State), OpenError> {
         std::fs::create_dir_all(folder).map_err(|source| file("create", folder, source))?;
-        let mut state = State { time: begins, ..State::default() };
+        // A world that is there has a time of its own, which may lie before that of a new one.
+        let mut state = State { time: Timestamp::MIN, ..State::default() };
         read_snapshot(&folder.join(SNAPSHOT), &mut state)?;
         let path = folder.join(LOG);
         let whole = read_log(&path, &mut state)?;
+        if state.time == Timestamp::MIN {
+            state.time = begins;
+        }
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .map_err(|source| file("open", &path, source))?;
         log.set_len(whole).map_err(|source| file("truncate", &path, source))?;
-        Ok((Self { folder: folder.to_owned(), log, length: whole }, state))
+        let snapshot = std::fs::metadata(folder.join(SNAPSHOT)).map_or(0, |about| about.len());
+        Ok((Self { folder: folder.to_owned(), log, length: whole, snapshot }, state))
     }
 
     /// Appends one transaction; when this returns the operating system has it. Says how long its
@@ -129,7 +136,7 @@ impl Durable {
 
     /// Whether the log should be folded into a snapshot.
     pub(super) fn is_long(&self) -> bool {
-        self.length > LOG_LIMIT
+        self.length > LOG_LIMIT.max(self.snapshot)
     }
 
     /// Writes a snapshot of the state and empties the log.
@@ -153,6 +160,7 @@ impl Durable {
         }
         let out = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         out.sync_all()?;
+        self.snapshot = out.metadata()?.len();
         std::fs::rename(&beside, self.folder.join(SNAPSHOT))?;
         // From here on the log's lines are older than the snapshot, and skipped should we die now.
         self.log.set_len(0)?;
@@ -214,7 +222,8 @@ fn read_log(path: &Path, state: &mut State) -> Result<u64, OpenError> {
 }
 
 fn replay(state: &mut State, line: Line) {
-    state.time = state.time.max(line.t);
+    // Of a world that is there its first line says when it began, whatever a new one would begin with.
+    state.time = if state.revision == 0 { line.t } else { state.time.max(line.t) };
     for (revision, write) in (line.r..).zip(line.w) {
         if revision <= state.revision {
             continue; // in the snapshot already

@@ -65,20 +65,30 @@ impl<'a> Transaction<'a> {
 
     /// Names and values of a collection, by name, with this transaction's writes.
     pub(crate) fn list(&self, collection: &str) -> Vec<(Arc<str>, Arc<Value>)> {
-        let mut found: BTreeMap<Arc<str>, Arc<Value>> = self
-            .state
-            .list(collection)
-            .map(|(name, document)| (name.clone(), document.value.clone()))
-            .collect();
-        for (key, value) in &self.writes {
-            if &*key.collection == collection {
-                match value {
-                    Some(value) => found.insert(key.name.clone(), value.clone()),
-                    None => found.remove(&key.name),
-                };
+        // Both are ordered by name: they are merged, a write in the place of what was committed.
+        let from = Key::new(collection, "");
+        let mut writes = self
+            .writes
+            .range(from..)
+            .take_while(|(key, _)| &*key.collection == collection)
+            .peekable();
+        let mut found = Vec::new();
+        let mut written = |before: Option<&Arc<str>>, found: &mut Vec<_>| {
+            let is_next = |key: &Key| before.is_none_or(|name| key.name <= *name);
+            let mut is_replaced = false;
+            while let Some((key, value)) = writes.next_if(|(key, _)| is_next(key)) {
+                is_replaced = before == Some(&key.name);
+                found.extend(value.clone().map(|value| (key.name.clone(), value)));
+            }
+            is_replaced
+        };
+        for (name, document) in self.state.list(collection) {
+            if !written(Some(name), &mut found) {
+                found.push((name.clone(), document.value.clone()));
             }
         }
-        found.into_iter().collect()
+        written(None, &mut found);
+        found
     }
 
     /// A collection as a type of ours, by name.
@@ -132,9 +142,21 @@ impl<'a> Transaction<'a> {
         self.seen = mark;
     }
 
-    /// Whether anything was written since this reactor looked last.
+    /// Every key whose write changed something, in order; a key may come several times.
+    pub(crate) fn written(&self) -> &[Key] {
+        &self.written
+    }
+
+    /// Whether anything was written since this reactor looked last, besides the world's own notes:
+    /// marks, timers, time, records of use, and events, from which nothing follows at once.
     pub(crate) fn has_unseen(&self) -> bool {
-        self.written.len() > self.seen
+        let is_note = |key: &Key| {
+            let collection = &*key.collection;
+            ["timer", "clock"].contains(&collection)
+                || ["sandbox/", "billing/"].iter().any(|prefix| collection.starts_with(prefix))
+                || collection.starts_with("kubernetes/") && collection.ends_with("/core/events")
+        };
+        self.written.iter().skip(self.seen).any(|key| !is_note(key))
     }
 
     /// Timers that are scheduled from now on are due after so many times their seconds.

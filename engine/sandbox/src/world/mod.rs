@@ -111,6 +111,7 @@ impl World {
         let outcome = self.store.write(now, |transaction| {
             let answer = body(transaction)?;
             self.settle(transaction);
+            crate::billing::meter::record(transaction);
             Ok(answer)
         });
         match outcome {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub(crate) mod month;
 pub(crate) mod wire;
 
 use std::io::Read as _;
@@ -50,10 +51,29 @@ pub(crate) struct World {
 impl World {
     /// A new world with nothing in it but a network.
     pub(crate) async fn empty() -> Self {
+        Self::of(None).await
+    }
+
+    /// A new world of the default scenario and what is added to it.
+    pub(crate) async fn beginning(begins: &str) -> Self {
+        let default = include_str!("../../scenarios/default.yaml");
+        Self::of(Some(format!("{default}begins: {begins}\n"))).await
+    }
+
+    async fn of(scenario: Option<String>) -> Self {
         let folder = TempDir::new().unwrap();
+        let scenario = scenario.map(|text| {
+            let file = folder.path().join("scenario.yaml");
+            std::fs::write(&file, text).unwrap();
+            file.display().to_string()
+        });
+        Self::in_folder(folder, scenario).await
+    }
+
+    async fn in_folder(folder: TempDir, scenario: Option<String>) -> Self {
         let sandbox = Sandbox::open(OpenOptions {
             state_dir: folder.path().to_owned(),
-            scenario: None,
+            scenario,
             seed: "helm".to_owned(),
             real_clock: Arc::new(real_now),
             speed: 1,
@@ -70,7 +90,31 @@ impl World {
 
     /// A world with an active cluster, and Fargate for two namespaces.
     pub(crate) async fn with_cluster() -> Self {
-        let world = Self::empty().await;
+        Self::empty().await.and_cluster().await
+    }
+
+    /// A cluster with Karpenter and a pool, as after the main runbook; time stands.
+    pub(crate) async fn with_nodes(self) -> Self {
+        let world = self.and_cluster().await;
+        world.prepare_nodes().await;
+        for chart in [&DEFINITIONS, &KARPENTER] {
+            let values = if chart.release == "karpenter" { karpenter_values() } else { json!({}) };
+            let ran = world.install(chart, &values).await;
+            assert_eq!(ran.code, 0, "{}", ran.err);
+        }
+        let (class, pool) = class_and_pool();
+        for (path, object) in [
+            ("/apis/karpenter.k8s.aws/v1/ec2nodeclasses/default", class),
+            ("/apis/karpenter.sh/v1/nodepools/default", pool),
+        ] {
+            let (status, answer) = world.apply(path, &object).await;
+            assert_eq!(status, 201, "{answer}");
+        }
+        world
+    }
+
+    async fn and_cluster(self) -> Self {
+        let world = self;
         let subnets = world.subnets().await;
         let role = world.make_role("cluster", "eks.amazonaws.com").await;
         let cluster = json!({
@@ -98,6 +142,19 @@ impl World {
     /// World time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Lets other clients of the clock play alone until the guard is told that it is over.
+    pub(crate) async fn elsewhere(&self) -> runbook_sandbox::Elsewhere<'_> {
+        self.clock.elsewhere().await.unwrap()
+    }
+
+    /// Ends the serving, and serves the same world from its files.
+    pub(crate) async fn opened_again(self) -> Self {
+        let Self { folder, served, clock, .. } = self;
+        drop(clock);
+        served.shutdown().await;
+        Self::in_folder(folder, None).await
     }
 
     /// Lets world time pass.
@@ -324,6 +381,37 @@ impl World {
         let reach = ["--timeout", "300s", "--kubeconfig", &kubeconfig];
         self.helm(&[arguments.as_slice(), &reach].concat()).await
     }
+}
+
+/// A node class, and a pool of on-demand machines.
+fn class_and_pool() -> (Value, Value) {
+    let found = json!([{"tags": {"karpenter.sh/discovery": CLUSTER}}]);
+    let class = json!({
+        "apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass", "metadata": {"name": "default"},
+        "spec": {
+            "role": NODE_ROLE, "amiSelectorTerms": [{"alias": "al2023@latest"}],
+            "subnetSelectorTerms": found, "securityGroupSelectorTerms": found,
+            "tags": {"runbook/owner": "nodeless/myeks"},
+        },
+    });
+    let one = |key: &str, values: Value| json!({"key": key, "operator": "In", "values": values});
+    let pool = json!({
+        "apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "default"},
+        "spec": {
+            "template": {"spec": {
+                "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
+                "requirements": [
+                    one("kubernetes.io/arch", json!(["amd64"])),
+                    one("karpenter.sh/capacity-type", json!(["on-demand"])),
+                    one("karpenter.k8s.aws/instance-category", json!(["c", "m", "r"])),
+                ],
+                "expireAfter": "720h",
+            }},
+            "limits": {"cpu": 1000},
+            "disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "1m"},
+        },
+    });
+    (class, pool)
 }
 
 /// The release in a Secret: base64, base64 again, gzip, JSON.

@@ -178,7 +178,7 @@ fn dollars(units: i64) -> String {
 }
 
 /// The beginning of a usage type. EC2 leaves it out in its first region; later services do not.
-fn prefix(region: Region, service: &str) -> &'static str {
+pub(crate) fn prefix(region: Region, service: &str) -> &'static str {
     match region {
         Region::ApNortheast2 => "APN2-",
         Region::EuWest1 => "EU-",

@@ -10,7 +10,7 @@ use super::{Cluster, pods, scheduler, set_condition};
 use crate::aws::{ec2, eks};
 use crate::store::Transaction;
 
-/// Pods that were tried, by UID.
+/// Pods that were tried, with their UID.
 const TRIED: &str = "sandbox/fargate-tried";
 
 /// The mutating webhook: acts at creation only. The first matching profile by name wins.
@@ -77,18 +77,41 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 }
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for pod in cluster.list(transaction, "", "pods") {
+    for pod in cluster.see(transaction, "", "pods") {
         let mine = pod["spec"]["schedulerName"] == "fargate-scheduler"
             && !pod["spec"]["nodeName"].is_string();
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        if !mine || object::is_deleting(&pod) || transaction.get(TRIED, &uid).is_some() {
+        if !mine || object::is_deleting(&pod) {
             continue;
         }
-        transaction.put(TRIED, &uid, json!(true));
-        let key = object::key(&pod);
+        let (key, uid) = (object::key(&pod), pod["metadata"]["uid"].clone());
+        let mark = format!("{}|{key}", cluster.name);
+        if transaction.get(TRIED, &mark).is_some_and(|known| *known == uid) {
+            continue;
+        }
+        transaction.put(TRIED, &mark, uid);
         let seconds = cluster.seconds("fargate", &key, 45, 40);
-        cluster.schedule(transaction, seconds, "fargate.pod", &key);
+        let (network, images) = start_seconds(cluster, &key);
+        cluster.schedule(transaction, seconds - network - images, "fargate.pod", &key);
     }
+}
+
+/// How long a placed pod waits for its network, and then for its images.
+fn start_seconds(cluster: &Cluster<'_>, key: &str) -> (i64, i64) {
+    (cluster.seconds("network", key, 2, 3), cluster.seconds("images", key, 6, 9))
+}
+
+/// The network of a placed pod is there: its images are pulled. Fargate bills from here.
+pub(super) fn pull(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
+    let Some(mut pod) = cluster.get(transaction, "", "pods", key) else { return };
+    if object::is_deleting(&pod) || pod["status"]["phase"] != "Pending" {
+        return;
+    }
+    let now = object::timestamp(transaction);
+    set_condition(&mut pod["status"], "PodReadyToStartContainers", true, "", "", &now);
+    pod["status"]["startTime"] = now;
+    cluster.event(transaction, &pod, "Normal", "Pulling", "Pulling image", "kubelet");
+    cluster.put(transaction, "", "pods", pod);
+    cluster.schedule(transaction, start_seconds(cluster, key).1, "kubernetes.pod", key);
 }
 
 fn sized(pod: &Value) -> Result<Size, String> {
@@ -174,8 +197,8 @@ pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
     // Spread over the profile's zones: the subnet with the fewest pods of the same owner, then of all.
     let nodes = cluster.list(transaction, "", "nodes");
     let owner = pod["metadata"]["ownerReferences"][0]["uid"].clone();
-    let siblings: Vec<Value> = cluster
-        .list(transaction, "", "pods")
+    let siblings: Vec<_> = cluster
+        .see(transaction, "", "pods")
         .into_iter()
         .filter(|one| {
             one["metadata"]["ownerReferences"][0]["uid"] == owner
@@ -213,8 +236,12 @@ pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
         &format!("Successfully assigned {key} to {node}"),
         "fargate-scheduler",
     );
-    pods::run(transaction, &mut pod, &json!(address), &json!(address));
+    let now = object::timestamp(transaction);
+    set_condition(&mut pod["status"], "PodScheduled", true, "", "", &now);
+    pod["status"]["hostIP"] = json!(address);
     cluster.put(transaction, "", "pods", pod);
+    transaction.delete(TRIED, &format!("{}|{key}", cluster.name));
+    cluster.schedule(transaction, start_seconds(cluster, key).0, "fargate.pull", key);
 }
 
 fn refuse(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut pod: Value, message: &str) {

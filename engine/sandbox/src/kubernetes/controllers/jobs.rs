@@ -1,18 +1,19 @@
 //! Jobs: so many pods at once, until so many have done their work.
 //!
-//! What a container would do is not simulated: each runs for some seconds and succeeds.
+//! What a container would do is not simulated: each runs for some seconds and succeeds. One whose
+//! command is `sleep 240`, also within a shell, runs for as long as it says.
 
 use serde_json::{Value, json};
 
 use super::super::object;
 use super::workloads::{make_pod, pods_of};
-use super::{Cluster, is_true, set_condition};
+use super::{Cluster, cronjobs, is_true, lifecycle, set_condition};
 use crate::store::Transaction;
 use crate::world::ids;
 
-/// How long a pod of a Job works.
+/// How long a pod of a Job works, unless it says so itself by `sleep`.
 const WORK_SECONDS: i64 = 10;
-/// Pods whose work is under way, by UID.
+/// Pods whose work is under way, with their UID.
 const WORKING: &str = "sandbox/working";
 
 fn number(value: &Value, default: usize) -> usize {
@@ -27,7 +28,10 @@ pub(super) fn reconcile(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
     let now = object::timestamp(transaction);
     let pods = pods_of(cluster, transaction, &job);
     let succeeded = pods.iter().filter(|pod| pod["status"]["phase"] == "Succeeded").count();
-    let mut active = pods.len() - succeeded;
+    let succeeded_here = succeeded;
+    // A pod whose node is gone has done its work all the same.
+    let succeeded = succeeded.max(number(&job["status"]["succeeded"], 0));
+    let mut active = pods.len() - succeeded_here;
     let completions = number(&job["spec"]["completions"], 1);
     if job["spec"]["suspend"] != true {
         let parallelism = number(&job["spec"]["parallelism"], 1);
@@ -41,10 +45,11 @@ pub(super) fn reconcile(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
         }
     }
     for pod in pods.iter().filter(|pod| pod["status"]["phase"] == "Running") {
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-        if transaction.get(WORKING, uid).is_none() {
-            transaction.put(WORKING, uid, json!(true));
-            cluster.schedule(transaction, WORK_SECONDS, "kubernetes.job", &object::key(pod));
+        let (key, uid) = (object::key(pod), pod["metadata"]["uid"].clone());
+        let mark = format!("{}|{key}", cluster.name);
+        if transaction.get(WORKING, &mark).is_none_or(|known| *known != uid) {
+            transaction.put(WORKING, &mark, uid);
+            cluster.schedule(transaction, work_seconds(pod), "kubernetes.job", &key);
         }
     }
     let ready = pods.iter().filter(|pod| is_true(pod, "Ready")).count();
@@ -59,8 +64,12 @@ pub(super) fn reconcile(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>
     }
     if succeeded >= completions {
         complete(cluster, transaction, &mut job, &now);
-    }
-    if job["status"] != before {
+        cluster.put(transaction, "batch", "jobs", job.clone());
+        cronjobs::finished(cluster, transaction, &job);
+        if let Some(seconds) = job["spec"]["ttlSecondsAfterFinished"].as_i64() {
+            cluster.schedule(transaction, seconds, "kubernetes.expired", &object::key(&job));
+        }
+    } else if job["status"] != before {
         cluster.put(transaction, "batch", "jobs", job);
     }
 }
@@ -96,8 +105,32 @@ fn complete(
     cluster.event(transaction, job, "Normal", "Completed", "Job completed", "job-controller");
 }
 
+/// How long the longest container says that it sleeps.
+fn work_seconds(pod: &Value) -> i64 {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    containers.filter_map(sleep_seconds).max().unwrap_or(WORK_SECONDS)
+}
+
+fn sleep_seconds(container: &Value) -> Option<i64> {
+    let words = ["command", "args"].into_iter().filter_map(|list| container[list].as_array());
+    let text: Vec<&str> = words.flatten().filter_map(Value::as_str).collect();
+    let text = text.join(" ");
+    let mut words = text.split_whitespace().skip_while(|word| *word != "sleep");
+    words.next()?;
+    words.next()?.trim_end_matches([';', 's']).parse().ok()
+}
+
+/// A finished Job has been there long enough.
+pub(super) fn expire(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
+    let job = cluster.get(transaction, "batch", "jobs", key);
+    if job.is_some_and(|job| is_true(&job, "Complete")) {
+        lifecycle::delete(cluster.context, transaction, cluster.name, "batch", "jobs", key, None);
+    }
+}
+
 /// A pod of a Job has done its work.
 pub(super) fn finish(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
+    transaction.delete(WORKING, &format!("{}|{key}", cluster.name));
     let Some(mut pod) = cluster.get(transaction, "", "pods", key) else { return };
     if object::is_deleting(&pod) || object::owner(&pod, "Job").is_none() {
         return;

@@ -24,7 +24,7 @@ pub(super) fn elect(
     application: &str,
     name: &str,
 ) {
-    let mut ready: Vec<Value> = cluster.list(transaction, "", "pods");
+    let mut ready = cluster.see(transaction, "", "pods");
     ready.retain(|pod| {
         object::label(pod, "app.kubernetes.io/name") == Some(application)
             && is_true(pod, "Ready")
@@ -55,7 +55,7 @@ pub(super) fn elect(
 
 /// Every node has a Lease, as long as it is there.
 pub(super) fn nodes(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for node in cluster.list(transaction, "", "nodes") {
+    for node in cluster.see(transaction, "", "nodes") {
         let name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = format!("{NODES}/{name}");
         if cluster.get(transaction, GROUP, "leases", &key).is_some() {
@@ -74,7 +74,7 @@ pub(super) fn nodes(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             }),
         );
     }
-    for lease in cluster.list(transaction, GROUP, "leases") {
+    for lease in cluster.see(transaction, GROUP, "leases") {
         let meta = &lease["metadata"];
         let name = meta["name"].as_str().unwrap_or_default().to_owned();
         if meta["namespace"] == NODES && cluster.get(transaction, "", "nodes", &name).is_none() {

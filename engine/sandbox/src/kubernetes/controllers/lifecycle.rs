@@ -103,12 +103,12 @@ fn dependents(
 
 /// New definitions are established a moment later.
 pub(super) fn definitions(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for definition in cluster.list(transaction, "apiextensions.k8s.io", "customresourcedefinitions")
+    for definition in cluster.see(transaction, "apiextensions.k8s.io", "customresourcedefinitions")
     {
         if definition["status"]["conditions"].is_array() {
             continue;
         }
-        let mut seen = definition.clone();
+        let mut seen = (*definition).clone();
         let now = object::timestamp(transaction);
         let names = seen["spec"]["names"].clone();
         seen["status"] = json!({"acceptedNames": names, "storedVersions": [seen["spec"]["versions"][0]["name"]], "conditions": []});

@@ -3,6 +3,8 @@
 //! They run inside the transaction that changed something, in a fixed order, until nothing follows
 //! any more. What takes time (a pod starting, a machine registering) is a timer.
 
+mod cronjobs;
+mod events;
 mod fargate;
 mod jobs;
 mod karpenter;
@@ -14,14 +16,16 @@ mod pods;
 mod scheduler;
 mod workloads;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::object;
 use crate::store::Transaction;
 use crate::world::{Context, Reactor, Timer, ids};
 
 pub(super) use fargate::admit as admit_to_fargate;
 pub(crate) use lifecycle::delete;
+pub(crate) use scheduler::request;
 
 /// All controllers of all clusters.
 pub(crate) struct Controllers;
@@ -41,6 +45,7 @@ impl Reactor for Controllers {
             let cluster = Cluster { context, name: &name };
             lifecycle::definitions(&cluster, transaction);
             namespaces::react(&cluster, transaction);
+            cronjobs::react(&cluster, transaction);
             workloads::react(&cluster, transaction);
             fargate::react(&cluster, transaction);
             karpenter::react(&cluster, transaction);
@@ -61,7 +66,11 @@ pub(crate) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
         "kubernetes.pod" => pods::start(&cluster, transaction, key),
         "kubernetes.gone" => pods::gone(&cluster, transaction, key),
         "kubernetes.job" => jobs::finish(&cluster, transaction, key),
+        "kubernetes.cron" => cronjobs::due(&cluster, transaction, key),
+        "kubernetes.expired" => jobs::expire(&cluster, transaction, key),
+        "kubernetes.events" => events::sweep(&cluster, transaction),
         "fargate.pod" => fargate::schedule(&cluster, transaction, key),
+        "fargate.pull" => fargate::pull(&cluster, transaction, key),
         "karpenter.batch" => karpenter::batch(&cluster, transaction, key),
         "karpenter.launched" => karpenter::launched(&cluster, transaction, key),
         "karpenter.registered" => karpenter::registered(&cluster, transaction, key),
@@ -102,6 +111,17 @@ impl Cluster<'_> {
         super::list(transaction, self.name, group, plural)
     }
 
+    /// All objects of a kind, to look at: nothing is copied.
+    pub(super) fn see(
+        &self,
+        transaction: &Transaction<'_>,
+        group: &str,
+        plural: &str,
+    ) -> Vec<Arc<Value>> {
+        let all = transaction.list(&super::collection(self.name, group, plural)).into_iter();
+        all.map(|(_, value)| value).collect()
+    }
+
     pub(super) fn remove(
         &self,
         transaction: &mut Transaction<'_>,
@@ -136,39 +156,6 @@ impl Cluster<'_> {
         least
             + i64::try_from(ids::below(self.context, &[kind, self.name, key], spread))
                 .unwrap_or_default()
-    }
-
-    /// Writes an event about an object; the same one again counts up.
-    pub(super) fn event(
-        &self,
-        transaction: &mut Transaction<'_>,
-        about: &Value,
-        kind: &str,
-        reason: &str,
-        message: &str,
-        source: &str,
-    ) {
-        let meta = &about["metadata"];
-        let name = meta["name"].as_str().unwrap_or_default();
-        let namespace = meta["namespace"].as_str().unwrap_or("default");
-        let id = ids::hex(self.context, &["event", self.name, name, reason, message], 16);
-        let now = object::timestamp(transaction);
-        let key = format!("{namespace}/{name}.{id}");
-        if let Some(mut there) = self.get(transaction, "", "events", &key) {
-            if there["lastTimestamp"] != now {
-                there["count"] = json!(there["count"].as_i64().unwrap_or(1) + 1);
-                there["lastTimestamp"] = now;
-                self.put(transaction, "", "events", there);
-            }
-            return;
-        }
-        let event = json!({
-            "apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{name}.{id}"), "namespace": namespace},
-            "involvedObject": {"apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": meta["namespace"], "uid": meta["uid"]},
-            "type": kind, "reason": reason, "message": message, "source": {"component": source}, "reportingComponent": source,
-            "firstTimestamp": now, "lastTimestamp": now, "count": 1,
-        });
-        self.put(transaction, "", "events", event);
     }
 }
 

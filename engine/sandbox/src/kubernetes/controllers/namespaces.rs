@@ -11,7 +11,7 @@ use crate::store::Transaction;
 const AUTHORITY: &str = "kube-root-ca.crt";
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for namespace in cluster.list(transaction, "", "namespaces") {
+    for namespace in cluster.see(transaction, "", "namespaces") {
         if object::is_deleting(&namespace) {
             continue;
         }

@@ -1,5 +1,7 @@
 //! Endpoint slices, and the state of disruption budgets.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::{object, selector};
@@ -9,15 +11,16 @@ use crate::store::Transaction;
 use crate::world::ids;
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    let pods = cluster.list(transaction, "", "pods");
-    for service in cluster.list(transaction, "", "services") {
+    let pods = cluster.see(transaction, "", "pods");
+    for service in cluster.see(transaction, "", "services") {
         if service["spec"]["selector"].as_object().is_some_and(|selector| !selector.is_empty()) {
             slice(cluster, transaction, &service, &pods);
         }
     }
-    for mut budget in cluster.list(transaction, "policy", "poddisruptionbudgets") {
+    for budget in cluster.see(transaction, "policy", "poddisruptionbudgets") {
         let mine: Vec<&Value> = pods
             .iter()
+            .map(|pod| &**pod)
             .filter(|pod| {
                 pod["metadata"]["namespace"] == budget["metadata"]["namespace"]
                     && fargate::set_matches(pod, &budget["spec"]["selector"])
@@ -34,6 +37,7 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             "observedGeneration": budget["metadata"]["generation"],
         });
         if budget["status"] != status {
+            let mut budget = (*budget).clone();
             budget["status"] = status;
             cluster.put(transaction, "policy", "poddisruptionbudgets", budget);
         }
@@ -44,7 +48,7 @@ fn slice(
     cluster: &Cluster<'_>,
     transaction: &mut Transaction<'_>,
     service: &Value,
-    pods: &[Value],
+    pods: &[Arc<Value>],
 ) {
     let name = service["metadata"]["name"].as_str().unwrap_or_default();
     let namespace = service["metadata"]["namespace"].as_str().unwrap_or_default();

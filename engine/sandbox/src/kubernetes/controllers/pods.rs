@@ -7,20 +7,24 @@ use super::{Cluster, set_condition};
 use crate::store::Transaction;
 use crate::world::ids;
 
-/// Pods whose start is under way, by UID.
+/// Pods whose start is under way, with their UID.
 const STARTING: &str = "sandbox/starting";
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for pod in cluster.list(transaction, "", "pods") {
+    for pod in cluster.see(transaction, "", "pods") {
         let bound = pod["spec"]["nodeName"].is_string()
             && pod["status"]["phase"] == "Pending"
-            && !object::is_deleting(&pod);
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        if !bound || transaction.get(STARTING, &uid).is_some() {
+            && !object::is_deleting(&pod)
+            && pod["spec"]["schedulerName"] != "fargate-scheduler";
+        if !bound {
             continue;
         }
-        transaction.put(STARTING, &uid, json!(true));
-        let key = object::key(&pod);
+        let (key, uid) = (object::key(&pod), pod["metadata"]["uid"].clone());
+        let mark = format!("{}|{key}", cluster.name);
+        if transaction.get(STARTING, &mark).is_some_and(|known| *known == uid) {
+            continue;
+        }
+        transaction.put(STARTING, &mark, uid);
         let seconds = cluster.seconds("start", &key, 6, 6);
         cluster.schedule(transaction, seconds, "kubernetes.pod", &key);
         cluster.event(transaction, &pod, "Normal", "Pulling", "Pulling image", "kubelet");
@@ -50,6 +54,7 @@ pub(super) fn address(
 
 /// A bound pod runs and is ready.
 pub(super) fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
+    transaction.delete(STARTING, &format!("{}|{key}", cluster.name));
     let Some(mut pod) = cluster.get(transaction, "", "pods", key) else { return };
     if object::is_deleting(&pod) {
         return;
@@ -58,7 +63,8 @@ pub(super) fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, ke
         cluster.get(transaction, "", "nodes", pod["spec"]["nodeName"].as_str().unwrap_or_default());
     let Some(node) = node else { return };
     let host = node["status"]["addresses"][0]["address"].clone();
-    let own = if pod["spec"]["hostNetwork"] == true {
+    let is_on_fargate = pod["spec"]["schedulerName"] == "fargate-scheduler";
+    let own = if pod["spec"]["hostNetwork"] == true || is_on_fargate {
         host.clone()
     } else if let Some(given) = pod["metadata"]["annotations"]["sandbox/address"].as_str() {
         json!(given)
@@ -89,7 +95,9 @@ pub(super) fn run(transaction: &Transaction<'_>, pod: &mut Value, host: &Value, 
     status["hostIP"] = host.clone();
     status["podIP"] = own.clone();
     status["podIPs"] = json!([{"ip": own}]);
-    status["startTime"] = now.clone();
+    if status["startTime"].is_null() {
+        status["startTime"] = now.clone();
+    }
     status["containerStatuses"] = json!(containers);
     for kind in
         ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]

@@ -9,12 +9,13 @@ use crate::store::Transaction;
 
 pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
     let nodes = cluster.list(transaction, "", "nodes");
-    for mut pod in cluster.list(transaction, "", "pods") {
+    for pod in cluster.see(transaction, "", "pods") {
         let mine = pod["spec"]["schedulerName"].as_str().unwrap_or("default-scheduler")
             == "default-scheduler";
         if !mine || pod["spec"]["nodeName"].is_string() || object::is_deleting(&pod) {
             continue;
         }
+        let mut pod = (*pod).clone();
         let now = object::timestamp(transaction);
         let fitting = nodes.iter().find(|node| {
             is_true(node, "Ready")
@@ -148,7 +149,7 @@ pub(super) fn millis(value: &Value) -> i64 {
 }
 
 /// What a pod requests of a resource, in thousandths.
-pub(super) fn request(pod: &Value, resource: &str) -> i64 {
+pub(crate) fn request(pod: &Value, resource: &str) -> i64 {
     let of = |container: &Value| millis(&container["resources"]["requests"][resource]);
     let running: i64 = pod["spec"]["containers"].as_array().into_iter().flatten().map(of).sum();
     let first =
@@ -157,8 +158,8 @@ pub(super) fn request(pod: &Value, resource: &str) -> i64 {
 }
 
 fn fits(cluster: &Cluster<'_>, transaction: &Transaction<'_>, pod: &Value, node: &Value) -> bool {
-    let there: Vec<Value> = cluster
-        .list(transaction, "", "pods")
+    let there: Vec<_> = cluster
+        .see(transaction, "", "pods")
         .into_iter()
         .filter(|one| {
             one["spec"]["nodeName"] == node["metadata"]["name"]

@@ -23,8 +23,10 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             reconcile_daemons(cluster, transaction, set);
         }
     }
-    for job in cluster.list(transaction, "batch", "jobs") {
-        jobs::reconcile(cluster, transaction, job);
+    for job in cluster.see(transaction, "batch", "jobs") {
+        if !super::is_true(&job, "Complete") {
+            jobs::reconcile(cluster, transaction, (*job).clone());
+        }
     }
 }
 
@@ -43,9 +45,10 @@ pub(super) fn pods_of(
             .any(|one| one["uid"] == *uid)
     };
     cluster
-        .list(transaction, "", "pods")
+        .see(transaction, "", "pods")
         .into_iter()
         .filter(|pod| owned(pod) && !object::is_deleting(pod))
+        .map(|pod| (*pod).clone())
         .collect()
 }
 
@@ -94,8 +97,12 @@ fn reconcile_deployment(
             .flatten()
             .any(|one| one["uid"] == uid)
     };
-    let sets: Vec<Value> =
-        cluster.list(transaction, "apps", "replicasets").into_iter().filter(owned).collect();
+    let sets: Vec<Value> = cluster
+        .see(transaction, "apps", "replicasets")
+        .iter()
+        .filter(|set| owned(set))
+        .map(|set| (**set).clone())
+        .collect();
     let revision = |set: &Value| {
         set["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
             .as_str()
@@ -336,7 +343,7 @@ fn reconcile_daemons(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, m
     let mut probe = json!({"spec": template["spec"]});
     // The controller adds what lets daemons run on nodes under pressure; that is of no weight here.
     probe["metadata"] = template["metadata"].clone();
-    for node in cluster.list(transaction, "", "nodes") {
+    for node in cluster.see(transaction, "", "nodes") {
         let node_name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if !scheduler::tolerates(&probe, &node) || !scheduler::selects(&probe, &node) {
             continue;

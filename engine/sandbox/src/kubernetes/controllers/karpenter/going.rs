@@ -19,7 +19,7 @@ const TERMINATION_SECONDS: i64 = 35;
 fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value) -> usize {
     let node = &claim["status"]["nodeName"];
     cluster
-        .list(transaction, "", "pods")
+        .see(transaction, "", "pods")
         .iter()
         .filter(|pod| {
             pod["spec"]["nodeName"] == *node
@@ -31,7 +31,7 @@ fn occupants(cluster: &Cluster<'_>, transaction: &Transaction<'_>, claim: &Value
 
 /// Empty nodes are watched for as long as their pool says.
 pub(super) fn watch_emptiness(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for claim in cluster.list(transaction, GROUP, "nodeclaims") {
+    for claim in cluster.see(transaction, GROUP, "nodeclaims") {
         let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let is_empty = is_true(&claim, "Initialized")
             && !object::is_deleting(&claim)
@@ -86,7 +86,7 @@ pub(in crate::kubernetes::controllers) fn empty(
 
 /// Drains the nodes of claims that are being deleted; their machines go a moment later.
 pub(super) fn terminate(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
-    for claim in cluster.list(transaction, GROUP, "nodeclaims") {
+    for claim in cluster.see(transaction, GROUP, "nodeclaims") {
         let name = claim["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = format!("{}/{name}", cluster.name);
         if !object::is_deleting(&claim) || transaction.get(TERMINATING, &key).is_some() {

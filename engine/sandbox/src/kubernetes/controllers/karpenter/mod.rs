@@ -33,7 +33,7 @@ const CLASS_TERMINATION: &str = "karpenter.k8s.aws/termination";
 
 /// Whether its controller runs.
 fn is_running(cluster: &Cluster<'_>, transaction: &Transaction<'_>) -> bool {
-    cluster.list(transaction, "apps", "deployments").iter().any(|one| {
+    cluster.see(transaction, "apps", "deployments").iter().any(|one| {
         object::label(one, "app.kubernetes.io/name") == Some("karpenter")
             && one["status"]["readyReplicas"].as_i64().unwrap_or(0) > 0
     })
@@ -56,7 +56,7 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
         reconcile_pool(cluster, transaction, pool);
     }
     let waiting = cluster
-        .list(transaction, "", "pods")
+        .see(transaction, "", "pods")
         .iter()
         .any(|pod| is_waiting(cluster, transaction, pod));
     if waiting && transaction.get("sandbox/batch", cluster.name).is_none() {
@@ -73,12 +73,17 @@ fn is_waiting(cluster: &Cluster<'_>, transaction: &Transaction<'_>, pod: &Value)
             && one["status"] == "False"
             && one["reason"] == "Unschedulable"
     });
-    let nominated = cluster.list(transaction, GROUP, "nodeclaims").iter().any(|claim| {
-        claim["metadata"]["annotations"]["sandbox/pods"]
-            .as_str()
-            .is_some_and(|names| names.split(' ').any(|name| name == object::key(pod)))
-    });
-    unschedulable && !pod["spec"]["nodeName"].is_string() && !nominated && !object::is_deleting(pod)
+    let nominated = || {
+        cluster.see(transaction, GROUP, "nodeclaims").iter().any(|claim| {
+            claim["metadata"]["annotations"]["sandbox/pods"]
+                .as_str()
+                .is_some_and(|names| names.split(' ').any(|name| name == object::key(pod)))
+        })
+    };
+    unschedulable
+        && !pod["spec"]["nodeName"].is_string()
+        && !object::is_deleting(pod)
+        && !nominated()
 }
 
 /// Resources that some selector terms mean.
