@@ -19,8 +19,8 @@ Begin with:
   runbook plan nodeless.yaml --on aws   what it would do to your account; it only reads
 
 Exit codes: 0 done, 1 failed, 2 there are changes (plan --detailed-exitcode), 3 the plan is stale,
-4 waits for you, 6 and 7 capacity (not placed, no price), 64 wrong command line or file,
-130 and 143 cancelled";
+4 waits for you, 6 and 7 capacity (not placed, no price), 8 not reconciled,
+64 wrong command line or file, 130 and 143 cancelled";
 
 /// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
 /// touched

@@ -86,12 +86,8 @@ impl Session {
 pub(crate) fn run(line: CommandLine, environment: Environment, printer: Arc<Printer>) -> Exit {
     let state = StateFolder::find(line.state_dir.as_deref(), &environment);
     let machine = machine(&environment);
-    let session = Session {
-        environment,
-        printer: printer.clone(),
-        state,
-        registry: runbook_modules::registry_on(&machine),
-    };
+    let registry = crate::surroundings::registry(&machine, &state, &environment);
+    let session = Session { environment, printer: printer.clone(), state, registry };
     match dispatch(&session, line.command) {
         Ok(exit) => match printer.failure() {
             None => exit,

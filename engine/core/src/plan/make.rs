@@ -83,8 +83,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
                     let looker = &input.looker;
                     let view = maker.knowledge.view(&maker.graph, instance.vertex);
                     let ahead = maker.ahead_of(instance.vertex);
+                    let has_price = maker.graph.vertex(instance.vertex).module.looking_costs();
                     async move {
-                        let look = if ahead.is_empty() {
+                        let look = if ahead.is_empty() && !has_price {
                             // Time stands while somebody looks, and not while all of them wait for
                             // the world to take another try.
                             let _hold = looker.clock.hold();
@@ -310,6 +311,10 @@ impl Maker {
             Ok(Look::Seen(seen)) => self.seen(instance, *seen),
         };
         if task.kind == Kind::Deferred {
+            if self.graph.vertex(id).module.looking_costs() {
+                let why = "looking costs money: it is looked at when this is applied";
+                task.reasons.push(why.to_owned());
+            }
             task.waits_for.extend(ahead);
             task.waits_for.sort();
             task.waits_for.dedup();
