@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::commands::collect::CollectArguments;
+use crate::commands::cost::CostArguments;
 use crate::commands::report::ReportCommand;
 use crate::target::{On, SandboxOptions};
 
@@ -160,6 +161,8 @@ pub(crate) struct RunArguments {
     /// Only this task, by its address (karpenter/queue), and what it needs; may be repeated
     #[arg(long = "target", value_name = "ADDRESS")]
     pub(crate) targets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
 }
 
 /// `runbook plan`
@@ -181,6 +184,8 @@ pub(crate) struct PlanArguments {
     /// How many tasks look at the same time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallelism: u16,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
     /// Form of the output
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: PlanFormat,

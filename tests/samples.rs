@@ -1,6 +1,7 @@
 //! Samples over time: looks at the sandbox's cluster, kept in the store and read back.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
@@ -78,7 +79,7 @@ fn hours_of_looks_become_intervals_of_pods_and_nodes() {
     let nginx = seen.pods.iter().find(|pod| pod.name.starts_with("nginx-")).unwrap();
     let Place::Node(name) = &nginx.place else { panic!("{nginx:?}") };
     let node = seen.nodes.iter().find(|node| node.name == *name).unwrap();
-    assert_eq!(node.capacity_type, CapacityType::Spot);
+    assert_eq!(node.capacity_type, CapacityType::OnDemand);
     assert!(node.instance_id.as_ref().unwrap().starts_with("i-"));
     assert!(node.instance_type.is_some() && node.pool.as_deref() == Some("default"));
     assert!(node.launched < node.ready.unwrap() && node.ready.unwrap() < begin);
@@ -176,8 +177,10 @@ fn one_process_collects_and_ctrl_c_ends_it() {
 fn a_look_that_fails_is_told_and_the_next_one_goes_on() {
     let folder = built();
     // More refusals than one look tries.
-    folder
-        .write("faults.yaml", "- {operation: 'LIST pods', kind: server_error, nth: 3, count: 7}\n");
+    folder.write(
+        "faults.yaml",
+        "- {operation: 'kubernetes:list pods', kind: server_error, nth: 3, count: 7}\n",
+    );
     let until = later(now(&folder), 30);
     let said = collected(
         &folder,
@@ -189,6 +192,96 @@ fn a_look_that_fails_is_told_and_the_next_one_goes_on() {
     let finding = seen.findings.iter().find(|one| one.code == "look_failed").unwrap();
     assert!(finding.message.contains("failed to list Pods"), "{}", finding.message);
     assert!(seen.clusters[0].looks >= 5);
+}
+
+#[test]
+fn a_watch_that_cannot_be_opened_is_told_and_opened_later() {
+    let folder = built();
+    folder.write(
+        "faults.yaml",
+        "- {operation: 'kubernetes:watch pods', kind: server_error, count: 7}\n",
+    );
+    let until = later(now(&folder), 30);
+    let said =
+        collected(&folder, &["--watch", "--until", &until.to_string(), "--faults", "faults.yaml"]);
+    assert!(said.err.contains("failed to list Pods of the cluster `myeks`"), "{said:?}");
+    assert!(said.last().ends_with("1 failed · on the sandbox"), "{}", said.out);
+    let seen = observed(&folder, until);
+    assert_eq!(seen.clusters[0].covered.last().unwrap().end, until);
+    assert!(seen.pods.iter().any(|pod| pod.name.starts_with("nginx-")));
+}
+
+/// A Prometheus that knows one pod, all of the time; for as many questions as are asked.
+fn prometheus() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            answer(&mut stream.unwrap());
+        }
+    });
+    url
+}
+
+fn answer(stream: &mut TcpStream) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let Some(first) = lines.next() else { return };
+    let _rest: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let value = |name: &str| -> i64 {
+        let query = first.split(['?', '&', ' ']);
+        query.filter_map(|part| part.strip_prefix(name)?.parse().ok()).next().unwrap()
+    };
+    let values: Vec<Value> = (value("start=")..=value("end="))
+        .step_by(usize::try_from(value("step=")).unwrap())
+        .map(|at| serde_json::json!([at, "1"]))
+        .collect();
+    let metric = serde_json::json!({"uid": "u", "namespace": "shop", "pod": "web", "node": "n"});
+    let rows = if first.contains("query=kube_pod_info&") {
+        serde_json::json!([{"metric": metric, "values": values}])
+    } else {
+        serde_json::json!([])
+    };
+    let body = serde_json::json!({
+        "status": "success", "data": {"resultType": "matrix", "result": rows}
+    });
+    let body = body.to_string();
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).unwrap();
+}
+
+#[test]
+fn whole_days_come_out_of_a_prometheus_once() {
+    let folder = Folder::new();
+    let url = prometheus();
+    let arguments = [
+        "collect",
+        "--prometheus",
+        &url,
+        "--window",
+        "2026-10-01..2026-10-02",
+        "--cluster",
+        "shop",
+        "--region",
+        "ap-northeast-2",
+    ];
+    let said = folder.well(&arguments);
+    assert_eq!(
+        said.out,
+        "✓ 2026-10-01 shop: 288 looks\n✓ 2026-10-02 shop: 288 looks\nshop: 2 days imported\n"
+    );
+    let window = "2026-10-01T00:00:00Z".parse::<Timestamp>().unwrap();
+    let seen = Store::open(folder.path().join(".runbook/samples"))
+        .unwrap()
+        .observed(None, Window { start: window, end: later(window, 2 * 24 * 60) })
+        .unwrap();
+    assert_eq!((seen.pods.len(), seen.pods[0].looks), (1, 576));
+    assert_eq!(seen.pods[0].source, Source::Prometheus);
+    // The last look of the window covers five minutes less than all of it.
+    assert_eq!(seen.clusters[0].covered[0].seconds(), 2 * 86_400 - 300);
+    let again = folder.well(&arguments);
+    assert!(again.err.contains("there are samples of 2026-10-01 of `ap-northeast-2/shop` already"));
+    assert_eq!(again.out, "shop: 0 days imported, 2 left as they are\n");
 }
 
 #[test]

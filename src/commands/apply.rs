@@ -6,10 +6,12 @@ use std::sync::Arc;
 use runbook_core::graph::{Given, GivenInputs, Graph};
 use runbook_core::plan::{Plan, SecretKey, moved};
 use runbook_core::value::Value;
+use runbook_tasks::plan_cost::ExpectedUsage;
 
 use super::Session;
 use super::carry_out::{Work, carry_out};
 use super::compiled::{build, given};
+use super::cost::cost;
 use super::planned::{Planning, planned};
 use super::run::approve;
 use crate::arguments::{ApplyArguments, EventFormat, InputArguments};
@@ -40,7 +42,8 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     if arguments.apply.output == EventFormat::Text {
         session.greet(&target);
         session.printer.out("");
-        session.printer.out(&view::plan::render(&plan, &session.printer.out));
+        let cost = cost(session, &plan, &ExpectedUsage::default());
+        session.printer.out(&view::plan::render(&plan, cost.as_ref(), &session.printer.out));
     }
     let work = Work {
         target: &target,

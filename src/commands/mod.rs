@@ -7,6 +7,7 @@ mod check;
 pub(crate) mod collect;
 mod compiled;
 mod completions;
+pub(crate) mod cost;
 mod eks_token;
 mod explain;
 mod graph;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Session;
 use super::carry_out::{Work, carry_out};
 use super::compiled::{Compiled, compiled};
+use super::cost::cost;
 use super::planned::{Planning, planned, warn};
 use crate::arguments::{ApplyOptions, EventFormat, RunArguments};
 use crate::exit::Exit;
@@ -73,7 +74,8 @@ async fn on_target(
     }
     if text {
         session.printer.out("");
-        session.printer.out(&view::plan::render(&plan, &session.printer.out));
+        let cost = cost(session, &plan, &arguments.cost.usage(session, &plan)?);
+        session.printer.out(&view::plan::render(&plan, cost.as_ref(), &session.printer.out));
     }
     let asks = target.on == On::Aws && !arguments.yes;
     if let Some(exit) = approve(session, &plan, asks, &arguments.apply)? {
@@ -105,7 +107,7 @@ fn say_nothing(session: &Session, plan: &Plan, target: &Target, began: Timestamp
         return;
     }
     if !plan.orphans.is_empty() {
-        session.printer.out(&view::plan::render(plan, &session.printer.out));
+        session.printer.out(&view::plan::render(plan, None, &session.printer.out));
     }
     let style = &session.printer.out;
     let place = target.place(plan, began);

@@ -19,8 +19,9 @@ use crate::target::{On, Pace, Target};
 use crate::trouble::Trouble;
 use crate::view::words;
 
-/// How far the sandbox's clock jumps at most while changes are watched.
-const STEP: Duration = Duration::from_secs(10);
+/// How many steps the sandbox's clock makes at least between two looks, while changes are watched: with
+/// five minutes, a step each ten seconds.
+const STEPS: u32 = 30;
 
 /// Collects samples.
 pub(super) async fn run(session: &Session, arguments: &CollectArguments) -> Result<Exit, Trouble> {
@@ -92,8 +93,9 @@ async fn series(
     said: &mut Said<'_>,
 ) -> Result<Exit, Trouble> {
     let jumps = target.on == On::Sandbox && arguments.until.is_some();
+    let step = (arguments.every / STEPS).max(Duration::from_secs(1));
     let series =
-        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(STEP) };
+        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(step) };
     let clock = ClientTime(Arc::clone(&target.clock));
     let mut told = |told: Told<'_>| said.told(told);
     let looking = async {

@@ -6,6 +6,7 @@
 mod autoscalers;
 mod compare;
 mod focus_check;
+mod plan;
 mod reconcile;
 mod seen;
 mod showback;
@@ -27,6 +28,7 @@ use runbook_capacity::region::{Region, UnknownRegion};
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use plan::PlanCostArguments;
 pub(crate) use reconcile::{ReconcileArguments, SIMULATED_ANSWERS};
 pub(crate) use showback::ShowbackArguments;
 
@@ -43,6 +45,8 @@ pub(crate) enum ReportCommand {
     Reconcile(Box<ReconcileArguments>),
     /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
     FocusCheck(FocusCheckArguments),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -72,6 +76,7 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
         ReportCommand::Reconcile(arguments) => reconcile::run(session, &arguments),
         ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),

@@ -143,3 +143,78 @@ impl Watch {
         Error::new(&self.request.operation, Said::unanswered(class, message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::discovery::Resource;
+
+    fn watch(body: &str) -> Watch {
+        let resource = Resource::core("pods", "Pod", true);
+        Watch {
+            kind: Kind::new("v1", "Pod"),
+            request: request::watch(&resource, &Selection::default(), "7"),
+            body: Body::from(body.as_bytes().to_vec()),
+            partial: Vec::new(),
+            due: VecDeque::new(),
+        }
+    }
+
+    async fn told(body: &str) -> Result<Vec<Event>, Error> {
+        let mut watch = watch(body);
+        let mut events = Vec::new();
+        while let Some(event) = watch.next().await? {
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    const LINES: &str = r#"{"type":"ADDED","object":{"metadata":{"name":"a","resourceVersion":"8"}}}
+{"type":"MODIFIED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"9"}}}
+
+{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"11"}}}
+{"type":"DELETED","object":{"metadata":{"name":"a","resourceVersion":"12"}}}
+{"type":"ERROR","object":{"code":410,"reason":"Expired"}}
+"#;
+
+    #[test]
+    fn it_is_asked_for_with_bookmarks_and_an_end() {
+        assert_eq!(
+            watch("").request.path,
+            "/api/v1/pods?watch=true&allowWatchBookmarks=true&timeoutSeconds=50&resourceVersion=7"
+        );
+    }
+
+    #[tokio::test]
+    async fn events_carry_the_version_from_which_it_goes_on() {
+        let events = told(LINES).await.unwrap();
+        let versions: Vec<_> = events.iter().map(Event::version).collect();
+        assert_eq!(versions, [Some("8"), Some("9"), Some("11"), Some("12"), None]);
+        assert!(matches!(&events[0], Event::There(object) if object["kind"] == "Pod"));
+        assert!(matches!(&events[3], Event::Gone(object) if object["metadata"]["name"] == "a"));
+        assert_eq!(events[4], Event::Expired);
+    }
+
+    #[test]
+    fn lines_arrive_in_any_pieces() {
+        for size in 1..LINES.len() {
+            let mut watch = watch("");
+            for piece in LINES.as_bytes().chunks(size) {
+                watch.take(piece).unwrap();
+            }
+            assert_eq!(watch.due.len(), 5, "pieces of {size}");
+            assert!(watch.partial.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_event_is_an_error() {
+        let why = async |body: &str| told(body).await.unwrap_err().to_string();
+        assert!(why("<html>\n").await.contains("a line of the watch is no JSON"));
+        assert!(why("{\"type\":\"HELLO\"}\n").await.ends_with("of the type `HELLO`"));
+        let failing = r#"{"type":"ERROR","object":{"code":500,"message":"etcd is away"}}"#;
+        assert!(why(&format!("{failing}\n")).await.ends_with("the watch ended: etcd is away"));
+        // A line without its end never happened.
+        assert_eq!(told(r#"{"type":"ADDED""#).await.unwrap(), []);
+    }
+}

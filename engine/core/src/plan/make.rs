@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use super::billing::billing;
 use super::instances::{Expanded, check_one, expand_vertex, related};
 use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
@@ -346,6 +347,7 @@ impl Maker {
             .collect();
         task.locks = module.locks(arguments).into_iter().map(|lock| lock.name).collect();
         task.expected = module.expected(Action::Create, arguments);
+        task.billing = billing(&*module, &task.arguments, None);
         let pure = module.schema().nature == crate::module::Nature::Pure;
         self.knowledge
             .learn_writes(key.vertex, knowledge_writes(if pure { Some(false) } else { None }));
@@ -376,6 +378,16 @@ impl Maker {
             task.locks =
                 module.locks(&seen.arguments.values).into_iter().map(|lock| lock.name).collect();
             task.bills = module.schema().bills.map(str::to_owned);
+        }
+        if module.schema().bills.is_some() {
+            let observed = match &seen.observed {
+                Observed::Absent => None,
+                Observed::Present(one) => {
+                    Some((self.secret_key.mask_all(&one.projection), &one.private))
+                }
+            };
+            let observed = observed.as_ref().map(|(fields, private)| (fields, *private));
+            task.billing = billing(&**module, &task.arguments, observed);
         }
         if let Err(problem) = self.check_preconditions(instance) {
             self.push_problem(*problem);
@@ -459,6 +471,7 @@ impl Maker {
             locks: Vec::new(),
             expected: Duration::ZERO,
             bills: None,
+            billing: None,
             arguments: self.secret_key.mask_all(arguments),
         }
     }

@@ -17,11 +17,8 @@ pub(super) fn admit(observed: &Observed, request: &Request) -> Result<(), Refuse
         return Ok(());
     }
     let looks = |source: &Source| matches!(source, Source::Snapshot | Source::Poll | Source::Watch);
-    let is_one_look = |cluster: &&ClusterObserved| {
-        let is_snapshot = cluster.sources.iter().all(|source| *source == Source::Snapshot);
-        let is_looked_at = cluster.sources.iter().all(looks);
-        !cluster.sources.is_empty() && (is_snapshot || (is_looked_at && cluster.looks == 1))
-    };
+    let is_one_look =
+        |cluster: &&ClusterObserved| cluster.looks == 1 && cluster.sources.iter().all(looks);
     let once: Vec<String> = observed
         .clusters
         .iter()

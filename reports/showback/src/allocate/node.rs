@@ -15,7 +15,6 @@ use runbook_capacity::pod_resources::Resources;
 use runbook_capacity::prices::Service;
 use runbook_capacity::quantity::Bytes;
 
-use super::PriceOptions;
 use super::charge::Origin;
 use super::division::Two;
 use super::priced::Priced;
@@ -83,7 +82,7 @@ pub(super) fn lives(
     nodes: &[NodeInterval],
     clusters: &[Arc<ClusterId>],
     view: &View,
-    (priced, options): (&mut Priced<'_>, &PriceOptions),
+    (priced, assumed): (&mut Priced<'_>, Option<Bytes>),
     remarks: &mut NodeRemarks,
 ) -> Vec<Life> {
     let mut instances: BTreeMap<(&ClusterId, &str), &str> = BTreeMap::new();
@@ -106,7 +105,7 @@ pub(super) fn lives(
             continue;
         };
         let one = Rows { cluster, rows, view };
-        lives.extend(one.life(&clusters[cluster], priced, options, remarks));
+        lives.extend(one.life(&clusters[cluster], priced, assumed, remarks));
     }
     lives.sort_by(|left, right| {
         let key = |life: &Life| (life.cluster, Arc::clone(&life.name), life.start);
@@ -159,7 +158,7 @@ impl Rows<'_> {
         &self,
         cluster: &Arc<ClusterId>,
         priced: &mut Priced<'_>,
-        options: &PriceOptions,
+        assumed: Option<Bytes>,
         remarks: &mut NodeRemarks,
     ) -> Option<Life> {
         let (first, last) = (self.rows.first()?, self.rows.last()?);
@@ -179,7 +178,7 @@ impl Rows<'_> {
             name: first.name.clone(),
             kind: kind.clone().unwrap_or_default(),
         });
-        let facts = match self.facts(kind.as_deref(), priced, options, remarks) {
+        let facts = match self.facts(kind.as_deref(), priced, assumed, remarks) {
             Ok(facts) => facts,
             Err(why) => {
                 let what = if origin.kind.is_empty() { "of an unknown type" } else { &origin.kind };
@@ -209,7 +208,7 @@ impl Rows<'_> {
         &self,
         kind: Option<&str>,
         priced: &mut Priced<'_>,
-        options: &PriceOptions,
+        assumed: Option<Bytes>,
         remarks: &mut NodeRemarks,
     ) -> Result<Vec<Facts>, Unpriced> {
         let kind = kind.ok_or_else(|| {
@@ -221,7 +220,7 @@ impl Rows<'_> {
                 "it has {accelerator}; dividing a node with accelerators among its pods is not built, so it is in no total"
             )));
         }
-        let volume = self.first(|node| node.volume).or(options.root_volume);
+        let volume = self.first(|node| node.volume).or(assumed);
         remarks.without_volume += u64::from(volume.is_none());
         let mut facts: Vec<Facts> = Vec::new();
         let mut is_reserved = false;
@@ -297,10 +296,19 @@ impl Rows<'_> {
             let mut names = extended.filter(|(name, count)| **count > 0 && is_accelerator(name));
             names.next().map(|(name, count)| format!("{count} {name}"))
         };
-        self.first(has).or_else(|| {
-            let sold = instance_type(kind)?;
-            let count = u64::from(sold.gpus) + u64::from(sold.neuron_devices);
-            (count > 0).then(|| format!("accelerators ({count})"))
+        self.first(has).or_else(|| match instance_type(kind) {
+            Some(sold) => {
+                let count = u64::from(sold.gpus) + u64::from(sold.neuron_devices);
+                (count > 0).then(|| format!("accelerators ({count})"))
+            }
+            // Older types are in no table; their families tell.
+            None => {
+                let family = kind.split_once('.').map_or(kind, |(family, _)| family);
+                let category = family.trim_end_matches(|c: char| !c.is_ascii_digit());
+                let category = category.trim_end_matches(|c: char| c.is_ascii_digit());
+                let has = ["p", "g", "gr", "inf", "trn", "dl", "f", "vt"].contains(&category);
+                has.then(|| format!("accelerators (family {family})"))
+            }
         })
     }
 

@@ -59,7 +59,7 @@ fn nodes(world: &World, findings: &mut Vec<Finding>) {
             Severity::Loss,
             "volume_unknown",
             nodes(remarks.without_volume),
-            "their root volumes are not known and not in the figures; state a size (--root-volume)",
+            "their root volumes are not known and not in the figures; state root_volume_gib in the rules",
         ));
     }
     if remarks.reserved > 0 {

@@ -5,18 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use runbook_capacity::money::{Amount, Unpriced};
 use runbook_capacity::prices::PriceBook;
-use runbook_capacity::quantity::Bytes;
 
 use super::showback::{Basis, Weight};
 use super::{Dimension, Rules};
 use crate::observed::Window;
 
-/// What is taken where nothing was observed or stated.
+/// What else there is to know of prices.
 #[derive(Debug, Clone, Default)]
 pub struct PriceOptions {
-    /// The root volume of nodes whose volumes are not known; without it they have none, and a finding
-    /// says so.
-    pub root_volume: Option<Bytes>,
     /// The prices at which the window before was reported, where those were others: what has moved
     /// between the two books is the cause *price*.
     pub before: Option<Arc<PriceBook>>,
@@ -41,7 +37,7 @@ pub struct Request {
     pub is_provisional: bool,
     /// Owners, shared cost, idle, budgets.
     pub rules: Rules,
-    /// What is taken where nothing was observed.
+    /// What else there is to know of prices.
     pub prices: PriceOptions,
 }
 

@@ -68,7 +68,7 @@ impl World {
         let mut priced = Priced::new(book);
         let mut findings = Vec::new();
         let mut node_remarks = NodeRemarks::default();
-        let priced_by = (&mut priced, &request.prices);
+        let priced_by = (&mut priced, request.rules.root_volume);
         let mut lives = lives(&observed.nodes, &clusters, &view, priced_by, &mut node_remarks);
         let mut owners = OwnerTable::new(&request.rules.owners);
         let mut stays = stays(&observed.pods, &clusters, &view, &request.rules, &mut owners);

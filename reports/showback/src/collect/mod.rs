@@ -14,6 +14,8 @@ mod bare;
 mod look;
 mod object;
 mod series;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use jiff::Timestamp;

@@ -59,6 +59,10 @@ impl Lane {
 }
 
 /// Keeps the state of a cluster.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a watch, each with its own consequence"
+)]
 pub(super) struct Watcher {
     looker: Looker,
     lanes: Vec<Lane>,

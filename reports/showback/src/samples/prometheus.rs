@@ -12,6 +12,8 @@
 
 mod answer;
 mod chunk;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -28,6 +28,8 @@ pub(super) struct Reader {
     /// How many bytes of whole lines were read.
     pub(super) whole: u64,
     is_over: bool,
+    /// Whether it stopped at something else than a cut: what follows is left where it is.
+    pub(super) is_damaged: bool,
     /// What was found on the way.
     pub(super) findings: Vec<Finding>,
 }
@@ -123,6 +125,7 @@ impl Reader {
             every: 0,
             whole: line.len() as u64,
             is_over: false,
+            is_damaged: false,
             findings: Vec::new(),
         })))
     }
@@ -140,11 +143,13 @@ impl Reader {
             };
             let Ok(record) = serde_json::from_slice::<Record>(&line) else {
                 let finding = damaged(&self.part, "a line in it is no record");
+                self.is_damaged = true;
                 return Ok(self.stop(Some(finding)));
             };
             if !self.is_in_order(&record) {
                 let why = format!("the look at {} is out of its place", record.at);
                 let finding = damaged(&self.part, &why);
+                self.is_damaged = true;
                 return Ok(self.stop(Some(finding)));
             }
             self.whole += line.len() as u64;

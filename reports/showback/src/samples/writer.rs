@@ -285,7 +285,8 @@ impl Current {
             source,
             every,
         };
-        if !part.is_sealed {
+        // A damaged file is left as it is, for whoever can mend it; the day goes on in a further part.
+        if !part.is_sealed && !reader.is_damaged {
             current.file = Some(opened(&part.path)?);
             current.mend()?;
         }

@@ -99,9 +99,11 @@ fn what_cannot_be_answered_is_refused_by_name() {
     let request = request(one.window, "namespace", "");
     let expected = "cluster us-east-1/myeks was looked at once: that is a rate per hour (`--window now`) and says nothing about 2026-10-01T00:00:00Z to 2026-10-01T10:00:00Z; `runbook collect --every 5m` looks again and again";
     assert_eq!(refused(&one, &request), expected);
-    one.clusters[0].looks = 3;
     one.clusters[0].sources = [Source::Snapshot].into();
     assert_eq!(refused(&one, &request), expected);
+    one.clusters[0].looks = 3;
+    assert!(showback(&one, None, &book(), &request).is_ok());
+    one.clusters[0].looks = 1;
     // A bill's rows know seconds, whoever looked.
     one.clusters[0].sources.insert(Source::FargateBill);
     assert!(showback(&one, None, &book(), &request).is_ok());

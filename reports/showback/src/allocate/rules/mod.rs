@@ -3,6 +3,7 @@
 //! ```yaml
 //! currency: USD
 //! weight: 9:1                      # or 7.46:1, or by_price
+//! root_volume_gib: 20              # of nodes whose volumes nobody saw; else they have none, and that is said
 //! owners:                          # from the top; the first that matches wins, later ones are counted
 //!   - {namespace: payments, owner: payments}
 //!   - {namespace_regex: '^shop-([a-z]+)$', owner: 'shop-$1'}
@@ -34,6 +35,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_capacity::money::Price;
+use runbook_capacity::quantity::Bytes;
 
 pub(super) use owner::{Asked, OwnerTable};
 pub use owner::{OwnerRule, Selector, UNOWNED, ValueTest};
@@ -46,6 +48,8 @@ use crate::bill::Class;
 pub struct Rules {
     /// The weight of vCPU against GiB.
     pub weight: Option<Weight>,
+    /// The root volume of nodes whose volumes are not known.
+    pub root_volume: Option<Bytes>,
     /// Who owns what: the first that matches wins.
     pub owners: Vec<OwnerRule>,
     /// What nobody asked for.
@@ -66,6 +70,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             weight: None,
+            root_volume: None,
             owners: Vec::new(),
             idle: Handing { spread: Spread::Apart, per: Per::Cluster },
             node_overhead: Handing { spread: Spread::Proportional, per: Per::Node },

@@ -8,6 +8,7 @@ use runbook_capacity::compare::options::suggest;
 use runbook_capacity::manifest::documents;
 use runbook_capacity::money::{Price, Unit};
 use runbook_capacity::prices::Currency;
+use runbook_capacity::quantity::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -138,12 +139,24 @@ impl Reader<'_> {
     }
 
     fn rules(&mut self, fields: &Fields) -> Rules {
-        let known = ["currency", "weight", "owners", "idle", "node_overhead", "shared", "budgets"];
+        let known = [
+            "currency",
+            "weight",
+            "root_volume_gib",
+            "owners",
+            "idle",
+            "node_overhead",
+            "shared",
+            "budgets",
+        ];
         self.known("", fields, &known);
         let mut rules = Rules::default();
         self.currency("", fields);
         rules.weight =
             self.value("", fields, "weight", |text| text.parse().map_err(|why| format!("{why}")));
+        rules.root_volume = self
+            .value("", fields, "root_volume_gib", number_from(1, 16_384))
+            .map(|gibibytes| Bytes::gibibytes(i64::from(gibibytes)));
         for (index, (at, fields)) in self.list("", fields, "owners").into_iter().enumerate() {
             rules.owners.extend(self.owner(&at, index, fields));
         }

@@ -11,7 +11,7 @@ fn day() -> Window {
 fn three() -> [Look; 3] {
     let (a, b) = (pod("a", 100, "x"), pod("b", 200, "x"));
     [
-        look("2026-10-01T10:00:00Z", &[a.clone()], &[node("1")]),
+        look("2026-10-01T10:00:00Z", std::slice::from_ref(&a), &[node("1")]),
         look("2026-10-01T10:05:00Z", &[a.clone(), b], &[node("1")]),
         look("2026-10-01T10:10:00Z", &[a], &[node("1")]),
     ]
@@ -78,6 +78,16 @@ fn a_damaged_line_ends_the_reading_of_its_file() {
     let read = store.observed(None, day()).unwrap();
     assert!(codes(&read).contains(&"store_damaged"));
     assert_eq!(told(&read), ["a 100m 2026-10-01T10:00:00Z..2026-10-01T10:00:00Z x1 there"]);
+
+    // Nothing is added to it, and nothing taken away; the day goes on in a further file.
+    let damaged = std::fs::read_to_string(&path).unwrap();
+    let mut writer = store.writer(&cluster(), KEPT_DAYS).unwrap();
+    writer.append(&look("2026-10-01T10:15:00Z", &[pod("a", 100, "x")], &[])).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+    assert_eq!(files(folder.path())[0].0, "2026-10-01.2.jsonl");
+    let read = store.observed(None, day()).unwrap();
+    assert!(codes(&read).contains(&"store_damaged"));
+    assert_eq!(told(&read), ["a 100m 2026-10-01T10:00:00Z..2026-10-01T10:15:00Z x2 there"]);
 }
 
 #[test]
@@ -123,7 +133,8 @@ fn a_hole_is_no_coverage() {
     let folder = tempfile::tempdir().unwrap();
     let a = pod("a", 100, "x");
     let moments = ["10:00:00", "10:05:00", "10:17:30", "10:30:01", "10:35:00"];
-    let looks = moments.map(|time| look(&format!("2026-10-01T{time}Z"), &[a.clone()], &[]));
+    let looks =
+        moments.map(|time| look(&format!("2026-10-01T{time}Z"), std::slice::from_ref(&a), &[]));
     let store = written(folder.path(), &looks);
     let read = store.observed(None, day()).unwrap();
     assert_eq!(
