@@ -8,6 +8,8 @@ use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::commands::collect::CollectArguments;
 use crate::commands::cost::CostArguments;
 use crate::commands::report::ReportCommand;
+use crate::commands::schedule::ScheduleCommand;
+use crate::commands::serve::ServeArguments;
 use crate::target::{On, SandboxOptions};
 
 /// Below the list of commands: where to begin, and how the program ends.
@@ -68,6 +70,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Write the shipped runbooks into a folder, to be edited
     Init(InitArguments),
+    /// What is scheduled: list it, preview its slots, run one, hand it to others' programs
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Run what is scheduled, with nobody there, until it is told to stop
+    Serve(ServeArguments),
     /// The simulated AWS account: serve it to other clients, look into it, forget it
     #[command(subcommand)]
     Sandbox(SandboxCommand),

@@ -70,6 +70,7 @@ async fn checked(session: &Session, library: &Library, work: Work<'_>) -> Result
         parallelism: work.options.parallelism,
         targets: &[],
         bound_to: &work.plan.target.connections,
+        slot: Some(work.plan.slot()),
     };
     let now =
         planned(session, work.target, &work.graph, library, &work.secret_key, &planning).await?;

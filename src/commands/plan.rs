@@ -35,8 +35,12 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     warn(session, &compiled);
     let graph = Arc::new(compiled.graph);
     let key = session.state.secret_key()?;
-    let planning =
-        Planning { parallelism: arguments.parallelism, targets: &arguments.targets, bound_to: &[] };
+    let planning = Planning {
+        parallelism: arguments.parallelism,
+        targets: &arguments.targets,
+        bound_to: &[],
+        slot: None,
+    };
     let plan = planned(session, &target, &graph, &compiled.library, &key, &planning).await;
     let place = plan.as_ref().ok().map(|plan| target.place(plan, began));
     target.close().await;

@@ -66,6 +66,7 @@ async fn on_target(
         parallelism: arguments.apply.parallelism,
         targets: &arguments.targets,
         bound_to: &[],
+        slot: None,
     };
     let plan = planned(session, target, &graph, &compiled.library, &secret_key, &planning).await?;
     if plan.is_empty() {
@@ -143,7 +144,13 @@ pub(crate) fn approve(
     paused(session, plan, what, destroys > 0).map(Some)
 }
 
-fn paused(session: &Session, plan: &Plan, why: &str, allow_destroy: bool) -> Result<Exit, Trouble> {
+/// Stores a plan that a person has to apply, and says why and how.
+pub(crate) fn paused(
+    session: &Session,
+    plan: &Plan,
+    why: &str,
+    allow_destroy: bool,
+) -> Result<Exit, Trouble> {
     let path = session.state.store_plan(&plan.name(), &plan.store())?;
     let allow = if allow_destroy { " --allow-destroy" } else { "" };
     session.printer.note(&format!(

@@ -313,6 +313,9 @@ pub(crate) struct FollowedTime(Arc<Followed>);
 
 struct Followed {
     control: ControlClient,
+    /// Where a child process finds the control endpoint.
+    address: String,
+    token: String,
     now: Mutex<Timestamp>,
     /// Told when the sandbox cannot be reached any more.
     lost: tokio::sync::watch::Sender<Option<String>>,
@@ -323,10 +326,14 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 impl FollowedTime {
     /// Follows the clock of a served world.
-    pub(crate) async fn follow(control: ControlClient) -> Result<Self, ControlError> {
+    pub(crate) async fn follow(
+        control: ControlClient,
+        address: String,
+        token: String,
+    ) -> Result<Self, ControlError> {
         let now = Mutex::new(control.now().await?);
         let lost = tokio::sync::watch::Sender::new(None);
-        Ok(Self(Arc::new(Followed { control, now, lost })))
+        Ok(Self(Arc::new(Followed { control, address, token, now, lost })))
     }
 
     /// Ready, with the reason, when the sandbox is gone.
@@ -380,7 +387,13 @@ impl Clock for FollowedTime {
     }
 
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
-        async { Delegation { environment: Vec::new(), guard: Hold::none() } }.boxed()
+        async {
+            // The child follows, too.
+            let (address, token) = (&self.0.address, &self.0.token);
+            let environment = runbook_sandbox::helm::environment(address, token, None);
+            Delegation { environment, guard: Hold::none() }
+        }
+        .boxed()
     }
 }
 

@@ -182,7 +182,8 @@ impl Target {
                 (Arc::new(time.clone()), Some(time), None)
             }
             Pace::Following => {
-                let time = FollowedTime::follow(place.control).await.map_err(failed)?;
+                let time = FollowedTime::follow(place.control, place.address, place.token);
+                let time = time.await.map_err(failed)?;
                 (Arc::new(time.clone()), None, Some(time))
             }
         };

@@ -12,8 +12,8 @@ use hyper::body::Bytes;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::download::{Client, client};
 use crate::error::{Class, Error, Passes, Processed, Said};
+use crate::https;
 use crate::request::{Observer, Operation, RequestClass};
 use crate::retry::{Caller, Policy};
 
@@ -36,7 +36,7 @@ pub struct AddressError {
 /// Asks one service.
 #[derive(Clone)]
 pub struct Getter {
-    client: Client,
+    client: https::Client<Empty<Bytes>>,
     caller: Caller,
     service: &'static str,
     base: Url,
@@ -84,7 +84,7 @@ impl Getter {
                 value.set_sensitive(true);
                 value
             });
-        let client = client().map_err(refuse)?;
+        let client = https::client().map_err(refuse)?;
         let caller = Caller { clock, observer, policy: Policy::default(), seed: service.into() };
         Ok(Self { client, caller, service, base, token })
     }

@@ -304,6 +304,12 @@ pub trait Module: Send + Sync {
         false
     }
 
+    /// Whether a look costs money. A plan does not look then: the task is deferred in every plan, and
+    /// looks right before it would write.
+    fn looking_costs(&self) -> bool {
+        false
+    }
+
     /// How the task is named in a plan; arguments may be unknown.
     fn describe(&self, arguments: &Values) -> Description;
 

@@ -21,6 +21,7 @@ use crate::trouble::Trouble;
 use crate::view::words;
 
 pub(crate) use connect::ClusterArguments;
+pub(crate) use series::beside;
 
 /// `runbook collect`
 #[derive(Debug, clap::Args)]
@@ -65,8 +66,29 @@ pub(crate) struct CollectArguments {
     cluster: ClusterArguments,
 }
 
+impl CollectArguments {
+    /// Those of a server that collects beside what it does: poll or watch, until it is dropped.
+    pub(crate) fn beside(cluster: ClusterArguments, watch: bool, every: Duration) -> Self {
+        Self {
+            once: false,
+            out: None,
+            every,
+            watch,
+            until: None,
+            samples: None,
+            keep: KEPT_DAYS,
+            annotations: Vec::new(),
+            prometheus: None,
+            window: None,
+            token_file: None,
+            region: None,
+            cluster,
+        }
+    }
+}
+
 /// A time between looks: a second at least, a day at most.
-fn every(text: &str) -> Result<Duration, String> {
+pub(crate) fn every(text: &str) -> Result<Duration, String> {
     let every = runbook_core::value::duration(text)
         .ok_or_else(|| format!("`{text}` is no duration such as 5m or 1h30m"))?;
     if every < Duration::from_secs(1) || every > Duration::from_hours(24) {

@@ -113,6 +113,53 @@ async fn series(
     }
 }
 
+/// Collects beside a server, for as long as that serves. A cluster that cannot be reached, or is yet to be
+/// made, is tried again at the interval; what is wrong is told once.
+pub(crate) async fn beside(
+    session: &Session,
+    target: &Target,
+    arguments: &CollectArguments,
+    jumps: bool,
+    told: &mut (dyn FnMut(Told<'_>) + Send),
+) {
+    // As long as this works, the sandbox's time stands.
+    let _hold = target.clock.hold();
+    let mut known = String::new();
+    loop {
+        if let Err(trouble) = one_series(target, session, arguments, jumps, told).await
+            && trouble.message != known
+        {
+            let words = trouble.render(&session.printer.err);
+            session.printer.note(&format!("no samples are collected now\n{words}"));
+            known = trouble.message;
+        }
+        runbook_core::clock::sleep(target.clock.as_ref(), arguments.every).await;
+    }
+}
+
+async fn one_series(
+    target: &Target,
+    session: &Session,
+    arguments: &CollectArguments,
+    jumps: bool,
+    told: &mut (dyn FnMut(Told<'_>) + Send),
+) -> Result<(), Trouble> {
+    let reached = reach(target, &arguments.cluster, None).await?;
+    let id = identity(&reached.origin)?;
+    let mut writer =
+        store(session, arguments)?.writer(&id, arguments.keep).map_err(|error| unusable(&error))?;
+    let mut looker = Looker::new(reached.kubernetes, id, reached.aws, Annotations::default());
+    let step = (arguments.every / STEPS).max(Duration::from_secs(1));
+    let series = Series { every: arguments.every, until: None, step: jumps.then_some(step) };
+    let clock = ClientTime(Arc::clone(&target.clock));
+    if arguments.watch {
+        collect::watch(looker, &mut writer, &series, &clock, told).await;
+    } else {
+        collect::poll(&mut looker, &mut writer, &series, &clock, told).await;
+    }
+    Ok(())
+}
+
 /// The store of samples: where it was asked for, else in the state folder.
 pub(super) fn store(session: &Session, arguments: &CollectArguments) -> Result<Store, Trouble> {
     let folder = match &arguments.samples {

@@ -41,12 +41,12 @@ pub(crate) enum ReportCommand {
     Autoscalers(Box<AutoscalersArguments>),
     /// Who pays: what each team, namespace or label cost, from collected samples.
     Showback(Box<ShowbackArguments>),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
     /// Whether that agrees with what AWS bills, class by class, and why it does not.
     Reconcile(Box<ReconcileArguments>),
     /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
     FocusCheck(FocusCheckArguments),
-    /// What a stored plan adds to the month.
-    Plan(Box<PlanCostArguments>),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -74,9 +74,9 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
         ReportCommand::Showback(arguments) => showback::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Reconcile(arguments) => reconcile::run(session, &arguments),
         ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
-        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),

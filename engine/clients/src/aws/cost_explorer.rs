@@ -1,4 +1,5 @@
-//! Cost Explorer: what an account was billed, by day and by up to two dimensions. Read only.
+//! Cost Explorer: what an account was billed, by day and by up to two dimensions. Read only,
+//! but for the activation of a tag.
 //!
 //! It is served in one region for all. Every page of an answer costs money, so pages are asked for one
 //! by one: who asks counts first. Amounts come as text, and are handed on as text.
@@ -6,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_costexplorer::types::{
-    CostAllocationTagStatus, DateInterval, Dimension, DimensionValues, Expression, Granularity,
-    GroupDefinition, GroupDefinitionType, TagValues,
+    CostAllocationTagStatus, CostAllocationTagStatusEntry, DateInterval, Dimension,
+    DimensionValues, Expression, Granularity, GroupDefinition, GroupDefinitionType, TagValues,
 };
 
 use super::call::Calls;
-use crate::error::{Class, Error, Said};
+use crate::error::{Class, Error, Outcome, Said, Undone};
 
 /// Where it is asked, whatever the region.
 pub(super) const REGION: &str = "us-east-1";
@@ -153,6 +154,31 @@ impl Client {
                 .collect(),
         });
         Ok(Day { start, groups: groups.collect(), is_estimated: result.estimated })
+    }
+
+    /// Activates a cost allocation tag: bills carry it from then on.
+    pub async fn activate_tag(&self, key: &str) -> Outcome<()> {
+        const OPERATION: &str = "UpdateCostAllocationTagsStatus";
+        let entry = CostAllocationTagStatusEntry::builder()
+            .tag_key(key)
+            .status(CostAllocationTagStatus::Active)
+            .build()
+            .map_err(|error| self.calls.unbuilt(OPERATION, &error))?;
+        let answer = self
+            .calls
+            .write_once(OPERATION, || {
+                let request = self.sdk.update_cost_allocation_tags_status();
+                request.cost_allocation_tags_status(entry.clone()).send()
+            })
+            .await?;
+        // The answer is a success that lists what was not done.
+        let refused = answer.errors.unwrap_or_default().into_iter().next();
+        refused.map_or(Ok(()), |refused| {
+            let why = refused.message.unwrap_or_else(|| "the service gave no reason".to_owned());
+            let mut said = Said::unsent(Class::Invalid, why);
+            said.code = refused.code;
+            Err(Undone::Rejected(self.calls.error(OPERATION, said)))
+        })
     }
 
     /// Whether a cost allocation tag is active; none when no bill has ever seen it.

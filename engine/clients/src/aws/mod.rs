@@ -17,6 +17,7 @@ pub mod eks;
 pub mod events;
 pub mod iam;
 pub mod pricing;
+pub mod s3;
 pub mod sqs;
 pub mod sts;
 

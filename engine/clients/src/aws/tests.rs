@@ -337,6 +337,43 @@ async fn nobody_at_home_is_known_not_to_have_happened() {
     drop(connection);
 }
 
+#[tokio::test]
+async fn an_object_is_written_only_where_nothing_is() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let s3 = connection.s3();
+    let taken = "<Error><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions \
+        you specified did not hold</Message><Condition>If-None-Match</Condition></Error>";
+    world.peer.then([
+        Answer::Say(200, "text/xml", String::new(), vec![("etag", "\"5d41\"")]),
+        Answer::xml(412, taken),
+        Answer::Say(200, "text/plain", "hello".to_owned(), Vec::new()),
+        Answer::Say(200, "text/plain", "hello you".to_owned(), Vec::new()),
+        Answer::xml(404, "<Error><Code>NoSuchKey</Code><Message>No</Message></Error>"),
+    ]);
+    let object = s3::NewObject {
+        bucket: "reports",
+        key: "october/showback.csv",
+        media_type: "text/csv",
+        metadata: [("runbook-key".to_owned(), "0123".to_owned())].into(),
+        bytes: b"hello".to_vec(),
+    };
+    assert_eq!(s3.put_new(&object).await.unwrap().as_deref(), Some("\"5d41\""));
+    let Err(Undone::Rejected(error)) = s3.put_new(&object).await else { panic!("it was taken") };
+    assert!(error.is_conflict(), "{error}");
+    let found = || s3.object("reports", "october/showback.csv", 5);
+    assert_eq!(found().await.unwrap(), Some(s3::Found::Bytes(b"hello".to_vec())));
+    assert_eq!(found().await.unwrap(), Some(s3::Found::Longer));
+    assert_eq!(found().await.unwrap(), None);
+    let asked = world.peer.asked();
+    assert_eq!(asked[0].line, "PUT /reports/october/showback.csv?x-id=PutObject");
+    assert_eq!(asked[0].header("if-none-match"), Some("*"));
+    assert_eq!(asked[0].header("x-amz-meta-runbook-key"), Some("0123"));
+
+    let reading = World::new().await.connection(Access::Read).await;
+    assert!(reading.s3().put_new(&object).await.is_err());
+}
+
 fn costs() -> cost_explorer::Query {
     use cost_explorer::Filter;
     let dimension =

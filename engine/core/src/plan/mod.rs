@@ -161,6 +161,10 @@ pub struct Plan {
     pub digest: String,
     /// When it was made, world time.
     pub world_time: Timestamp,
+    /// `run.slot`: the slot of a schedule that it was made for, else when it was begun. Plans of older
+    /// programs have none; theirs is their `world_time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
     /// The root runbook's name.
     pub runbook: String,
     /// `<runbook>/<instance>`.

@@ -296,19 +296,17 @@ impl Rows<'_> {
             let mut names = extended.filter(|(name, count)| **count > 0 && is_accelerator(name));
             names.next().map(|(name, count)| format!("{count} {name}"))
         };
-        self.first(has).or_else(|| match instance_type(kind) {
-            Some(sold) => {
+        self.first(has).or_else(|| {
+            if let Some(sold) = instance_type(kind) {
                 let count = u64::from(sold.gpus) + u64::from(sold.neuron_devices);
-                (count > 0).then(|| format!("accelerators ({count})"))
+                return (count > 0).then(|| format!("accelerators ({count})"));
             }
             // Older types are in no table; their families tell.
-            None => {
-                let family = kind.split_once('.').map_or(kind, |(family, _)| family);
-                let category = family.trim_end_matches(|c: char| !c.is_ascii_digit());
-                let category = category.trim_end_matches(|c: char| c.is_ascii_digit());
-                let has = ["p", "g", "gr", "inf", "trn", "dl", "f", "vt"].contains(&category);
-                has.then(|| format!("accelerators (family {family})"))
-            }
+            let family = kind.split_once('.').map_or(kind, |(family, _)| family);
+            let category = family.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let category = category.trim_end_matches(|c: char| c.is_ascii_digit());
+            let has = ["p", "g", "gr", "inf", "trn", "dl", "f", "vt"].contains(&category);
+            has.then(|| format!("accelerators (family {family})"))
         })
     }
 

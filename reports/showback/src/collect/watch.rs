@@ -223,6 +223,7 @@ impl Watcher {
             .each_page(&of, &Selection::default(), |page: Page| {
                 if page.is_first {
                     (pods, others) = (BTreeMap::new(), BTreeMap::new());
+                    problems.clear();
                 }
                 for object in page.objects {
                     let Some(uid) = text(&object, "/metadata/uid").map(str::to_owned) else {

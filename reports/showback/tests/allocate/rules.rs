@@ -68,6 +68,15 @@ budgets:
 }
 
 #[test]
+fn the_readme_s_rules_are_right() {
+    let readme = include_str!("../../../../README.md");
+    let block =
+        readme.split("```yaml\n# rules.yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let rules = Rules::read("rules.yaml", block.unwrap()).expect("rules");
+    assert_eq!((rules.owners.len(), rules.given.len(), rules.budgets.len()), (5, 2, 1));
+}
+
+#[test]
 fn an_empty_file_is_no_rules() {
     for text in ["", "# nothing\n", "{}"] {
         let rules = Rules::read("rules.yaml", text).expect("rules");
@@ -269,6 +278,11 @@ fn names_from_labels_are_tamed() {
     let mut teams: Vec<&str> = showback.groups.iter().map(|group| group.key[0].as_str()).collect();
     teams.sort_unstable();
     let cut = format!("{}…", "x".repeat(128));
+    // So are keys of labels.
+    let by_label = shown(&seen, "label:team", "");
+    let mut values: Vec<&str> = by_label.groups.iter().map(|group| group.key[0].as_str()).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["", "", "red\u{fffd}[31m\u{fffd}gnp", &cut]);
     assert_eq!(teams, ["", "red\u{fffd}[31m\u{fffd}gnp", "unowned", &cut]);
 }
 
