@@ -345,13 +345,11 @@ impl Asking<'_> {
                     days.insert(day.start.clone(), day);
                 }
             }
-            match page.next {
-                Some(next) => token = Some(next),
-                None => {
-                    self.cache.remember_metric(&query.metrics[0]);
-                    return Ok(days.into_values().collect());
-                }
-            }
+            let Some(next) = page.next else {
+                self.cache.remember_metric(&query.metrics[0]);
+                return Ok(days.into_values().collect());
+            };
+            token = Some(next);
         }
     }
 }
