@@ -18,6 +18,7 @@ mod delivered;
 mod delivery;
 mod docs;
 mod faults;
+mod focus_check;
 mod foreign;
 mod kills;
 mod mistakes;

@@ -79,7 +79,7 @@ fn hours_of_looks_become_intervals_of_pods_and_nodes() {
     let nginx = seen.pods.iter().find(|pod| pod.name.starts_with("nginx-")).unwrap();
     let Place::Node(name) = &nginx.place else { panic!("{nginx:?}") };
     let node = seen.nodes.iter().find(|node| node.name == *name).unwrap();
-    assert_eq!(node.capacity_type, CapacityType::Spot);
+    assert_eq!(node.capacity_type, CapacityType::OnDemand);
     assert!(node.instance_id.as_ref().unwrap().starts_with("i-"));
     assert!(node.instance_type.is_some() && node.pool.as_deref() == Some("default"));
     assert!(node.launched < node.ready.unwrap() && node.ready.unwrap() < begin);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -131,23 +131,20 @@ fn slots_that_were_missed_go_by_catch_up() {
 #[test]
 fn two_servers_of_one_state_folder_have_each_slot_once() {
     let folder = folder(&NIGHTLY.replace("mode: apply", "mode: plan"));
-    let begun: Vec<Child> = (0..2)
-        .map(|_| {
-            let mut command = folder.command(&SERVE[..]);
-            // Who comes second talks to the world that the first one serves.
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    let said: Vec<Said> =
-        begun.into_iter().map(|child| Said::of(&child.wait_with_output().unwrap())).collect();
-    let all: Vec<Value> = said
-        .iter()
-        // `--scenario` is refused by who does not open the world; then there was one server.
-        .filter(|said| said.code == 0)
-        .flat_map(|said| events(&said.out))
-        .collect();
+    let serve = |until: &str| {
+        let mut command = folder.command(&["serve", "--until", until, "--output", "json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    folder.well(&["serve", "--scenario", "world.yaml", "--until", "2026-03-28T00:10:00Z"]);
+    // Who comes second talks to the world that the first one serves, and is left behind when that one
+    // ends; the third takes over what is left.
+    let both = [serve("2026-03-31T00:00:00Z"), serve("2026-03-31T00:00:00Z")];
+    let mut said: Vec<Said> =
+        both.into_iter().map(|child| Said::of(&child.wait_with_output().unwrap())).collect();
     assert!(said.iter().any(|said| said.code == 0), "{said:#?}");
-    for name in ["slot_planned", "slot_started", "slot_ended"] {
+    said.push(Said::of(&serve("2026-03-31T00:00:00Z").wait_with_output().unwrap()));
+    let all: Vec<Value> = said.iter().flat_map(|said| events(&said.out)).collect();
+    for name in ["slot_planned", "slot_ended"] {
         assert_eq!(by_slot(&all, name), once(), "{name}: {said:#?}");
     }
 }

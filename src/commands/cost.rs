@@ -36,8 +36,11 @@ fn read(session: &Session, path: &Path, plan: &Plan) -> Result<ExpectedUsage, Tr
     ExpectedUsage::read(&shown, &text, addresses).map_err(|error| Trouble::usage(error.to_string()))
 }
 
-/// What the plan adds; a plan that reaches no region has no cost that could be known.
+/// What the plan adds; none of a plan in which nothing is billed, and none that is not known.
 pub(crate) fn cost(session: &Session, plan: &Plan, usage: &ExpectedUsage) -> Option<PlanCost> {
+    if plan.tasks.iter().all(|task| task.billing.is_none()) {
+        return None;
+    }
     let on = if plan.target.on == On::Sandbox.name() { On::Sandbox } else { On::Aws };
     // A list of prices that is damaged spoils a report, which says so; a plan has words for it.
     let lists = PriceLists::on(on, &session.state, &session.environment);
@@ -50,8 +53,6 @@ pub(crate) fn cost(session: &Session, plan: &Plan, usage: &ExpectedUsage) -> Opt
     };
     match plan_cost(plan, &book, usage, None) {
         Ok(cost) => Some(cost),
-        // A runbook that reaches no account costs nothing, and needs no word about it.
-        Err(_) if plan.tasks.iter().all(|task| task.billing.is_none()) => None,
         Err(error) => {
             session.printer.note(&format!("the plan's cost is not known: {error}"));
             None

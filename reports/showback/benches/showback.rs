@@ -1,11 +1,12 @@
 //! What a showback of a month costs in CPU time and memory: 5,000 pods at a time with churn, 200 nodes, 40
 //! teams. Prints figures; asserts nothing, since machines differ.
 //!
-//! The month is made here, from a fixed draw: each node lives for three days and gives way to another,
-//! four pods in five live as long as their node, each fifth place is held by Jobs of about four hours. Its
-//! figures are those of an allocation alone, from [`Observed`] to the answer; reading samples comes before.
+//! The month is made here, from a fixed draw: each node lives for three days and gives way to another, so
+//! pods are new every three days; one place in 25 is held by Jobs of four hours. Its figures are those of
+//! an allocation alone, from [`Observed`] to the answer; reading samples comes before.
 //!
-//! `cargo bench -p runbook-showback --bench showback`, with `-- before` to compare with such a month.
+//! `cargo bench -p runbook-showback --bench showback`, with `-- before` to compare with such a month, with
+//! `-- jobs` for five times as many Jobs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -75,10 +76,12 @@ struct Month {
     teams: Vec<Arc<BTreeMap<String, String>>>,
     nothing: Arc<BTreeMap<String, String>>,
     observed: Observed,
+    jobs: i64,
 }
 
 impl Month {
-    fn new() -> Self {
+    /// A month in which one place in so many is held by Jobs.
+    fn new(jobs: i64) -> Self {
         let cluster = Arc::new(ClusterId {
             account: Some("111122223333".to_owned()),
             region: "ap-northeast-2".to_owned(),
@@ -104,7 +107,7 @@ impl Month {
             pods: Vec::new(),
             findings: Vec::new(),
         };
-        Self { cluster, draw: Draw(7), teams, nothing: Arc::default(), observed }
+        Self { cluster, draw: Draw(7), teams, nothing: Arc::default(), observed, jobs }
     }
 
     fn fill(mut self) -> Observed {
@@ -145,7 +148,7 @@ impl Month {
             source: Source::Poll,
         });
         for place in 0..PODS_PER_NODE {
-            let lasts = if place % 5 == 0 { 4 * 3600 } else { 3 * DAY };
+            let lasts = if place % self.jobs == 0 { 4 * 3600 } else { 3 * DAY };
             let mut begin = ready;
             while begin < (until - 60).min(DAYS * DAY) {
                 let end = (begin + lasts).min(until - 60);
@@ -203,9 +206,10 @@ shared: {system_layer: {namespaces: [space-0], rule: even}, control_plane: {rule
 
 fn main() {
     let mut out = std::io::stdout();
-    let has_before = std::env::args().any(|word| word == "before");
-    let observed = Month::new().fill();
-    let before = has_before.then(|| Month::new().fill());
+    let said = |word: &str| std::env::args().any(|argument| argument == word);
+    let (has_before, jobs) = (said("before"), if said("jobs") { 5 } else { 25 });
+    let observed = Month::new(jobs).fill();
+    let before = has_before.then(|| Month::new(jobs).fill());
     let (pods, nodes) = (observed.pods.len(), observed.nodes.len());
     let read = peak();
     let request = Request {

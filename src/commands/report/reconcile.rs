@@ -20,7 +20,7 @@ use runbook_showback::allocate::{self, Charges, Request, Rules};
 use runbook_showback::bill::cost_explorer::{self, AskError, Cache, Question};
 use runbook_showback::bill::{Bill, Wanted, read_files};
 use runbook_showback::observed::{Finding, Observed, Period, SETTLED, Severity, Window};
-use runbook_showback::reconcile::{Ours, Reconciliation, reconcile};
+use runbook_showback::reconcile::{Ours, Reconciliation, Refused, reconcile};
 use runbook_showback::render::reconcile as forms;
 
 use super::deliver;
@@ -30,6 +30,9 @@ use crate::commands::{Session, block_on};
 use crate::exit::Exit;
 use crate::target::{On, SandboxOptions, Target};
 use crate::trouble::Trouble;
+
+/// Where the answers of the sandbox's Cost Explorer are kept, in the state folder.
+pub(crate) const SIMULATED_ANSWERS: &str = "sandbox/cost-explorer";
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -95,9 +98,10 @@ pub(super) fn schema() -> (&'static str, Shape) {
 
 pub(super) fn run(session: &Session, arguments: &ReconcileArguments) -> Result<Exit, Trouble> {
     let nothing = "nothing was compared";
-    let given = (|| Ok::<_, Problems>((rules(session, arguments)?, window_is_past(arguments)?)))();
+    let given =
+        rules(session, arguments).and_then(|rules| window_is_past(arguments).map(|()| rules));
     let rules = match given {
-        Ok((rules, ())) => rules,
+        Ok(rules) => rules,
         Err(problems) => return Ok(refuse(&session.printer, &problems, nothing)),
     };
     let seen = SeenArguments {
@@ -169,8 +173,13 @@ async fn compared(
     let Both { observed, charges, billed } = both?;
     let ours =
         Ours { charges: &charges.charges, clusters: &observed.clusters, without: &billed.unknown };
-    let mut found = reconcile(ours, &billed.bill, book, slot)
-        .map_err(|error| Trouble::of(&error).exit(Exit::Usage))?;
+    let mut found = reconcile(ours, &billed.bill, book, slot).map_err(|error| {
+        let exit = match error {
+            Refused::NothingSettled { .. } => Exit::Usage,
+            Refused::NotBilled { .. } => Exit::Failed,
+        };
+        Trouble::of(&error).exit(exit)
+    })?;
     found.findings = findings(&observed, &charges, billed.findings);
     Ok(found)
 }
@@ -254,6 +263,10 @@ async fn asked(
     observed: &Observed,
     (book, window, slot): (&PriceBook, Window, Timestamp),
 ) -> Result<Billed, Trouble> {
+    let asked_for = settled(window, slot);
+    if asked_for.is_empty() {
+        return Err(Trouble::of(&Refused::NothingSettled { window, slot }).exit(Exit::Usage));
+    }
     let clusters = &observed.clusters;
     let regions: BTreeSet<String> = clusters.iter().map(|one| one.id.region.clone()).collect();
     let region = regions.first().cloned().unwrap_or_else(|| "us-east-1".to_owned());
@@ -277,7 +290,7 @@ async fn asked(
     session.state.create()?;
     let cache = Cache::at(&cache_folder(session, target, aws));
     let question = Question {
-        window: settled(window, slot),
+        window: asked_for,
         owners,
         regions: regions.into_iter().collect(),
         most_requests: arguments.ask_at_most,
@@ -296,16 +309,19 @@ fn settled(window: Window, slot: Timestamp) -> Window {
     Window { start: window.start, end: last.unwrap_or(window.start) }
 }
 
-/// Answers of an account at one place: of AWS, of one world of the sandbox, of whoever stands in.
+/// Answers of an account at one place: of AWS, of whoever stands in, of the sandbox's world, with which
+/// they are forgotten.
 fn cache_folder(session: &Session, target: &Target, aws: &Connection) -> PathBuf {
-    let place = match (&target.world, aws.endpoint_url()) {
-        (Some(world), _) => format!("sandbox-{world}"),
-        (None, Some(url)) => format!("at-{}", &blake3::hash(url.as_bytes()).to_hex()[..16]),
-        (None, None) => "aws".to_owned(),
+    let state = &session.state.path;
+    let folder = match (target.on, aws.endpoint_url()) {
+        (On::Sandbox, _) => state.join(SIMULATED_ANSWERS),
+        (On::Aws, Some(url)) => {
+            let hash = blake3::hash(url.as_bytes()).to_hex();
+            state.join("cost-explorer").join(format!("at-{}", &hash[..16]))
+        }
+        (On::Aws, None) => state.join("cost-explorer").join("aws"),
     };
-    let place: String =
-        place.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '-' }).collect();
-    session.state.path.join("cost-explorer").join(place).join(aws.account())
+    folder.join(aws.account())
 }
 
 fn refused(error: AskError) -> Trouble {

@@ -14,7 +14,7 @@ use runbook_core::journal::slots::{Ending, Row, State};
 use runbook_core::schedule::Mode;
 use runbook_core::schedule::decide::Reason;
 
-use super::sources::{self, Entry, Source};
+use super::sources::{self, Entry};
 use super::{RunArguments, local};
 use crate::commands::Session;
 use crate::commands::carry_out::{leave_now, next_signal};
@@ -38,7 +38,7 @@ pub(super) async fn run(session: &Session, arguments: &RunArguments) -> Result<E
     )
     .await?;
     session.greet(&target);
-    let exit = on_target(session, arguments, &sources, &entry, &target).await;
+    let exit = on_target(session, arguments, &entry, &target).await;
     target.close().await;
     exit
 }
@@ -74,7 +74,6 @@ fn slot_of(entry: &Entry, asked: Option<&str>, now: Timestamp) -> Result<Timesta
 async fn on_target(
     session: &Session,
     arguments: &RunArguments,
-    sources: &[Source],
     entry: &Arc<Entry>,
     target: &Target,
 ) -> Result<Exit, Trouble> {
@@ -109,7 +108,7 @@ async fn on_target(
     }
     let run = run_name()?;
     slots.start(&entry.identity, slot, &presence.name, &run, now).map_err(failed)?;
-    let (done, signal) = worked(session, arguments, sources, entry, target, slot, &run).await;
+    let (done, signal) = worked(session, arguments, entry, target, slot, &run).await;
     drop(lease);
     let how = done.how.unwrap_or(Ending::Cancelled);
     slots.end(&entry.identity, slot, &run, how, target.clock.now()).map_err(failed)?;
@@ -151,7 +150,6 @@ fn taken(
 async fn worked(
     session: &Session,
     arguments: &RunArguments,
-    sources: &[Source],
     entry: &Arc<Entry>,
     target: &Target,
     slot: Timestamp,
@@ -159,13 +157,8 @@ async fn worked(
 ) -> (Done, Option<Signal>) {
     let manner = Manner { options: arguments.apply.clone(), yes: arguments.yes };
     let cancel = Cancel::default();
-    let source = sources.iter().find(|source| source.runbook == entry.runbook);
     let due = Due {
         entry: entry.clone(),
-        last_right: source.map_or_else(
-            || crate::library::Library::stored(String::new(), std::collections::BTreeMap::new()),
-            |source| source.library.clone(),
-        ),
         slot,
         run: run.to_owned(),
         is_resumed: false,

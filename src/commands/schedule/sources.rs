@@ -14,7 +14,6 @@ use crate::trouble::Trouble;
 use crate::view;
 
 /// One schedule of a runbook.
-#[derive(Debug)]
 pub(crate) struct Entry {
     /// What it is known by.
     pub(crate) identity: String,
@@ -24,17 +23,20 @@ pub(crate) struct Entry {
     pub(crate) runbook: String,
     /// Whether the runbook is inside the program.
     pub(crate) is_shipped: bool,
+    /// All texts that the runbook reads, as they were when it was right last: what is run when a file is
+    /// broken meanwhile.
+    library: Library,
 }
 
-/// A runbook with schedules, as it was when it was right last.
+/// A runbook with schedules.
 pub(crate) struct Source {
     /// As a person types it.
     pub(crate) runbook: String,
+    /// Its name within its folder.
+    pub(crate) root_name: String,
     /// Its schedules.
     pub(crate) entries: Vec<Arc<Entry>>,
-    /// All texts that it reads, by name: what is run when a file is broken meanwhile.
-    pub(crate) library: Library,
-    /// Those texts.
+    /// All texts that it reads, by name.
     pub(crate) files: BTreeMap<String, String>,
 }
 
@@ -88,9 +90,9 @@ pub(crate) fn load(session: &Session, runbook: &str) -> Result<Source, Broken> {
         return Err(Broken(format!("`{runbook}` has no `schedule:`")));
     }
     let is_shipped = origin == Origin::Shipped;
-    let mut entries = Vec::new();
-    for schedule in schedules {
-        let given = given(&schedule);
+    let mut identities = Vec::new();
+    for schedule in &schedules {
+        let given = given(schedule);
         let input = CompileInput {
             root: root.clone(),
             loader: &library,
@@ -98,17 +100,16 @@ pub(crate) fn load(session: &Session, runbook: &str) -> Result<Source, Broken> {
             given: &given,
         };
         let (graph, _) = compile(&input).map_err(|refused| shown(session, &refused))?;
-        let identity = schedule.identity(&owner(&graph).to_string());
-        entries.push(Arc::new(Entry {
-            identity,
-            schedule,
-            runbook: runbook.to_owned(),
-            is_shipped,
-        }));
+        identities.push(schedule.identity(&owner(&graph).to_string()));
     }
     let files = library.files_read();
-    let library = Library::stored(name, files.clone());
-    Ok(Source { runbook: runbook.to_owned(), entries, library, files })
+    let library = Library::stored(name.clone(), files.clone());
+    let entry = |(schedule, identity)| {
+        let (runbook, library) = (runbook.to_owned(), library.clone());
+        Arc::new(Entry { identity, schedule, runbook, is_shipped, library })
+    };
+    let entries = schedules.into_iter().zip(identities).map(entry).collect();
+    Ok(Source { runbook: runbook.to_owned(), root_name: name, entries, files })
 }
 
 fn shown(session: &Session, refused: &Refused) -> Broken {
@@ -130,7 +131,6 @@ fn given(schedule: &Schedule) -> GivenInputs {
 pub(crate) fn graph_now(
     session: &Session,
     entry: &Entry,
-    last_right: &Library,
 ) -> Result<(Graph, Library, Option<String>), Trouble> {
     let fresh = find(&entry.runbook, &session.environment.working_directory)
         .map_err(|error| Broken(error.message))
@@ -141,6 +141,7 @@ pub(crate) fn graph_now(
     match fresh {
         Ok((graph, library)) => Ok((graph, library, None)),
         Err(Broken(why)) => {
+            let last_right = &entry.library;
             let root = last_right.root(&last_right.root_name()).map_err(Trouble::failed)?;
             let graph = compiled(session, entry, last_right, root)
                 .map_err(|Broken(why)| Trouble::failed(why))?;

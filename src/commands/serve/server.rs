@@ -27,7 +27,6 @@ use crate::commands::Session;
 use crate::commands::carry_out::{journal, leave_now};
 use crate::commands::schedule::sources::{self, Broken, Entry, Source};
 use crate::exit::Signal;
-use crate::library::Library;
 use crate::state::{Lease, run_name};
 use crate::target::Target;
 use crate::target::clock::real_now;
@@ -490,7 +489,6 @@ impl<'a> Server<'a> {
         self.speaker.say(entry, slot, now, &started);
         let cancel = Cancel::default();
         let gate = Arc::new(Gate::new(self.target.clock.clone(), self.planners.clone()));
-        let last_right = self.last_right(entry);
         let one = AtWork {
             entry: entry.clone(),
             run: run.clone(),
@@ -498,27 +496,12 @@ impl<'a> Server<'a> {
             is_replaced: false,
         };
         self.at_work.insert((entry.identity.clone(), slot), one);
-        let due = Due {
-            entry: entry.clone(),
-            last_right,
-            slot,
-            run,
-            is_resumed,
-            cancel,
-            gate: gate.clone(),
-        };
+        let due = Due { entry: entry.clone(), slot, run, is_resumed, cancel, gate: gate.clone() };
         let (session, target, manner) = (self.session, self.target, self.manner);
         self.running.push(Box::pin(async move {
             let done = work(session, target, &due, manner).await;
             Back { schedule: due.entry.identity.clone(), slot, done, gate, lease }
         }));
-    }
-
-    fn last_right(&self, entry: &Entry) -> Library {
-        self.sources.get(&entry.runbook).map_or_else(
-            || Library::stored(String::new(), BTreeMap::new()),
-            |source| source.library.clone(),
-        )
     }
 
     /// Records the end of a slot's run.

@@ -25,7 +25,6 @@ use crate::commands::carry_out::{Work, carried_out, journal};
 use crate::commands::planned::{Planning, planned};
 use crate::commands::run::paused;
 use crate::commands::schedule::sources::{Entry, graph_now};
-use crate::library::Library;
 use crate::target::clock::real_now;
 use crate::target::{On, Target};
 use crate::trouble::Trouble;
@@ -97,8 +96,6 @@ impl Drop for Gate {
 pub(crate) struct Due {
     /// Of which schedule.
     pub(crate) entry: Arc<Entry>,
-    /// The texts of the runbook when they were right last.
-    pub(crate) last_right: Library,
     /// The slot.
     pub(crate) slot: Timestamp,
     /// The run.
@@ -154,7 +151,7 @@ async fn steps(
     if due.is_resumed {
         return resumed(session, target, due, manner).await;
     }
-    let (graph, library, broken) = graph_now(session, &due.entry, &due.last_right)?;
+    let (graph, library, broken) = graph_now(session, &due.entry)?;
     if let Some(why) = broken {
         session.printer.note(&format!(
             "{why}\n{}: the text is broken now; the slot runs what it said before",

@@ -128,7 +128,7 @@ def updates(account):
 
 def until_done(account, update, **more):
     """Waits for an update; botocore has no waiter for it."""
-    for _ in range(2000):
+    for _ in range(20000):
         found = account.well("eks", "DescribeUpdate", name=NAME, updateId=update, **more)["update"]
         if found["status"] != "InProgress":
             return account.equal("an update", found["status"], "Successful")

@@ -25,6 +25,7 @@ def main() -> None:
             data_filename=str(file),
             output_destination=None,
             output_type="console",
+            focus_dataset="CostAndUsage",
             rules_version=VERSION,
             rules_block_remote_download=True,
             # All that its rules can be applied to: a rule that is not asked for passes unseen.

@@ -168,13 +168,12 @@ pub fn decide(schedule: &Schedule, identity: &str, ledger: &Ledger, now: Timesta
     let mut missed = due(schedule, ledger, now);
     let forgotten = forget(&mut missed);
     for (slot, verdict) in missed {
-        match paused.clone().or(verdict) {
-            Some(reason) => actions.push(Action::Skip(slot, reason)),
-            None => {
-                actions.push(Action::Plan(slot));
-                open.push(Open { slot, is_started: false, planned_at: now, is_ours: true });
-            }
+        if let Some(reason) = paused.clone().or(verdict) {
+            actions.push(Action::Skip(slot, reason));
+            continue;
         }
+        actions.push(Action::Plan(slot));
+        open.push(Open { slot, is_started: false, planned_at: now, is_ours: true });
     }
     open.sort_by_key(|one| one.slot);
     let starts_at = |one: &Open| schedule.starts_at(identity, one.slot);
@@ -222,7 +221,7 @@ fn forget(missed: &mut Vec<(Timestamp, Option<Reason>)>) -> Option<Forgotten> {
     let count = missed.len().checked_sub(MOST_MISSED).filter(|count| *count > 0)?;
     let mut old = missed.drain(..count);
     let (first, _) = old.next()?;
-    let last = old.last().map_or(first, |(last, _)| last);
+    let last = old.next_back().map_or(first, |(last, _)| last);
     Some(Forgotten { count, first, last })
 }
 
@@ -247,7 +246,11 @@ fn due(schedule: &Schedule, ledger: &Ledger, now: Timestamp) -> Vec<(Timestamp, 
         .copied()
         .filter(|slot| age(*slot) > ON_TIME && age(*slot) <= catch_up.window)
         .collect();
-    let oldest_kept = missed_within.iter().rev().take(catch_up.max).last().copied();
+    let oldest_kept = missed_within
+        .len()
+        .checked_sub(catch_up.max)
+        .map_or(missed_within.first(), |at| missed_within.get(at))
+        .copied();
     slots
         .into_iter()
         .map(|slot| {

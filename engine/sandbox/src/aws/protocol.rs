@@ -254,10 +254,13 @@ impl Protocol {
     }
 }
 
-/// The price list writes its messages with a capital, SSM some of its own.
+/// The price list writes its messages with a capital, Cost Explorer and SSM some of their own.
 fn is_capital(protocol: Protocol, code: &Code) -> bool {
     match protocol {
         Protocol::Json { prefix: "AWSPriceListService", .. } => true,
+        Protocol::Json { prefix: "AWSInsightsIndexService", .. } => {
+            matches!(code, Code::Own(code) if code != "ValidationException")
+        }
         Protocol::Json { prefix: "AmazonSSM", .. } => {
             matches!(code, Code::Own(code) if code == "InvalidNextToken")
         }

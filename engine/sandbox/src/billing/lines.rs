@@ -140,7 +140,7 @@ impl Account {
         for credit in &self.settings.credits {
             let start = start_of(credit.day);
             if (from..to).contains(&start) {
-                lines.push(self.apart(
+                lines.push(apart(
                     &places::CREDIT,
                     Record::Credit,
                     start..start + 24 * HOUR,
@@ -155,32 +155,7 @@ impl Account {
         let end = month_after(month);
         let whole: i128 = self.charged(month, end)?.iter().map(|line| line.net).sum();
         let tax = (whole * i128::from(share) * 2 + 10_000).div_euclid(20_000);
-        Ok((tax > 0).then(|| self.apart(&places::TAX, Record::Tax, month..end, tax)))
-    }
-
-    /// A line that is of no usage.
-    fn apart(&self, place: &'static Place, record: Record, span: Range<i64>, money: i128) -> Line {
-        let item = Item {
-            place,
-            usage_type: String::new(),
-            resource: String::new(),
-            zone: None,
-            instance_type: None,
-            pod: None,
-            rate: Rate { list: 0, unblended: 0, net: 0 },
-            tags: Vec::new(),
-        };
-        Line {
-            item: Arc::new(item),
-            record,
-            start: span.start,
-            end: span.end,
-            seconds: 0,
-            quantity: 0,
-            list: 0,
-            unblended: money,
-            net: money,
-        }
+        Ok((tax > 0).then(|| apart(&places::TAX, Record::Tax, month..end, tax)))
     }
 
     /// The hours of a charge, and a day's discount where it has a line of its own.
@@ -350,8 +325,33 @@ impl Line {
     /// vCPU and GiB of the instance that it is for.
     pub(crate) fn capacity(&self) -> Option<(i64, i64)> {
         let known = instance_type(self.item.instance_type.as_deref()?)?;
-        let gib = i64::try_from(known.memory.0).unwrap_or(i64::MAX) / (1 << 30);
+        let gib = known.memory.0 / (1 << 30);
         Some((i64::from(known.vcpus), gib.max(1)))
+    }
+}
+
+/// A line that is of no usage.
+fn apart(place: &'static Place, record: Record, span: Range<i64>, money: i128) -> Line {
+    let item = Item {
+        place,
+        usage_type: String::new(),
+        resource: String::new(),
+        zone: None,
+        instance_type: None,
+        pod: None,
+        rate: Rate { list: 0, unblended: 0, net: 0 },
+        tags: Vec::new(),
+    };
+    Line {
+        item: Arc::new(item),
+        record,
+        start: span.start,
+        end: span.end,
+        seconds: 0,
+        quantity: 0,
+        list: 0,
+        unblended: money,
+        net: money,
     }
 }
 

@@ -42,12 +42,10 @@ impl Rates<'_> {
 
     pub(crate) fn service(&self, service: Service, place: &Place) -> Result<Rate, Unpriced> {
         let planted = self.settings.prices.get(service.name()).map(|price| price.0);
-        let list = match planted {
-            Some(price) => price,
-            None => {
-                let quote = PriceBook::embedded().service(self.region, service)?;
-                quote.price.ten_billionths()
-            }
+        let list = if let Some(price) = planted {
+            price
+        } else {
+            PriceBook::embedded().service(self.region, service)?.price.ten_billionths()
         };
         Ok(self.discounted(list, list, place))
     }

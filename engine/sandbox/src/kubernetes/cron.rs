@@ -1,4 +1,4 @@
-//! Schedules of CronJobs: five fields, or a word for them.
+//! Schedules of cron jobs: five fields, or a word for them.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;

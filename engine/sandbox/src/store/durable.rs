@@ -222,7 +222,8 @@ fn read_log(path: &Path, state: &mut State) -> Result<u64, OpenError> {
 }
 
 fn replay(state: &mut State, line: Line) {
-    state.time = state.time.max(line.t);
+    // Of a world that is there its first line says when it began, whatever a new one would begin with.
+    state.time = if state.revision == 0 { line.t } else { state.time.max(line.t) };
     for (revision, write) in (line.r..).zip(line.w) {
         if revision <= state.revision {
             continue; // in the snapshot already

@@ -215,10 +215,7 @@ impl Month {
         let asked = self.signer.ask(endpoint, "iam", Method::POST, "/", body, real_now()).await;
         assert_eq!(asked.0, 200, "{}", asked.1);
         self.clock.idle_until(self.clock.now() + SignedDuration::from_mins(1)).await.unwrap();
-        let path = format!("/clusters/{}", self.cluster);
-        let asked = self.signer.ask(endpoint, "eks", Method::GET, &path, String::new(), real_now());
-        let about: Value = serde_json::from_str(&asked.await.1).unwrap();
-        let private = self.private_subnets(endpoint, &about["cluster"]["resourcesVpcConfig"]).await;
+        let private = self.private_subnets(endpoint).await;
         let profile = json!({
             "fargateProfileName": "month", "subnets": private, "clientRequestToken": "month",
             "podExecutionRoleArn": format!("arn:aws:iam::{account}:role/month-pods"),
@@ -231,15 +228,19 @@ impl Month {
         self.clock.idle_until(self.clock.now() + SignedDuration::from_mins(10)).await.unwrap();
     }
 
-    async fn private_subnets(&self, endpoint: &str, network: &Value) -> Vec<String> {
-        let vpc = network["vpcId"].as_str().unwrap();
-        let body = format!(
-            "Action=DescribeSubnets&Version=2016-11-15&Filter.1.Name=vpc-id&Filter.1.Value.1={vpc}&Filter.2.Name=map-public-ip-on-launch&Filter.2.Value.1=false"
-        );
-        let asked = self.signer.ask(endpoint, "ec2", Method::POST, "/", body, real_now()).await;
-        assert_eq!(asked.0, 200, "{}", asked.1);
-        let ids = asked.1.split("<subnetId>").skip(1).filter_map(|rest| rest.split('<').next());
-        ids.map(str::to_owned).collect()
+    /// The subnets of a profile that is there.
+    async fn private_subnets(&self, endpoint: &str) -> Value {
+        let profiles = format!("/clusters/{}/fargate-profiles", self.cluster);
+        let ask = async |path: &str| -> Value {
+            let asked =
+                self.signer.ask(endpoint, "eks", Method::GET, path, String::new(), real_now());
+            let (status, text) = asked.await;
+            assert_eq!(status, 200, "{path}: {text}");
+            serde_json::from_str(&text).unwrap()
+        };
+        let names = ask(&profiles).await;
+        let name = names["fargateProfileNames"][0].as_str().unwrap().to_owned();
+        ask(&format!("{profiles}/{name}")).await["fargateProfile"]["subnets"].take()
     }
 
     /// A pool of its own for `search`, like the default one.

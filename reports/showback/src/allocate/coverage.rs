@@ -10,7 +10,9 @@ const ENOUGH_PERCENT: i64 = 95;
 
 /// Refuses a past period of which there is one look, and a window of which there is nothing.
 pub(super) fn admit(observed: &Observed, request: &Request) -> Result<(), Refused> {
-    if observed.clusters.is_empty() && observed.nodes.is_empty() && observed.pods.is_empty() {
+    // A store knows its clusters also where nobody looked; a table of zeros would say they cost nothing.
+    let has_covered = observed.clusters.iter().any(|cluster| !cluster.covered.is_empty());
+    if !has_covered && observed.nodes.is_empty() && observed.pods.is_empty() {
         return Err(Refused::NothingSeen { window: request.window });
     }
     if request.basis == Basis::HourlyRate {

@@ -9,11 +9,18 @@
 //! Rows that are kept apart have only what they have: the cluster, the node of idle cost and of overhead,
 //! the name of a shared cost in the first part of the key that is neither.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Dimension;
+use super::rules::plain;
 use super::stay::Holder;
 use crate::observed::ClusterId;
+
+/// What a label or an annotation says, made safe to show as owners' names are.
+fn told(said: &BTreeMap<String, String>, key: &str) -> String {
+    said.get(key).map(|value| plain(value)).unwrap_or_default()
+}
 
 pub(super) struct Keys<'a> {
     by: &'a [Dimension],
@@ -59,8 +66,8 @@ impl<'a> Keys<'a> {
             }),
             Dimension::Pod => within(pod.name.clone()),
             Dimension::Node => holder.node.to_string(),
-            Dimension::Label(key) => pod.labels.get(key).cloned().unwrap_or_default(),
-            Dimension::Annotation(key) => holder.annotations.get(key).cloned().unwrap_or_default(),
+            Dimension::Label(key) => told(&pod.labels, key),
+            Dimension::Annotation(key) => told(&holder.annotations, key),
         };
         let mut key: Vec<String> = self.by.iter().map(value).collect();
         if let Some(carrier) = self.carrier {

@@ -297,9 +297,16 @@ impl Rows<'_> {
             names.next().map(|(name, count)| format!("{count} {name}"))
         };
         self.first(has).or_else(|| {
-            let sold = instance_type(kind)?;
-            let count = u64::from(sold.gpus) + u64::from(sold.neuron_devices);
-            (count > 0).then(|| format!("accelerators ({count})"))
+            if let Some(sold) = instance_type(kind) {
+                let count = u64::from(sold.gpus) + u64::from(sold.neuron_devices);
+                return (count > 0).then(|| format!("accelerators ({count})"));
+            }
+            // Older types are in no table; their families tell.
+            let family = kind.split_once('.').map_or(kind, |(family, _)| family);
+            let category = family.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let category = category.trim_end_matches(|c: char| c.is_ascii_digit());
+            let has = ["p", "g", "gr", "inf", "trn", "dl", "f", "vt"].contains(&category);
+            has.then(|| format!("accelerators (family {family})"))
         })
     }
 

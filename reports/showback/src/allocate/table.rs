@@ -63,14 +63,7 @@ pub(super) fn showback(
     admit(observed, request)?;
     let mut findings = observed.findings.clone();
     // The window before is reduced to its tally first, so that two worlds never stand beside each other.
-    let former = match before.filter(|_| request.basis == Basis::Period) {
-        Some(before) => former(before, book, request, &mut findings)?,
-        None => None,
-    };
-    let repriced = match (&former, &request.prices.before) {
-        (Some(_), Some(old)) if **old != *book => Some(tally(observed, old, request)?.0),
-        _ => None,
-    };
+    let past = past(observed, before, (book, request), &mut findings)?;
     let world = World::new(observed, book, request)?;
     let (weight, other_weight) = (request.weight(), request.weight().other());
     let mut both = books(&world, book, request, &[weight, other_weight])?.into_iter();
@@ -78,20 +71,15 @@ pub(super) fn showback(
         return Err(Refused::NothingSeen { window: request.window });
     };
     findings.extend(remarks(&world));
-    findings.extend(main.without_pods.iter().map(|owner| Finding {
-        severity: Severity::Warning,
-        code: "fixed_share_without_pods",
-        subject: owner.clone(),
-        message: "it has a fixed share of a cost and no pod in this window; is the name that of a rule of owners?".to_owned(),
-    }));
-    let change = match &former {
-        Some(former) => {
+    findings.extend(main.without_pods.iter().map(|owner| without_pods(owner)));
+    let change = match &past {
+        Some(past) => {
             let now = Tally::new(&world, &main, request.window);
-            Some(change(&now, repriced.as_ref(), former)?)
+            Some(change(&now, past.repriced.as_ref(), &past.former)?)
         }
         None => None,
     };
-    let before = former.map(|former| former.by_row());
+    let before = past.map(|past| past.former.by_row());
     let (groups, pods) = table(&world, &main, &other, before)?;
     let total = total(&groups);
     let is_rate = request.basis == Basis::HourlyRate;
@@ -128,6 +116,36 @@ pub(super) fn showback(
         rules: world.rules.clone(),
         findings,
     })
+}
+
+/// The window before, and this one at its prices where those were others.
+struct Past {
+    former: Tally,
+    repriced: Option<Tally>,
+}
+
+fn past(
+    observed: &Observed,
+    before: Option<&Observed>,
+    (book, request): (&PriceBook, &Request),
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Past>, Refused> {
+    let Some(before) = before.filter(|_| request.basis == Basis::Period) else { return Ok(None) };
+    let Some(former) = former(before, book, request, findings)? else { return Ok(None) };
+    let repriced = match &request.prices.before {
+        Some(old) if **old != *book => Some(tally(observed, old, request)?.0),
+        _ => None,
+    };
+    Ok(Some(Past { former, repriced }))
+}
+
+fn without_pods(owner: &str) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        code: "fixed_share_without_pods",
+        subject: owner.to_owned(),
+        message: "it has a fixed share of a cost and no pod in this window; is the name that of a rule of owners?".to_owned(),
+    }
 }
 
 /// The window before, at the prices at which it was reported.

@@ -59,6 +59,10 @@ impl Lane {
 }
 
 /// Keeps the state of a cluster.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a watch, each with its own consequence"
+)]
 pub(super) struct Watcher {
     looker: Looker,
     lanes: Vec<Lane>,
@@ -219,6 +223,7 @@ impl Watcher {
             .each_page(&of, &Selection::default(), |page: Page| {
                 if page.is_first {
                     (pods, others) = (BTreeMap::new(), BTreeMap::new());
+                    problems.clear();
                 }
                 for object in page.objects {
                     let Some(uid) = text(&object, "/metadata/uid").map(str::to_owned) else {

@@ -60,7 +60,7 @@ impl Group<'_> {
         self.shares.iter().map(|share| weight(share.amount())).collect()
     }
 
-    /// For each share its AllocatedMethodDetails; the ratios of all of them add up to one exactly.
+    /// For each share its `AllocatedMethodDetails`; the ratios of all of them add up to one exactly.
     pub(super) fn details(&self) -> Vec<String> {
         let all: Vec<(usize, Part, u128)> = self
             .shares
@@ -142,9 +142,9 @@ fn add<'a>(group: &mut Group<'a>, charge: &'a Charge) {
 pub(super) struct Named {
     /// `x_Recipient`, by [`word`].
     pub(super) recipient: String,
-    /// AllocatedResourceId: the pod's ARN; of idle cost none, since nobody got it.
+    /// `AllocatedResourceId`: the pod's ARN; of idle cost none, since nobody got it.
     pub(super) id: Option<String>,
-    /// AllocatedResourceName.
+    /// `AllocatedResourceName`.
     pub(super) name: Option<String>,
 }
 
@@ -209,7 +209,7 @@ fn pod_arn(pod: &PodRef) -> String {
     )
 }
 
-/// AllocatedTags: a pod's labels under their own keys, and what is known of it under ours. Our keys
+/// `AllocatedTags`: a pod's labels under their own keys, and what is known of it under ours. Our keys
 /// have a colon, which no label's key can have. What `present` has already is left out, as FOCUS
 /// wants it.
 pub(super) fn tags(

@@ -264,7 +264,7 @@ impl Rows {
     }
 
     /// The next row and its number, from 1.
-    pub fn next(&mut self) -> Result<Option<(u64, Cells<'_>)>, ExportError> {
+    pub fn read(&mut self) -> Result<Option<(u64, Cells<'_>)>, ExportError> {
         self.row += 1;
         let row = self.row;
         match &mut self.source {

@@ -14,6 +14,7 @@ use super::allocation::{Group, Share, groups, named, origin_note, pod, tags};
 use super::decimal::{Decimal, shares};
 use super::sheet::{PLACES, Row, Sheet};
 use super::{Format, Version, WriteError, Written, columns, method_id};
+use crate::allocate::Charges;
 use crate::allocate::charge::{Charge, Recipient};
 use crate::allocate::showback::{Coverage, PriceBasis, Weight};
 use crate::bill::Class;
@@ -68,6 +69,19 @@ pub struct Estimate<'a> {
     pub weight: Weight,
     /// Who pays; nobody but the caller knows it.
     pub billing_account: Option<&'a Account>,
+}
+
+impl<'a> Estimate<'a> {
+    /// Of an allocation's charges.
+    pub fn of(charges: &'a Charges, weight: Weight, billing_account: Option<&'a Account>) -> Self {
+        Self {
+            charges: &charges.charges,
+            coverage: &charges.coverage,
+            prices: &charges.prices,
+            weight,
+            billing_account,
+        }
+    }
 }
 
 /// Writes an estimate. Rows are by day, origin and class, then by recipient.
@@ -176,7 +190,7 @@ impl Page<'_> {
         for (index, share) in group.shares.iter().enumerate() {
             let mut row = sheet.row();
             self.fixed(&mut row, group);
-            self.figures(
+            put_figures(
                 &mut row,
                 &Figures {
                     cost: Decimal::new(costs[index], MONEY_PLACES),
@@ -249,31 +263,6 @@ impl Page<'_> {
         row.set("x_Source", "list_prices");
     }
 
-    fn figures(&self, row: &mut Row, figures: &Figures, price: Decimal) {
-        let (cost, quantity) = (figures.cost.to_string(), figures.quantity.to_string());
-        row.set("BilledCost", "0");
-        for column in
-            ["ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost"]
-        {
-            row.set(column, cost.as_str());
-        }
-        for column in ["ConsumedQuantity", "PricingQuantity"] {
-            row.set(column, quantity.as_str());
-        }
-        for column in ["ConsumedUnit", "PricingUnit"] {
-            row.set(column, "Hours");
-        }
-        let price = price.to_string();
-        for column in [
-            "ContractedUnitPrice",
-            "ListUnitPrice",
-            "PricingCurrencyContractedUnitPrice",
-            "PricingCurrencyListUnitPrice",
-        ] {
-            row.set(column, price.as_str());
-        }
-    }
-
     /// To whom it goes. What is not split has no columns of an allocation; a Fargate pod is the resource
     /// itself, and its labels are the tags of that.
     fn allocation(&self, row: &mut Row, group: &Group<'_>, share: &Share<'_>) {
@@ -305,6 +294,31 @@ impl Page<'_> {
         row.set_or_null(&column("AllocatedResourceId"), named.id);
         row.set_or_null(&column("AllocatedResourceName"), named.name);
         row.set_or_null(&column("AllocatedTags"), tags);
+    }
+}
+
+/// Costs, quantities and prices.
+fn put_figures(row: &mut Row, figures: &Figures, price: Decimal) {
+    let (cost, quantity) = (figures.cost.to_string(), figures.quantity.to_string());
+    // With a point: who guesses types from a CSV shall not take the column for integers.
+    row.set("BilledCost", "0.00");
+    for column in ["ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost"] {
+        row.set(column, cost.as_str());
+    }
+    for column in ["ConsumedQuantity", "PricingQuantity"] {
+        row.set(column, quantity.as_str());
+    }
+    for column in ["ConsumedUnit", "PricingUnit"] {
+        row.set(column, "Hours");
+    }
+    let price = price.to_string();
+    for column in [
+        "ContractedUnitPrice",
+        "ListUnitPrice",
+        "PricingCurrencyContractedUnitPrice",
+        "PricingCurrencyListUnitPrice",
+    ] {
+        row.set(column, price.as_str());
     }
 }
 

@@ -125,8 +125,8 @@ pub(super) struct Sheet<W: Write + Send> {
 }
 
 enum Sink<W: Write + Send> {
-    Csv(csv::Writer<W>),
-    CsvGz(csv::Writer<GzEncoder<W>>),
+    Csv(Box<csv::Writer<W>>),
+    CsvGz(Box<csv::Writer<GzEncoder<W>>>),
     Parquet(Box<Columns<W>>),
 }
 
@@ -140,10 +140,11 @@ impl<W: Write + Send> Sheet<W> {
     ) -> Result<Self, WriteError> {
         let positions = names.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
         let mut sink = match format {
-            Format::Csv => Sink::Csv(csv::Writer::from_writer(out)),
-            Format::CsvGz => {
-                Sink::CsvGz(csv::Writer::from_writer(GzEncoder::new(out, Compression::default())))
-            }
+            Format::Csv => Sink::Csv(Box::new(csv::Writer::from_writer(out))),
+            Format::CsvGz => Sink::CsvGz(Box::new(csv::Writer::from_writer(GzEncoder::new(
+                out,
+                Compression::default(),
+            )))),
             Format::Parquet => Sink::Parquet(Box::new(Columns::new(out, names, metadata)?)),
         };
         match &mut sink {
@@ -175,8 +176,8 @@ impl<W: Write + Send> Sheet<W> {
     /// Ends the file; what is not ended is not whole.
     pub(super) fn finish(self) -> Result<W, WriteError> {
         match self.sink {
-            Sink::Csv(writer) => flushed(writer),
-            Sink::CsvGz(writer) => flushed(writer)?.finish().map_err(WriteError::Write),
+            Sink::Csv(writer) => flushed(*writer),
+            Sink::CsvGz(writer) => flushed(*writer)?.finish().map_err(WriteError::Write),
             Sink::Parquet(columns) => columns.finish(),
         }
     }

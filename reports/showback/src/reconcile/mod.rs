@@ -72,6 +72,15 @@ pub enum Refused {
         /// When it was asked.
         slot: Timestamp,
     },
+    /// The bill of none of the days is known.
+    #[error(
+        "the bill of no day of {window} is known: the budget of requests was used up before; --ask-at-most \
+         allows more, and what was answered is kept"
+    )]
+    NotBilled {
+        /// The window.
+        window: Window,
+    },
 }
 
 /// Compares what we say with a bill, as of a moment.
@@ -82,9 +91,12 @@ pub fn reconcile(
     slot: Timestamp,
 ) -> Result<Reconciliation, Refused> {
     let (mut days, unsettled) = days(bill.window, slot);
-    days.retain(|day| !ours.without.contains(day));
     if days.is_empty() {
         return Err(Refused::NothingSettled { window: bill.window, slot });
+    }
+    days.retain(|day| !ours.without.contains(day));
+    if days.is_empty() {
+        return Err(Refused::NotBilled { window: bill.window });
     }
     let cells = Cells::of(ours.charges, bill, &days, prices);
     let rates = Rates::of(&cells);

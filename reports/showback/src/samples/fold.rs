@@ -215,12 +215,11 @@ impl Fold {
         }
         self.state.apply(changes);
         for node in &changes.nodes {
-            match self.open_nodes.get_mut(&node.uid) {
-                Some(open) => open.goes_on_as(node),
-                None => {
-                    let open = OpenNode::new(node.clone(), step, self.looks);
-                    self.open_nodes.insert(node.uid.clone(), open);
-                }
+            if let Some(open) = self.open_nodes.get_mut(&node.uid) {
+                open.goes_on_as(node);
+            } else {
+                let open = OpenNode::new(node.clone(), step, self.looks);
+                self.open_nodes.insert(node.uid.clone(), open);
             }
         }
         for pod in &changes.pods {

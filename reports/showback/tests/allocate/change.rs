@@ -71,7 +71,7 @@ fn growth_is_volume_other_machines_are_mix_and_the_rest_is_new_or_gone() {
         .iter()
         .map(|(key, amount, cause)| format!("{} {} {cause:?}", key.join(","), amount.dollars(2)))
         .collect();
-    assert_eq!(largest, ["shop -18.00 Mix", "jobs 6.00 New"]);
+    assert_eq!(largest, ["shop -18.00 Gone", "jobs 6.00 New"]);
     let before: Vec<String> = showback
         .groups
         .iter()

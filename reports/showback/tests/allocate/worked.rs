@@ -240,7 +240,7 @@ fn spot_auto_mode_and_unknown_prices() {
         unpriced[1..],
         [
             "node bare (of an unknown type): no label says its instance type (node.kubernetes.io/instance-type)",
-            "node graphics (p3.2xlarge): it has accelerators (1); dividing a node with accelerators among its pods is not built, so it is in no total",
+            "node graphics (p3.2xlarge): it has accelerators (family p3); dividing a node with accelerators among its pods is not built, so it is in no total",
             "node spot (m5.xlarge): no spot price of family `m5` was seen in `us-east-1`",
             "node unknown (x99.large): no on-demand price of `x99.large` in `us-east-1`; `runbook prices refresh --on aws --region us-east-1` asks AWS",
         ]

@@ -23,7 +23,7 @@ pub(crate) fn lines(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let mut rows = Export::open(path).unwrap().rows().unwrap();
     let header = rows.header().to_vec();
     let mut all = Vec::new();
-    while let Some((_, cells)) = rows.next().unwrap() {
+    while let Some((_, cells)) = rows.read().unwrap() {
         all.push((0..header.len()).map(|at| cells.get(at).to_owned()).collect());
     }
     (header, all)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use runbook_clients::{Class as ClientClass, Error, Undone};
-use runbook_core::change::{Action, Change};
+use runbook_core::change::Action;
 use runbook_core::connection::Kind;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{

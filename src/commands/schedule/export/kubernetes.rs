@@ -148,7 +148,7 @@ pub(super) fn container(
             "name": "files", "configMap": {"name": files_name(source), "items": items},
         }));
         mounts.push(json!({"name": "files", "mountPath": FILES, "readOnly": true}));
-        runbook = format!("{FILES}/{}", source.library.root_name());
+        runbook = format!("{FILES}/{}", source.root_name);
     }
     let container = json!({
         "name": "runbook",

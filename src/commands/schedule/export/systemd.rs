@@ -83,7 +83,7 @@ fn service(entry: &Entry, source: &Source, name: &str) -> String {
     let runbook = if entry.is_shipped {
         entry.runbook.clone()
     } else {
-        format!("/etc/runbook/{}", source.library.root_name())
+        format!("/etc/runbook/{}", source.root_name)
     };
     let words: Vec<String> =
         command(entry, &runbook, "last").iter().map(|word| quoted(word)).collect();

@@ -1,4 +1,4 @@
-//! CronJobs: a Job at each of their times, the oldest finished ones taken away.
+//! Cron jobs: a Job at each of their times, the oldest finished ones taken away.
 
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{Cluster, is_true, lifecycle};
 use crate::store::Transaction;
 use crate::world::Timer;
 
-/// The next time of each CronJob, and the schedule that it is of.
+/// The next time of each cron job, and the schedule that it is of.
 const NEXT: &str = "sandbox/cron";
 
 fn mark(cluster: &Cluster<'_>, key: &str) -> String {
@@ -156,7 +156,7 @@ fn remove(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, job: &Value)
     lifecycle::delete(cluster.context, transaction, cluster.name, "batch", "jobs", &key, None);
 }
 
-/// A Job has finished: what its CronJob says of active ones, and which old ones stay.
+/// A Job has finished: what its cron job says of active ones, and which old ones stay.
 pub(super) fn finished(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, job: &Value) {
     let Some(name) = object::owner(job, "CronJob") else { return };
     let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default();

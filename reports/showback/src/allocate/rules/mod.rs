@@ -31,13 +31,15 @@
 
 mod owner;
 mod read;
+mod read_owner;
+mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_capacity::money::Price;
 use runbook_capacity::quantity::Bytes;
 
-pub(super) use owner::{Asked, OwnerTable};
+pub(super) use owner::{Asked, OwnerTable, plain};
 pub use owner::{OwnerRule, Selector, UNOWNED, ValueTest};
 
 use super::showback::Weight;

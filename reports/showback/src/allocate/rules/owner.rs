@@ -108,7 +108,7 @@ impl OwnerRule {
 }
 
 /// A name that is safe to show, and short.
-fn plain(name: &str) -> String {
+pub(in crate::allocate) fn plain(name: &str) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -2,21 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
-use regex::RegexBuilder;
-use runbook_capacity::compare::options::suggest;
 use runbook_capacity::manifest::documents;
 use runbook_capacity::money::{Price, Unit};
 use runbook_capacity::prices::Currency;
 use runbook_capacity::quantity::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Budget, GivenCost, Handing, OwnerRule, Per, Rules, Selector, Spread, ValueTest};
+use super::reader::{Fields, Reader, join, number_from};
+use super::{Budget, GivenCost, Handing, Per, Rules, Spread};
 use crate::bill::Class;
-
-type Fields = Map<String, Value>;
 
 pub(super) fn read(source_name: &str, text: &str) -> Result<Rules, Vec<String>> {
     let documents = documents(source_name, text).map_err(|problem| vec![problem.to_string()])?;
@@ -48,96 +44,7 @@ fn lines(text: &str) -> Vec<u64> {
     )
 }
 
-struct Reader<'a> {
-    source_name: &'a str,
-    lines: Vec<u64>,
-    problems: Vec<String>,
-    currencies: BTreeSet<String>,
-}
-
 impl Reader<'_> {
-    fn refuse(&mut self, path: &str, why: &str) {
-        self.problems.push(format!("{}: `{path}`: {why}", self.source_name));
-    }
-
-    /// Names every key that means nothing.
-    fn known(&mut self, at: &str, fields: &Fields, known: &[&str]) {
-        for key in fields.keys().filter(|key| !known.contains(&key.as_str())) {
-            let why = match suggest(key, known.iter().copied()) {
-                Some(close) => format!("there is no such key; did you mean `{close}`?"),
-                None => format!("there is no such key (known: {})", known.join(", ")),
-            };
-            self.refuse(&join(at, key), &why);
-        }
-    }
-
-    fn part<'v>(&mut self, at: &str, fields: &'v Fields, key: &str) -> Option<&'v Fields> {
-        match fields.get(key)? {
-            Value::Object(part) => Some(part),
-            other => {
-                self.refuse(&join(at, key), &format!("`{other}` has no keys"));
-                None
-            }
-        }
-    }
-
-    /// The objects of a list, each with its path.
-    fn list<'v>(&mut self, at: &str, fields: &'v Fields, key: &str) -> Vec<(String, &'v Fields)> {
-        let path = join(at, key);
-        let items = match fields.get(key) {
-            None => return Vec::new(),
-            Some(Value::Array(items)) => items,
-            Some(other) => {
-                self.refuse(&path, &format!("`{other}` is no list"));
-                return Vec::new();
-            }
-        };
-        let mut read = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            let path = format!("{path}[{index}]");
-            match item {
-                Value::Object(fields) => read.push((path, fields)),
-                other => self.refuse(&path, &format!("`{other}` has no keys")),
-            }
-        }
-        read
-    }
-
-    /// A value that is read from its text.
-    fn value<T>(
-        &mut self,
-        at: &str,
-        fields: &Fields,
-        key: &str,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let text = match fields.get(key)? {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            other => {
-                self.refuse(&join(at, key), &format!("`{other}` is neither text nor a number"));
-                return None;
-            }
-        };
-        read(&text).map_err(|why| self.refuse(&join(at, key), &why)).ok()
-    }
-
-    fn text(&mut self, at: &str, fields: &Fields, key: &str) -> Option<String> {
-        self.value(at, fields, key, |text| {
-            if text.trim().is_empty() {
-                return Err("it is empty".to_owned());
-            }
-            Ok(text.to_owned())
-        })
-    }
-
-    fn needed<T>(&mut self, at: &str, key: &str, value: Option<T>, fields: &Fields) -> Option<T> {
-        if !fields.contains_key(key) {
-            self.refuse(at, &format!("`{key}` is missing"));
-        }
-        value
-    }
-
     fn rules(&mut self, fields: &Fields) -> Rules {
         let known = [
             "currency",
@@ -179,102 +86,6 @@ impl Reader<'_> {
             rules.budgets.push(budget);
         }
         rules
-    }
-
-    fn owner(&mut self, at: &str, index: usize, fields: &Fields) -> Option<OwnerRule> {
-        const SELECTORS: [&str; 6] =
-            ["namespace", "namespace_regex", "label", "annotation", "namespace_label", "default"];
-        let known: Vec<&str> = SELECTORS
-            .into_iter()
-            .chain(["value", "regex", "owner", "cluster", "from", "until"])
-            .collect();
-        self.known(at, fields, &known);
-        let named: Vec<&str> =
-            SELECTORS.into_iter().filter(|key| fields.contains_key(*key)).collect();
-        let [by] = named.as_slice() else {
-            let what = if named.is_empty() { "nothing".to_owned() } else { named.join(" and ") };
-            self.refuse(
-                at,
-                &format!("a rule matches by one of {}; this has {what}", SELECTORS.join(", ")),
-            );
-            return None;
-        };
-        let selector = self.selector(at, fields, by)?;
-        let test = self.test(at, fields, by)?;
-        let owner = self.text(at, fields, "owner");
-        if *by == "default" {
-            self.needed(at, "owner", owner.as_ref(), fields);
-        }
-        let (from, until) = (self.day(at, fields, "from"), self.day(at, fields, "until"));
-        if let (Some(from), Some(until)) = (from, until)
-            && until < from
-        {
-            self.refuse(at, &format!("it ends on {until}, before it begins on {from}"));
-        }
-        let cluster = self.text(at, fields, "cluster");
-        let place = self.lines.get(index).map_or_else(
-            || format!("{} {at}", self.source_name),
-            |line| format!("{}:{line}", self.source_name),
-        );
-        let written = format!("{place} {}", Value::Object(fields.clone()));
-        Some(OwnerRule { written, cluster, selector, test, owner, from, until })
-    }
-
-    fn selector(&mut self, at: &str, fields: &Fields, by: &str) -> Option<Selector> {
-        if by == "default" {
-            if fields.get("default") != Some(&Value::Bool(true)) {
-                self.refuse(&join(at, "default"), "it can only be `true`");
-            }
-            return Some(Selector::Default);
-        }
-        let key = self.text(at, fields, by)?;
-        Some(match by {
-            "label" => Selector::Label(key),
-            "annotation" => Selector::Annotation(key),
-            "namespace_label" => Selector::NamespaceLabel(key),
-            _ => Selector::Namespace,
-        })
-    }
-
-    fn test(&mut self, at: &str, fields: &Fields, by: &str) -> Option<ValueTest> {
-        let regex = |text: &str| {
-            let built = RegexBuilder::new(text).size_limit(1 << 20).build();
-            built.map_err(|why| why.to_string().lines().collect::<Vec<_>>().join(" "))
-        };
-        let has = ["value", "regex"].into_iter().filter(|key| fields.contains_key(*key)).count();
-        if has > 0 && !matches!(by, "label" | "annotation" | "namespace_label") {
-            self.refuse(
-                at,
-                &format!("`value` and `regex` go with a label or an annotation, not with `{by}`"),
-            );
-            return None;
-        }
-        if has == 2 {
-            self.refuse(at, "`value` and `regex` exclude each other");
-            return None;
-        }
-        match by {
-            "namespace" => self.text(at, fields, "namespace").map(ValueTest::Is),
-            "namespace_regex" => {
-                self.value(at, fields, "namespace_regex", regex).map(ValueTest::Matches)
-            }
-            _ if fields.contains_key("value") => {
-                self.value(at, fields, "value", |text| Ok(ValueTest::Is(text.to_owned())))
-            }
-            _ if fields.contains_key("regex") => {
-                self.value(at, fields, "regex", regex).map(ValueTest::Matches)
-            }
-            _ => Some(ValueTest::Any),
-        }
-    }
-
-    fn day(&mut self, at: &str, fields: &Fields, key: &str) -> Option<Date> {
-        self.value(at, fields, key, |text| {
-            text.parse::<Date>()
-                .ok()
-                .filter(|_| text.len() == 10)
-                .ok_or_else(|| format!("`{text}` is no day such as 2026-10-31"))
-        })
     }
 
     fn spread(&mut self, at: &str, fields: &Fields) -> Option<Spread> {
@@ -463,18 +274,5 @@ impl Reader<'_> {
                 self.refuse("currency", &why.to_string());
             }
         }
-    }
-}
-
-fn join(at: &str, key: &str) -> String {
-    if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") }
-}
-
-fn number_from(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, String> {
-    move |text| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| format!("`{text}` is no whole number from {least} to {most}"))
     }
 }

@@ -57,7 +57,7 @@ pub enum Rule {
     Ratio,
     /// A charge is replaced by its parts, not joined by them.
     OriginBesideParts,
-    /// A pod is in AllocatedResourceId; ResourceId is what was billed.
+    /// A pod is in `AllocatedResourceId`; `ResourceId` is what was billed.
     PodAsResource,
     /// Nothing of an estimate is billed.
     EstimateIsNotBilled,
@@ -183,7 +183,7 @@ pub fn check(export: &Export) -> Result<Checked, ExportError> {
     let of_rows = rows::Rows::new(&layout);
     let mut origins = origins::Origins::new(&layout);
     let mut count = 0;
-    while let Some((row, values)) = rows.next()? {
+    while let Some((row, values)) = rows.read()? {
         count = row;
         cells.check(row, values, &mut found);
         of_rows.check(row, values, &mut found);
@@ -192,7 +192,7 @@ pub fn check(export: &Export) -> Result<Checked, ExportError> {
     let parts = origins.finish(&mut found);
     if parts.has_any() {
         let mut again = export.rows()?;
-        while let Some((row, values)) = again.next()? {
+        while let Some((row, values)) = again.read()? {
             parts.whole(row, values, &mut found);
         }
     }

@@ -53,7 +53,7 @@ fn rows(
     let raw = kept.until(reader.position().byte());
     let end = line_end(&raw);
     let writer = Writer { plan: &plan, end };
-    writer.passed(&raw, &plan.names[plan.of_bill..], out)?;
+    Writer::passed(&raw, &plan.names[plan.of_bill..], out)?;
     let (mut tally, mut row) = (Tally::default(), 0);
     while reader.read_record(&mut record).map_err(|why| reading(row, why))? {
         row += 1;
@@ -62,7 +62,7 @@ fn rows(
         match plan.group(cells, &mut tally) {
             None => {
                 tally.untouched += 1;
-                writer.passed(&raw, &writer.cells_added(cells), out)?;
+                Writer::passed(&raw, &writer.cells_added(cells), out)?;
             }
             Some(group) => {
                 let parts = plan.parts(bill, row, cells, group).map_err(WriteError::Bill)?;
@@ -94,11 +94,11 @@ impl Writer<'_> {
     }
 
     /// A row as it was, with more cells before its end.
-    fn passed(&self, raw: &[u8], added: &[String], out: &mut impl Write) -> Result<(), WriteError> {
+    fn passed(raw: &[u8], added: &[String], out: &mut impl Write) -> Result<(), WriteError> {
         let (before, body, after) = line(raw);
         out.write_all(before).and_then(|()| out.write_all(body)).map_err(WriteError::Write)?;
         if !added.is_empty() {
-            let cells = record_bytes(added)?;
+            let cells = record_bytes(added);
             out.write_all(b",").and_then(|()| out.write_all(&cells)).map_err(WriteError::Write)?;
         }
         out.write_all(after).map_err(WriteError::Write)
@@ -128,7 +128,7 @@ impl Writer<'_> {
                     cells[at] = value;
                 }
             }
-            out.write_all(&record_bytes(&cells)?).map_err(WriteError::Write)?;
+            out.write_all(&record_bytes(&cells)).map_err(WriteError::Write)?;
             let end = if index + 1 == count { after } else { self.end };
             out.write_all(end).map_err(WriteError::Write)?;
         }
@@ -136,13 +136,22 @@ impl Writer<'_> {
     }
 }
 
-/// Cells as CSV, without a line end.
-fn record_bytes(cells: &[String]) -> Result<Vec<u8>, WriteError> {
-    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    writer.write_record(cells).map_err(WriteError::Csv)?;
-    let mut bytes = writer.into_inner().map_err(|error| WriteError::Write(error.into_error()))?;
-    bytes.pop();
-    Ok(bytes)
+/// Cells as CSV, without a line end; quoted where they must be.
+fn record_bytes(cells: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(cells.iter().map(|cell| cell.len() + 1).sum());
+    for (at, cell) in cells.iter().enumerate() {
+        if at > 0 {
+            bytes.push(b',');
+        }
+        if cell.contains(['"', ',', '\r', '\n']) {
+            bytes.push(b'"');
+            bytes.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
+            bytes.push(b'"');
+        } else {
+            bytes.extend_from_slice(cell.as_bytes());
+        }
+    }
+    bytes
 }
 
 /// What is before a row (ends of lines that were empty), the row, its line end.

@@ -1,6 +1,6 @@
 //! A bill in which the charges of nodes are replaced by their parts.
 //!
-//! A charge of a node is a row of usage whose ResourceId is the instance, that is measured in hours, and
+//! A charge of a node is a row of usage whose `ResourceId` is the instance, that is measured in hours, and
 //! whose period lies in one UTC day of which the charges know the instance. Its parts take its place:
 //! the same in every column but those that are divided (costs and quantities, custom ones as well) and
 //! those of the allocation. Everything else passes as it was: in CSV byte for byte, with a cell per
@@ -51,7 +51,8 @@ pub struct Replacement<'a> {
     pub version: Option<Version>,
 }
 
-/// Writes a bill anew, in its own format, with its node charges replaced.
+/// Writes a bill anew, in its own format, with its node charges replaced. After an error what was
+/// written is not whole: write beside the place where it belongs, and move it there.
 pub fn from_bill<W: Write + Send>(
     bill: &Export,
     replacement: &Replacement<'_>,
@@ -244,7 +245,10 @@ impl<'a> Plan<'a> {
             divided.push(Some(whole.split(&weights, PLACES).map_err(cell)?));
             sums.push((name, whole));
         }
-        let note = origin_note(&format!("row {row}"), group.shares.len(), &sums);
+        // With the file's name, for an export in several files is read as one table.
+        let file = bill.path().file_name().unwrap_or_default().to_string_lossy();
+        let file = file.split('.').next().unwrap_or_default();
+        let note = origin_note(&format!("{file} row {row}"), group.shares.len(), &sums);
         let present = self.at.tags.map_or_else(BTreeMap::new, |at| tags_of(cells.get(at)));
         let details = group.details();
         let parts =

@@ -114,8 +114,7 @@ pub fn csv(of: &Reconciliation, from: &str) -> String {
     let _ = writer.write_record(head);
     let plain = |cents: i128| money(cents).replace(',', "").replace('−', "-");
     let (start, end) = (of.window.start.to_string(), of.window.end.to_string());
-    let tail =
-        |is_reconciled: &str| [is_reconciled, "USD", from, &start, &end].map(|text| cell(text));
+    let tail = |is_reconciled: &str| [is_reconciled, "USD", from, &start, &end].map(cell);
     for row in rounded.rows.iter().chain([&rounded.total]) {
         let kind = if row.title == "total" { "total" } else { "class" };
         let figures = [row.list, row.effective, row.billed, row.difference()];

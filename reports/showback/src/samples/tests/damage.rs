@@ -11,7 +11,7 @@ fn day() -> Window {
 fn three() -> [Look; 3] {
     let (a, b) = (pod("a", 100, "x"), pod("b", 200, "x"));
     [
-        look("2026-10-01T10:00:00Z", &[a.clone()], &[node("1")]),
+        look("2026-10-01T10:00:00Z", std::slice::from_ref(&a), &[node("1")]),
         look("2026-10-01T10:05:00Z", &[a.clone(), b], &[node("1")]),
         look("2026-10-01T10:10:00Z", &[a], &[node("1")]),
     ]
@@ -133,7 +133,8 @@ fn a_hole_is_no_coverage() {
     let folder = tempfile::tempdir().unwrap();
     let a = pod("a", 100, "x");
     let moments = ["10:00:00", "10:05:00", "10:17:30", "10:30:01", "10:35:00"];
-    let looks = moments.map(|time| look(&format!("2026-10-01T{time}Z"), &[a.clone()], &[]));
+    let looks =
+        moments.map(|time| look(&format!("2026-10-01T{time}Z"), std::slice::from_ref(&a), &[]));
     let store = written(folder.path(), &looks);
     let read = store.observed(None, day()).unwrap();
     assert_eq!(

@@ -136,7 +136,7 @@ proptest! {
             writer.append(look).unwrap();
             let now: BTreeMap<String, u64> = files(folder.path())
                 .iter()
-                .filter(|(name, _)| !name.ends_with(".gz"))
+                .filter(|(_, path)| path.extension().is_some_and(|end| end == "jsonl"))
                 .map(|(name, path)| (name.clone(), std::fs::metadata(path).unwrap().len()))
                 .collect();
             let (name, length) =
