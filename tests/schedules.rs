@@ -37,7 +37,8 @@ const SERVE: [&str; 7] =
     ["serve", "--scenario", "world.yaml", "--until", "2026-03-31T00:00:00Z", "--output", "json"];
 
 fn events(out: &str) -> Vec<Value> {
-    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let told = out.lines().filter(|line| !line.is_empty());
+    told.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Events of that name, by slot.

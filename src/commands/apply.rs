@@ -96,9 +96,21 @@ pub(crate) fn graph_of(
     key: &SecretKey,
 ) -> Result<(Arc<Graph>, Library), Trouble> {
     let library = Library::stored(plan.root_file.clone(), plan.files.clone());
+    let graph = graph_in(session, &library, plan, arguments, key)?;
+    Ok((graph, library))
+}
+
+/// The same, from a library of these files.
+pub(crate) fn graph_in(
+    session: &Session,
+    library: &Library,
+    plan: &Plan,
+    arguments: &InputArguments,
+    key: &SecretKey,
+) -> Result<Arc<Graph>, Trouble> {
     let root = library.root(&plan.root_file).map_err(Trouble::failed)?;
     let given = inputs_of(session, plan, arguments)?;
-    let (graph, _) = build(session, root, &library, &given)?;
+    let (graph, _) = build(session, root, library, &given)?;
     if graph.digest != plan.graph {
         return Err(Trouble::failed(format!(
             "this program (runbook {}) reads the plan's runbook in another way than runbook {}, which made it",
@@ -117,7 +129,7 @@ pub(crate) fn graph_of(
             .hint(format!("-i {name}=… with the value of the plan, or plan again")));
         }
     }
-    Ok((Arc::new(graph), library))
+    Ok(Arc::new(graph))
 }
 
 /// The inputs that a plan carries; sensitive ones have to be given again.

@@ -68,7 +68,7 @@ impl Poster {
             name: format!("POST {}", post.name),
             class: RequestClass::Write,
         };
-        let request = self.request(post).map_err(|said| Error::new(&operation, said))?;
+        let request = Self::request(post).map_err(|said| Error::new(&operation, said))?;
         self.caller
             .write(&operation, Repeat::OnlyIfUnprocessed, || async {
                 let once = self.once(request.clone());
@@ -85,7 +85,7 @@ impl Poster {
             .await
     }
 
-    fn request(&self, post: &Post<'_>) -> Result<http::Request<Full<Bytes>>, Said> {
+    fn request(post: &Post<'_>) -> Result<http::Request<Full<Bytes>>, Said> {
         let invalid = |problem: String| Said::unsent(Class::Invalid, problem);
         let url = https::usable(post.url)
             .map_err(|problem| invalid(format!("its address cannot be used: {problem}")))?;

@@ -1,7 +1,7 @@
 //! The runbooks that have schedules: files that were named, and those of folders.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use runbook_core::graph::{CompileInput, Given, GivenInputs, Graph, Refused, compile};
@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) runbook: String,
     /// Whether the runbook is inside the program.
     pub(crate) is_shipped: bool,
+    /// The folder of the runbook: its tasks run in it.
+    pub(crate) folder: PathBuf,
     /// All texts that the runbook reads, as they were when it was right last: what is run when a file is
     /// broken meanwhile.
     library: Library,
@@ -103,10 +105,11 @@ pub(crate) fn load(session: &Session, runbook: &str) -> Result<Source, Broken> {
         identities.push(schedule.identity(&owner(&graph).to_string()));
     }
     let files = library.files_read();
-    let library = Library::stored(name.clone(), files.clone());
+    let folder = root.folder.clone();
+    let library = Library::stored_of(name.clone(), files.clone(), folder.clone());
     let entry = |(schedule, identity)| {
-        let (runbook, library) = (runbook.to_owned(), library.clone());
-        Arc::new(Entry { identity, schedule, runbook, is_shipped, library })
+        let (runbook, folder, library) = (runbook.to_owned(), folder.clone(), library.clone());
+        Arc::new(Entry { identity, schedule, runbook, is_shipped, folder, library })
     };
     let entries = schedules.into_iter().zip(identities).map(entry).collect();
     Ok(Source { runbook: runbook.to_owned(), root_name: name, entries, files })

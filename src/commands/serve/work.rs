@@ -12,7 +12,6 @@ use runbook_core::clock::{Clock, Hold};
 use runbook_core::event::{Body, Event, Outcome};
 use runbook_core::execute::Cancel;
 use runbook_core::execute::resume::prepare;
-use runbook_core::graph::Graph;
 use runbook_core::journal::slots::Ending;
 use runbook_core::plan::Plan;
 use runbook_core::schedule::Mode;
@@ -20,11 +19,12 @@ use tokio::sync::Notify;
 
 use crate::arguments::{ApplyOptions, EventFormat, InputArguments};
 use crate::commands::Session;
-use crate::commands::apply::graph_of;
+use crate::commands::apply::graph_in;
 use crate::commands::carry_out::{Work, carried_out, journal};
 use crate::commands::planned::{Planning, planned};
 use crate::commands::run::paused;
 use crate::commands::schedule::sources::{Entry, graph_now};
+use crate::library::Library;
 use crate::target::clock::real_now;
 use crate::target::{On, Target};
 use crate::trouble::Trouble;
@@ -224,8 +224,9 @@ async fn resumed(
         prepare(journal.as_ref(), &due.run).map_err(|error| Trouble::of(&error))?
     };
     let secret_key = session.state.secret_key()?;
-    let (graph, _): (Arc<Graph>, _) =
-        graph_of(session, &plan, &InputArguments::default(), &secret_key)?;
+    let folder = due.entry.folder.clone();
+    let library = Library::stored_of(plan.root_file.clone(), plan.files.clone(), folder);
+    let graph = graph_in(session, &library, &plan, &InputArguments::default(), &secret_key)?;
     let work = Work {
         target,
         graph,

@@ -232,7 +232,7 @@ async fn nothing_to_change_is_three_lines() {
 #[tokio::test]
 async fn colour_is_in_the_sign() {
     let plan = changed(Kind::Update).await;
-    let text = render(&plan, &Style { colour: true, terminal: true, width: 100 });
+    let text = render(&plan, None, &Style { colour: true, terminal: true, width: 100 });
     let line = text.lines().nth(1).unwrap();
     assert_eq!(line, "  extra  \u{1b}[35m~\u{1b}[0m  fake.thing  extra");
 }
