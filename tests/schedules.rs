@@ -324,7 +324,7 @@ fn timers_of_systemd_say_the_same() {
     let mut timers: Vec<String> = std::fs::read_dir(folder.path().join("units"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".timer"))
+        .filter(|name| name.strip_suffix(".timer").is_some())
         .map(|name| folder.read(&format!("units/{name}")))
         .collect();
     timers.sort_by_key(|text| text.contains("Asia/Seoul"));

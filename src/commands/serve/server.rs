@@ -57,6 +57,14 @@ struct AtWork {
     is_replaced: bool,
 }
 
+/// With what a slot may start.
+enum Leave {
+    /// A plan writes nothing.
+    ToPlan,
+    /// The lease of the state folder, shared by all slots of this server that apply.
+    ToApply(#[expect(dead_code, reason = "held, not used")] Arc<Lease>),
+}
+
 /// What comes back of a slot's run.
 struct Back {
     schedule: String,
@@ -64,7 +72,7 @@ struct Back {
     done: Done,
     /// Kept until the end is recorded: its hold on the clock.
     gate: Arc<Gate>,
-    lease: Option<Arc<Lease>>,
+    leave: Leave,
 }
 
 type Running<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Back> + 'a>>>;
@@ -296,10 +304,8 @@ impl<'a> Server<'a> {
     fn take_up(&mut self, entry: &Arc<Entry>, now: Timestamp) -> Result<(), Trouble> {
         let failed = |error| Trouble::of(&error);
         let since = self.since(entry, now)?;
-        let ledger = self
-            .slots
-            .ledger(&entry.identity, &self.presence.name, since)
-            .map_err(|error| failed(error))?;
+        let ledger =
+            self.slots.ledger(&entry.identity, &self.presence.name, since).map_err(failed)?;
         for open in ledger.open.iter().filter(|one| one.is_ours && one.is_started) {
             let key = (entry.identity.clone(), open.slot);
             if self.at_work.contains_key(&key) {
@@ -317,8 +323,8 @@ impl<'a> Server<'a> {
                     self.record_end(entry, open.slot, &run, how, how.name(), now)?
                 }
                 Left::UnderWay => {
-                    if let Some(lease) = self.lease_for(entry, open.slot, &run, now) {
-                        self.begin(entry, open.slot, run, true, lease, now);
+                    if let Some(leave) = self.leave_for(entry, open.slot, &run, now) {
+                        self.begin(entry, open.slot, run, true, leave, now);
                     }
                 }
             }
@@ -431,7 +437,7 @@ impl<'a> Server<'a> {
         now: Timestamp,
     ) -> Result<bool, Trouble> {
         let run = run_name()?;
-        let Some(lease) = self.lease_for(entry, slot, &run, now) else { return Ok(false) };
+        let Some(leave) = self.leave_for(entry, slot, &run, now) else { return Ok(false) };
         let (schedule, server) = (&entry.identity, &self.presence.name);
         let ours = self
             .slots
@@ -439,32 +445,32 @@ impl<'a> Server<'a> {
             .map_err(|error| Trouble::of(&error))?;
         if ours {
             self.metrics.started(schedule);
-            self.begin(entry, slot, run, false, lease, now);
+            self.begin(entry, slot, run, false, leave, now);
         }
         Ok(ours)
     }
 
-    /// The lease that a slot needs: none to plan. `None` while another process applies something.
-    fn lease_for(
+    /// What a slot needs to start; `None` while another process applies something.
+    fn leave_for(
         &mut self,
         entry: &Arc<Entry>,
         slot: Timestamp,
         run: &str,
         now: Timestamp,
-    ) -> Option<Option<Arc<Lease>>> {
+    ) -> Option<Leave> {
         let key = (entry.identity.clone(), slot);
         if entry.schedule.mode == Mode::Plan {
-            return Some(None);
+            return Some(Leave::ToPlan);
         }
         if let Some(lease) = self.lease.upgrade() {
-            return Some(Some(lease));
+            return Some(Leave::ToApply(lease));
         }
         match self.session.state.lease(run) {
             Ok(lease) => {
                 let lease = Arc::new(lease);
                 self.lease = Arc::downgrade(&lease);
                 self.waiting.remove(&key);
-                Some(Some(lease))
+                Some(Leave::ToApply(lease))
             }
             Err(trouble) => {
                 if self.waiting.get(&key) != Some(&trouble.message) {
@@ -482,7 +488,7 @@ impl<'a> Server<'a> {
         slot: Timestamp,
         run: String,
         is_resumed: bool,
-        lease: Option<Arc<Lease>>,
+        leave: Leave,
         now: Timestamp,
     ) {
         let started = Happened::Started { run: &run, is_resumed };
@@ -500,14 +506,14 @@ impl<'a> Server<'a> {
         let (session, target, manner) = (self.session, self.target, self.manner);
         self.running.push(Box::pin(async move {
             let done = work(session, target, &due, manner).await;
-            Back { schedule: due.entry.identity.clone(), slot, done, gate, lease }
+            Back { schedule: due.entry.identity.clone(), slot, done, gate, leave }
         }));
     }
 
     /// Records the end of a slot's run.
     fn ended(&mut self, back: Back) -> Result<(), Trouble> {
         let now = self.target.clock.now();
-        let Back { schedule, slot, done, gate, lease } = back;
+        let Back { schedule, slot, done, gate, leave } = back;
         let Some(one) = self.at_work.remove(&(schedule, slot)) else { return Ok(()) };
         let how = done.how.or(one.is_replaced.then_some(Ending::Cancelled));
         match how {
@@ -515,7 +521,7 @@ impl<'a> Server<'a> {
             // It stays started: whoever serves next takes it up.
             None => self.speaker.say(&one.entry, slot, now, &Happened::Stopped { run: &one.run }),
         }
-        drop((gate, lease));
+        drop((gate, leave));
         Ok(())
     }
 

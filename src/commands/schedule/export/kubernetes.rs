@@ -50,7 +50,7 @@ pub(super) fn concurrency(entry: &Entry) -> &'static str {
     }
 }
 
-/// The name of the ConfigMap of a runbook's files.
+/// The name of the `ConfigMap` of a runbook's files.
 fn files_name(source: &Source) -> String {
     let stem = std::path::Path::new(&source.runbook)
         .file_stem()

@@ -201,7 +201,7 @@ fn yaml(object: &Value) -> Result<String, Trouble> {
     serde_saphyr::to_string(object).map_err(|error| Trouble::failed(error.to_string()))
 }
 
-/// The texts of a source by a key that a ConfigMap takes, with the path of each.
+/// The texts of a source by a key that a `ConfigMap` takes, with the path of each.
 fn files(source: &Source) -> Vec<(String, String, String)> {
     source
         .files
