@@ -320,7 +320,7 @@ impl<'a> Server<'a> {
                     self.slots.withdraw(&entry.identity, open.slot, &run).map_err(failed)?;
                 }
                 Left::Ended(how) => {
-                    self.record_end(entry, open.slot, &run, how, how.name(), now)?
+                    self.record_end(entry, open.slot, &run, how, how.name(), now)?;
                 }
                 Left::UnderWay => {
                     if let Some(leave) = self.leave_for(entry, open.slot, &run, now) {
