@@ -58,6 +58,20 @@ enum Line {
     Cut(String),
 }
 
+/// Opens a file. A writer may have compressed it since it was listed: then it is beside its place.
+fn opened(part: &Part) -> Result<(Part, Lines), StoreError> {
+    match Lines::open(part) {
+        Err(StoreError::System { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && !part.is_sealed =>
+        {
+            let sealed = Part { is_sealed: true, path: part.sealed_path(), ..part.clone() };
+            let lines = Lines::open(&sealed)?;
+            Ok((sealed, lines))
+        }
+        lines => Ok((part.clone(), lines?)),
+    }
+}
+
 impl Lines {
     fn open(part: &Part) -> Result<Self, StoreError> {
         let file = File::open(&part.path).map_err(StoreError::system("open", &part.path))?;
@@ -93,7 +107,8 @@ fn is_of_archive(error: &io::Error) -> bool {
 
 impl Reader {
     pub(super) fn open(part: &Part) -> Result<Opened, StoreError> {
-        let mut lines = Lines::open(part)?;
+        let (part, mut lines) = opened(part)?;
+        let part = &part;
         let line = match lines.next(part)? {
             Line::Whole(line) => line,
             Line::End => return Ok(Opened::Nothing(cut_off(part, "it is empty"))),

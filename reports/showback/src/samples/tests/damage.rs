@@ -2,6 +2,8 @@
 
 use super::{at, cluster, codes, files, look, node, pod, told, window, written};
 use crate::observed::Window;
+use crate::samples::names;
+use crate::samples::read::{Opened, Reader};
 use crate::samples::{KEPT_DAYS, Look, Store, StoreError};
 
 fn day() -> Window {
@@ -88,6 +90,24 @@ fn a_damaged_line_ends_the_reading_of_its_file() {
     let read = store.observed(None, day()).unwrap();
     assert!(codes(&read).contains(&"store_damaged"));
     assert_eq!(told(&read), ["a 100m 2026-10-01T10:00:00Z..2026-10-01T10:15:00Z x2 there"]);
+}
+
+#[test]
+fn a_day_that_is_compressed_while_somebody_reads_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = written(folder.path(), &three());
+    let listed = names::parts(files(folder.path())[0].1.parent().unwrap()).unwrap();
+    let mut writer = store.writer(&cluster(), KEPT_DAYS).unwrap();
+    writer.append(&look("2026-10-02T10:00:00Z", &[], &[])).unwrap();
+    assert_eq!(files(folder.path())[0].0, "2026-10-01.jsonl.gz");
+    let Opened::Records(mut reader) = Reader::open(&listed[0]).unwrap() else {
+        panic!("nothing was read")
+    };
+    let mut looks = 0;
+    while reader.next().unwrap().is_some() {
+        looks += 1;
+    }
+    assert_eq!((looks, reader.findings.len()), (3, 0));
 }
 
 #[test]
