@@ -163,7 +163,7 @@ fn mistakes_in_a_report_task_are_told_before_anything_runs() {
         .replace("kind: folder", "kind: folders")
         .replace("2026-11-05T06:00:00Z", "yesterday");
     let folder = Folder::new().file("monthly.yaml", wrong);
-    let said = folder.run(&["check", "monthly.yaml"]);
+    let said = folder.run(&["plan", "monthly.yaml"]);
     assert_eq!(said.code, 64, "{said:#?}");
     for part in ["`a/b` is no name", "has the kind `folders`", "`yesterday` is no moment"] {
         assert!(said.err.contains(part), "{part}: {}", said.err);
