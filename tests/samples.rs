@@ -228,8 +228,8 @@ fn answer(stream: &mut TcpStream) {
     let Some(first) = lines.next() else { return };
     let _rest: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     let value = |name: &str| -> i64 {
-        let query = first.split(['?', '&', ' ']);
-        query.filter_map(|part| part.strip_prefix(name)?.parse().ok()).next().unwrap()
+        let mut query = first.split(['?', '&', ' ']);
+        query.find_map(|part| part.strip_prefix(name)?.parse().ok()).unwrap()
     };
     let values: Vec<Value> = (value("start=")..=value("end="))
         .step_by(usize::try_from(value("step=")).unwrap())

@@ -1,5 +1,7 @@
 //! What a plan adds to the month, with the prices that are known for its target.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
+
 use std::path::Path;
 
 use runbook_core::plan::Plan;

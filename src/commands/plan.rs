@@ -67,7 +67,7 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
         }
         PlanFormat::Json => session.printer.out(&plan.store()),
         PlanFormat::Markdown => {
-            session.printer.out(&view::plan::render_markdown(&plan, cost.as_ref()))
+            session.printer.out(&view::plan::render_markdown(&plan, cost.as_ref()));
         }
     }
     if let Some(out) = &arguments.out {

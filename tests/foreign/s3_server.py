@@ -30,7 +30,7 @@ client.put_bucket_versioning(Bucket="reports", VersioningConfiguration={"Status"
 print(address, flush=True)
 for line in sys.stdin:
     if line.startswith("put "):
-        _, key, content = line.split(maxsplit=2)
+        _, key, content = line.strip().split(maxsplit=2)
         client.put_object(Bucket="reports", Key=key, Body=content.encode())
     versions = client.list_object_versions(Bucket="reports").get("Versions", [])
     objects = {}

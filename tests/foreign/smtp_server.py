@@ -36,7 +36,8 @@ class Taker:
 
 def authenticate(server, session, envelope, mechanism, data):
     is_known = (data.login, data.password) == (asked["user"].encode(), asked["password"].encode())
-    return AuthResult(success=is_known, auth_data=data.login)
+    # Not handled: the server itself says no.
+    return AuthResult(success=is_known, handled=False, auth_data=data.login)
 
 
 def server():

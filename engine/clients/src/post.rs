@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::scripted::{Answer, Peer, StillClock, Tries};
 
-    fn post<'a>(url: &'a str) -> Post<'a> {
+    fn post(url: &str) -> Post<'_> {
         Post {
             name: "webhook finance",
             url,

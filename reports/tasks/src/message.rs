@@ -39,7 +39,7 @@ pub struct File {
 }
 
 /// Totals by name, in ten-thousandths of a cent of a dollar (10⁻⁶ $): exact enough to tell whether
-/// something moved, small enough for SQLite's integers.
+/// something moved, small enough for `SQLite`'s integers.
 pub type Totals = BTreeMap<String, i64>;
 
 /// What figures stand on, by name: the date of prices, node-hours seen. What differs between two

@@ -5,7 +5,7 @@
 //! for it is not over. The revision says what each total was, what it is, and what the figures stand on
 //! now that they did not then. Without `restate` a window is reported once.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -91,10 +91,9 @@ impl Restate {
     /// The totals that moved beyond the threshold, the whole first; those that moved less are none of
     /// them.
     pub fn moved(self, before: &Totals, after: &Totals) -> Vec<Moved> {
-        let names: BTreeMap<&String, ()> =
-            before.keys().chain(after.keys()).map(|name| (name, ())).collect();
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         names
-            .into_keys()
+            .into_iter()
             .map(|name| Moved {
                 name: name.clone(),
                 before: before.get(name).copied(),
@@ -179,11 +178,10 @@ pub fn told(revision: u32, moved: &[Moved], before: &Basis, after: &Basis) -> St
 
 /// What the figures stand on now that they did not then.
 fn cause(before: &Basis, after: &Basis) -> String {
-    let names: BTreeMap<&String, ()> =
-        before.keys().chain(after.keys()).map(|name| (name, ())).collect();
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let value = |basis: &Basis, name| basis.get(name).map_or("none", String::as_str).to_owned();
     let differing: Vec<String> = names
-        .into_keys()
+        .into_iter()
         .map(|name| (name, value(before, name), value(after, name)))
         .filter(|(_, old, new)| old != new)
         .map(|(name, old, new)| format!("{name} {old} → {new}"))

@@ -1,5 +1,7 @@
 //! What plans add to the month: whole answers of small plans.
 
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
 use jiff::Timestamp;
 use runbook_capacity::money::Amount;
 use runbook_capacity::prices::PriceBook;

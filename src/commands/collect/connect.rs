@@ -58,15 +58,12 @@ pub(super) async fn reach(
     arguments: &ClusterArguments,
     region: Option<&str>,
 ) -> Result<Reached, Trouble> {
-    let (connection, aws, source) = match &arguments.kubeconfig {
-        Some(path) => {
-            let connection = by_kubeconfig(target, path, arguments.context.as_deref()).await?;
-            (connection, None, "kubeconfig")
-        }
-        None => {
-            let (connection, aws) = by_name(target, arguments, region).await?;
-            (connection, Some(aws), target.on.name())
-        }
+    let (connection, aws, source) = if let Some(path) = &arguments.kubeconfig {
+        let connection = by_kubeconfig(target, path, arguments.context.as_deref()).await?;
+        (connection, None, "kubeconfig")
+    } else {
+        let (connection, aws) = by_name(target, arguments, region).await?;
+        (connection, Some(aws), target.on.name())
     };
     let identity = |name: &str| connection.identity.get(name).cloned();
     let origin = Origin {

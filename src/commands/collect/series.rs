@@ -162,12 +162,11 @@ async fn one_series(
 
 /// The store of samples: where it was asked for, else in the state folder.
 pub(super) fn store(session: &Session, arguments: &CollectArguments) -> Result<Store, Trouble> {
-    let folder = match &arguments.samples {
-        Some(folder) => session.environment.working_directory.join(folder),
-        None => {
-            session.state.create()?;
-            PathBuf::from(&session.state.path).join("samples")
-        }
+    let folder = if let Some(folder) = &arguments.samples {
+        session.environment.working_directory.join(folder)
+    } else {
+        session.state.create()?;
+        PathBuf::from(&session.state.path).join("samples")
     };
     Store::open(folder).map_err(|error| unusable(&error))
 }

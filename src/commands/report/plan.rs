@@ -173,7 +173,9 @@ fn markdown(plan: &Plan, cost: &PlanCost) -> String {
         headline.trim_start_matches("cost  ")
     ));
     for rounded in &cents.lines {
-        let money = rounded.money.map_or("no price".to_owned(), |money| money.signed());
+        let money = rounded
+            .money
+            .map_or("no price".to_owned(), runbook_showback::render::figures::Cents::signed);
         let escaped = |text: &str| crate::view::plan::escaped(text);
         text.push_str(&format!(
             "| {money} | {} | {} |\n",

@@ -3,8 +3,6 @@
 //! Samples of the sandbox and of AWS lie in one store, by cluster; a report is about those of its target
 //! only, so that no simulated cluster gets into an answer about a real account.
 
-#![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
-
 use std::path::PathBuf;
 
 use jiff::Timestamp;

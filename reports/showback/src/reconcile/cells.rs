@@ -35,6 +35,7 @@ pub(super) struct Place {
 }
 
 /// Both sides of a place.
+#[expect(clippy::struct_excessive_bools, reason = "four things that a bill says or not")]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
     /// What we say.

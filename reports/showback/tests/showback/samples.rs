@@ -352,6 +352,12 @@ pub(crate) fn many(pods: usize, teams: usize, name: &str) -> Showback {
             })
             .collect(),
     });
+    remarks(&mut made, &id, pods, teams, name);
+    made
+}
+
+/// All that stands beside the figures, as long as it may become.
+fn remarks(made: &mut Showback, id: &Arc<ClusterId>, pods: usize, teams: usize, name: &str) {
     made.budgets = made
         .groups
         .iter()
@@ -367,7 +373,7 @@ pub(crate) fn many(pods: usize, teams: usize, name: &str) -> Showback {
         })
         .collect();
     made.unmeasured = (0..pods / 10)
-        .map(|index| pod(&id, &format!("n{name}"), &format!("p{index}{name}"), "unowned"))
+        .map(|index| pod(id, &format!("n{name}"), &format!("p{index}{name}"), "unowned"))
         .collect();
     made.unpriced = (0..pods / 10)
         .map(|index| {
@@ -389,5 +395,4 @@ pub(crate) fn many(pods: usize, teams: usize, name: &str) -> Showback {
             shadowed: index,
         })
         .collect();
-    made
 }

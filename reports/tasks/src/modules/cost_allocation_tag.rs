@@ -148,6 +148,8 @@ impl Module for CostAllocationTag {
 /// What is compared is only whether it counts.
 #[cfg(test)]
 mod tests {
+    use runbook_core::change::Change;
+
     use super::*;
 
     #[test]

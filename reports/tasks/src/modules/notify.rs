@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use runbook_core::change::{Action, Change};
-use runbook_core::connection::Kind;
+use runbook_core::connection::{Connection, Kind};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
     Applied, Context, Description, Intent, Module, Nature, Observed, Schema, Values, Verdict,
@@ -61,7 +61,7 @@ impl Notify {
         };
         let slot = slot(arguments).ok_or_else(|| invalid("`slot` is no moment".to_owned()))?;
         let window = Window { start: slot, end: slot };
-        let connection = context.connection.as_ref().map(|one| one.identity_text());
+        let connection = context.connection.as_ref().map(Connection::identity_text);
         let about = About {
             scope: format!("{} {}", context.owner, connection.unwrap_or_default()),
             report: format!("notify-{}", text(arguments, "name").unwrap_or_default()),

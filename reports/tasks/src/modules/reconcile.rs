@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runbook_core::change::{Action, Change};
-use runbook_core::connection::Kind;
+use runbook_core::connection::{Connection, Kind};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
     Applied, Argument, Context, Description, Intent, Module, Nature, Observed, Schema, Values,
@@ -147,7 +147,7 @@ impl Reconcile {
         }
         let restate = Restate::read(arguments.get("restate").unwrap_or(&Value::Null))
             .map_err(|problem| told(format!("`restate` {problem}")))?;
-        let connection = context.connection.as_ref().map(|one| one.identity_text());
+        let connection = context.connection.as_ref().map(Connection::identity_text);
         let about = About {
             scope: format!("{} {}", context.owner, connection.unwrap_or_default()),
             report: text(arguments, "name").unwrap_or_default().to_owned(),

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use runbook_core::change::{Action, Change};
-use runbook_core::connection::Kind;
+use runbook_core::connection::{Connection, Kind};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
     Applied, Argument, Context, Description, Intent, Module, Nature, Observed, Schema, Values,
@@ -239,7 +239,7 @@ impl Asked {
         }
         let restate = arguments.get("restate").unwrap_or(&Value::Null);
         let restate = Restate::read(restate).map_err(|problem| format!("`restate` {problem}"))?;
-        let connection = context.connection.as_ref().map(|one| one.identity_text());
+        let connection = context.connection.as_ref().map(Connection::identity_text);
         let about = About {
             scope: format!("{} {}", context.owner, connection.unwrap_or_default()),
             report: text(arguments, "name").unwrap_or_default().to_owned(),

@@ -1,6 +1,6 @@
 //! The outbox: what is to be delivered, and what came of it.
 //!
-//! One SQLite file, `outbox.db`, in WAL mode with `synchronous=FULL`. A message goes in once, with the
+//! One `SQLite` file, `outbox.db`, in WAL mode with `synchronous=FULL`. A message goes in once, with the
 //! bytes of its files (compressed, each content once); for each destination it has a delivery, whose
 //! steps ([`step`]) are appended. A step is durable before the effect that it announces and after the
 //! effect that it tells of. So a process that is killed anywhere leaves one of two things: a delivery

@@ -25,7 +25,7 @@ pub enum Step {
     Attempting,
     /// The destination has it.
     Delivered {
-        /// What the destination said: a path, an ETag, a status.
+        /// What the destination said: a path, an `ETag`, a status.
         said: String,
     },
     /// It may be tried again.

@@ -3,7 +3,7 @@
 //! The tasks of a plan say what they are billed for before and after ([`runbook_core::module::Billing`]);
 //! here both are priced with one price book, and the difference is shown per line. Whether a pod is on
 //! Fargate is decided by the profiles of the same plan; the rest is packed as Karpenter would, on the
-//! plan's own NodePools. Three kinds are kept apart: what is fixed as long as it is there, what depends on
+//! plan's own `NodePool`s. Three kinds are kept apart: what is fixed as long as it is there, what depends on
 //! use (each with its assumption, which [`ExpectedUsage`] replaces), and what is paid once. What has no
 //! price is listed, and is in no sum.
 

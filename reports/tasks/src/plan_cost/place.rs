@@ -91,7 +91,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The NodePools among charges.
+/// The `NodePool`s among charges.
 pub(super) fn node_pools(charges: &[&Charge]) -> Result<Vec<NodePool>, String> {
     let mut pools = Vec::new();
     for charge in charges {

@@ -84,7 +84,7 @@ impl<'a> World<'a> {
                 "pods" => {
                     let pods = Pods::read(address, charge);
                     match (&pods.pod, pods.kind) {
-                        (Err(why), _) => priced.push(self.open(&pods, why)),
+                        (Err(why), _) => priced.push(open(&pods, why)),
                         // It takes room on nodes that others pay for.
                         (_, "DaemonSet") => {}
                         (Ok(pod), _) if pods.is_taken(&profiles) => {
@@ -98,17 +98,6 @@ impl<'a> World<'a> {
         }
         priced.extend(self.nodes(&on_nodes, &of("node_pool")));
         priced
-    }
-
-    /// Pods of which something is not known.
-    fn open(&self, pods: &Pods<'_>, why: &str) -> Priced {
-        Priced {
-            address: pods.address.to_owned(),
-            words: pods.charge.words.clone(),
-            certainty: Certainty::Fixed,
-            basis: None,
-            monthly: Err(Unpriced::because(why)),
-        }
     }
 
     fn service(&self, address: &str, charge: &Charge) -> Priced {
@@ -192,16 +181,12 @@ impl<'a> World<'a> {
         if !pods.is_run_to_completion() {
             return (Certainty::Fixed, None, Ok(MONTH_HOURS * 3600));
         }
-        match (pods.kind, pods.deadline()) {
-            ("Pod" | "Job", Some(seconds)) => {
-                let text = format!("once, for at most {} min", seconds.div_euclid(60).max(1));
-                (Certainty::Once, Some(text), Ok(seconds))
-            }
-            _ => {
-                let why = "how long it runs is not known; expected usage says it (`pod_hours`)";
-                (Certainty::Usage, None, Err(Unpriced::because(why)))
-            }
+        if let ("Pod" | "Job", Some(seconds)) = (pods.kind, pods.deadline()) {
+            let text = format!("once, for at most {} min", seconds.div_euclid(60).max(1));
+            return (Certainty::Once, Some(text), Ok(seconds));
         }
+        let why = "how long it runs is not known; expected usage says it (`pod_hours`)";
+        (Certainty::Usage, None, Err(Unpriced::because(why)))
     }
 
     /// Pods on nodes: those that stay are packed together, each that ends by itself alone.
@@ -281,15 +266,12 @@ impl<'a> World<'a> {
             }));
         }
         let outcome = pack(&input);
-        match outcome.unschedulable.first() {
-            Some(pod) => {
-                Err(Unpriced::because(format!("{} finds no node: {}", pod.pod, pod.reason)))
-            }
-            None => {
-                self.days.borrow_mut().extend(outcome.prices.oldest);
-                Ok(outcome.nodes)
-            }
+        if let Some(pod) = outcome.unschedulable.first() {
+            let why = format!("{} finds no node: {}", pod.pod, pod.reason);
+            return Err(Unpriced::because(why));
         }
+        self.days.borrow_mut().extend(outcome.prices.oldest);
+        Ok(outcome.nodes)
     }
 
     /// What nodes cost in an hour with their root volumes, and which they are.
@@ -314,5 +296,16 @@ impl<'a> World<'a> {
         let Quote { price, provenance } = self.prices.service(self.region, service)?;
         self.days.borrow_mut().push(provenance.as_of);
         Ok(*price)
+    }
+}
+
+/// Pods of which something is not known.
+fn open(pods: &Pods<'_>, why: &str) -> Priced {
+    Priced {
+        address: pods.address.to_owned(),
+        words: pods.charge.words.clone(),
+        certainty: Certainty::Fixed,
+        basis: None,
+        monthly: Err(Unpriced::because(why)),
     }
 }

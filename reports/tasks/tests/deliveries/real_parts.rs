@@ -62,7 +62,7 @@ impl Served {
     }
 
     fn line(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(60)).expect("the server says something")
+        self.lines.recv_timeout(Duration::from_mins(1)).expect("the server says something")
     }
 
     fn ask(&mut self, question: &str) -> serde_json::Value {

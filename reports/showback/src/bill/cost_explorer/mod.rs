@@ -129,7 +129,7 @@ pub async fn ask(
     let mut asking = Asking { client, meter, cache, question, findings: Vec::new() };
     let is_by_tag = asking.is_by_tag().await?;
     let used = asking.days("use", &asking.uses(is_by_tag)).await?;
-    let rest = asking.days("credits, taxes and fees", &asking.others()).await?;
+    let rest = asking.days("credits, taxes and fees", &others()).await?;
     let mut unknown = Vec::new();
     let mut all = Vec::new();
     for (day, _) in question.window.days() {
@@ -265,12 +265,6 @@ impl Asking<'_> {
         Filter::And(all)
     }
 
-    /// What is no use of anything, of the whole account.
-    fn others(&self) -> Filter {
-        let uses = USES.iter().map(|one| (*one).to_owned()).collect();
-        Filter::Not(Box::new(Filter::Dimension("RECORD_TYPE".to_owned(), uses)))
-    }
-
     /// The days of the window by this filter: those that are known, and those that are asked for now.
     async fn days(
         &mut self,
@@ -344,23 +338,26 @@ impl Asking<'_> {
                 Err(error) => return Err(self.refused(what, error)),
             };
             for day in page.days {
-                match days.get_mut(&day.start) {
-                    Some(known) => {
-                        known.groups.extend(day.groups);
-                        known.is_estimated |= day.is_estimated;
-                    }
-                    None => drop(days.insert(day.start.clone(), day)),
+                if let Some(known) = days.get_mut(&day.start) {
+                    known.groups.extend(day.groups);
+                    known.is_estimated |= day.is_estimated;
+                } else {
+                    days.insert(day.start.clone(), day);
                 }
             }
-            match page.next {
-                Some(next) => token = Some(next),
-                None => {
-                    self.cache.remember_metric(&query.metrics[0]);
-                    return Ok(days.into_values().collect());
-                }
-            }
+            let Some(next) = page.next else {
+                self.cache.remember_metric(&query.metrics[0]);
+                return Ok(days.into_values().collect());
+            };
+            token = Some(next);
         }
     }
+}
+
+/// What is no use of anything, of the whole account.
+fn others() -> Filter {
+    let uses = USES.iter().map(|one| (*one).to_owned()).collect();
+    Filter::Not(Box::new(Filter::Dimension("RECORD_TYPE".to_owned(), uses)))
 }
 
 /// Whether an account answers that it has no net costs.

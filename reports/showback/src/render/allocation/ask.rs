@@ -44,18 +44,17 @@ pub fn window(text: &str, now: Timestamp) -> Result<Window, AskError> {
         "month" => since(month),
         "lastweek" => between(ago(sunday, 7), sunday),
         "lastmonth" => between(ago(month, 1).first_of_month(), month),
-        _ => match text.split_once(',') {
-            Some((start, end)) => {
+        _ => {
+            if let Some((start, end)) = text.split_once(',') {
                 let (start, end) = (moment(start), moment(end));
                 let (start, end) = start.zip(end).ok_or_else(wrong)?;
                 Window::new(start, end).map_err(|_| wrong())?
-            }
-            None => {
+            } else {
                 let long = duration(text).ok_or_else(wrong)?;
                 let start = now.checked_sub(long).map_err(|_| wrong())?;
                 Window { start, end: now }
             }
-        },
+        }
     })
 }
 

@@ -70,7 +70,7 @@ impl Columns {
                 }
             }
             if index % every == 0 {
-                let middle = (from + to) / 2;
+                let middle = i64::midpoint(from, to);
                 let anchor = Anchor::within(middle);
                 canvas.text(middle, 0, TOP + HEIGHT + 18, anchor, "n m", &stack.label);
             }

@@ -136,7 +136,7 @@ fn sets(rounded: &Rounded<'_>) -> Vec<Vec<Figures>> {
     };
     let change = |set: &mut Vec<Figures>| {
         if rounded.change.is_some() {
-            set.push(column("change", |rounded, row| changed(rounded, row)));
+            set.push(column("change", changed));
         }
     };
     let mut wide = vec![
