@@ -147,6 +147,8 @@ impl<'a> Server<'a> {
             return Err(Trouble::usage("there is no runbook with a `schedule:` here")
                 .hint("runbook serve FILE, or a folder with such runbooks"));
         }
+        // Whoever asks from now on hears that it is well: the schedules have been read.
+        server.told(target.clock.now());
         Ok(server)
     }
 
@@ -290,6 +292,12 @@ impl<'a> Server<'a> {
         if !self.waiting.is_empty() {
             wake = wake.into_iter().chain(now.checked_add(ASK_AGAIN)).min();
         }
+        self.told(now);
+        Ok(wake)
+    }
+
+    /// Counts a look.
+    fn told(&self, now: Timestamp) {
         self.metrics.looked(&Look {
             at_work: self.at_work.len() as u64,
             broken: self.broken.len() as u64,
@@ -297,7 +305,6 @@ impl<'a> Server<'a> {
             real: real_now(),
             stopping: self.stopping.is_some(),
         });
-        Ok(wake)
     }
 
     /// Takes up what is started by our name and not at work here: a server that died left it.
