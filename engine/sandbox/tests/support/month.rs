@@ -1,6 +1,6 @@
 //! A month of a team's work in a cluster that `nodeless.yaml` has made, played at world times.
 //!
-//! Six deployments in four namespaces whose pods say their team, a `CronJob` whose jobs take four minutes,
+//! Six deployments in four namespaces whose pods say their team, a cron job of four minutes,
 //! one rollout, one scale-down that leaves nodes empty for Karpenter, and a job a day on Fargate whose
 //! completed pods stay. The player is a client of the world's clock from [`Month::begin`] until it is
 //! dropped: time passes only while it and every other client (`runbook collect --every 5m --until …`)
