@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Unplaced,
     /// Capacity: something has no price.
     Unpriced,
-    /// Reconcile: more than the tolerance of a class is unexplained.
+    /// `report reconcile`: more than 2 % of a class is unexplained.
     NotReconciled,
     /// The command line, the runbook or an input file is wrong.
     Usage,
