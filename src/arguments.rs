@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::capacity::{CapacityCommand, PricesCommand};
 use crate::commands::collect::CollectArguments;
+use crate::commands::cost::CostArguments;
 use crate::commands::report::ReportCommand;
+use crate::commands::schedule::ScheduleCommand;
+use crate::commands::serve::ServeArguments;
 use crate::target::{On, SandboxOptions};
 
 /// Below the list of commands: where to begin, and how the program ends.
@@ -16,8 +19,8 @@ Begin with:
   runbook plan nodeless.yaml --on aws   what it would do to your account; it only reads
 
 Exit codes: 0 done, 1 failed, 2 there are changes (plan --detailed-exitcode), 3 the plan is stale,
-4 waits for you, 6 and 7 capacity (not placed, no price), 64 wrong command line or file,
-130 and 143 cancelled";
+4 waits for you, 6 and 7 capacity (not placed, no price), 8 not reconciled,
+64 wrong command line or file, 130 and 143 cancelled";
 
 /// Runs runbooks: see what will change, what it takes, and rehearse it, before anything real is
 /// touched
@@ -67,6 +70,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Write the shipped runbooks into a folder, to be edited
     Init(InitArguments),
+    /// What is scheduled: list it, preview its slots, run one, hand it to others' programs
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Run what is scheduled, with nobody there, until it is told to stop
+    Serve(ServeArguments),
     /// The simulated AWS account: serve it to other clients, look into it, forget it
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -76,7 +84,7 @@ pub(crate) enum Command {
     /// Reports: what the same pods cost in each way of running them
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Look at a cluster once, and keep what was seen for reports
+    /// Look at a cluster again and again, or once, and keep what was seen for reports
     Collect(CollectArguments),
     /// Prices, with their source and date
     #[command(subcommand)]
@@ -160,6 +168,8 @@ pub(crate) struct RunArguments {
     /// Only this task, by its address (karpenter/queue), and what it needs; may be repeated
     #[arg(long = "target", value_name = "ADDRESS")]
     pub(crate) targets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
 }
 
 /// `runbook plan`
@@ -181,6 +191,8 @@ pub(crate) struct PlanArguments {
     /// How many tasks look at the same time
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) parallelism: u16,
+    #[command(flatten)]
+    pub(crate) cost: CostArguments,
     /// Form of the output
     #[arg(short, long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) output: PlanFormat,

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Unplaced,
     /// Capacity: something has no price.
     Unpriced,
+    /// `report reconcile`: more than 2 % of a class is unexplained.
+    NotReconciled,
     /// The command line, the runbook or an input file is wrong.
     Usage,
     /// Cancelled by that signal; the run can be resumed.
@@ -55,6 +57,7 @@ impl Exit {
             Self::Paused => 4,
             Self::Unplaced => 6,
             Self::Unpriced => 7,
+            Self::NotReconciled => 8,
             Self::Usage => 64,
             Self::Cancelled(Signal::Interrupt) => 130,
             Self::Cancelled(Signal::Terminate) => 143,

@@ -7,6 +7,7 @@
 //! | `target` | what stands behind the connections: the sandbox, or AWS; clocks |
 //! | `library` | where runbooks come from: files, the binary, a stored plan |
 //! | `view` | what people see: pure functions from the engine's values to text |
+//! | `surroundings` | what the report tasks are told of this command |
 //! | `state`, `environment`, `printer`, `style`, `exit`, `trouble` | the surroundings, each in one place |
 
 mod arguments;
@@ -18,6 +19,7 @@ mod price_lists;
 mod printer;
 mod state;
 mod style;
+mod surroundings;
 mod target;
 mod trouble;
 mod view;

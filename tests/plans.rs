@@ -105,3 +105,37 @@ fn a_world_of_a_newer_program_is_left_alone() {
     assert_eq!(folder.read(".runbook/sandbox/world.snapshot"), newer, "it is unharmed");
     assert_eq!(folder.read(".runbook/sandbox/world.log"), log, "it is unharmed");
 }
+
+#[test]
+fn a_plan_says_what_it_adds_to_the_month() {
+    let folder = Folder::new();
+    let planned = folder.well(&["plan", "nodeless.yaml", "--out", "all.plan"]);
+    assert!(planned.out.contains("fixed +197.35"), "{}", planned.out);
+    let report = folder.well(&["report", "plan", "all.plan", "-o", "json"]);
+    let answer: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+    let cents = |value: &serde_json::Value| -> i64 {
+        let text = value.as_str().unwrap();
+        text.replace('.', "").parse().unwrap()
+    };
+    let sum = |certainty: &str| -> i64 {
+        let lines = answer["lines"].as_array().unwrap().iter();
+        lines.filter(|line| line["certainty"] == certainty).map(|line| cents(&line["usd"])).sum()
+    };
+    assert_eq!(sum("fixed"), cents(&answer["month"]["fixed_usd"]));
+    assert_eq!(sum("usage"), cents(&answer["month"]["by_use_usd"]));
+    assert_eq!(sum("fixed") + sum("usage"), cents(&answer["month"]["usd"]));
+    assert_eq!(answer["on"], "sandbox");
+    // What is there is not counted again, only what is added to it.
+    folder.well(&["apply", "--quiet", "all.plan"]);
+    let more =
+        folder.well(&["plan", "nodeless.yaml", "-i", "workload_replicas=30", "--out", "more.plan"]);
+    assert!(more.out.contains("fixed 0.00, by use +"), "{}", more.out);
+    folder.write("usage.yaml", "usage: {karpenter/quue: {sqs_requests: 1}}");
+    let wrong = folder.run(&["report", "plan", "all.plan", "--expected-usage", "usage.yaml"]);
+    assert_eq!(wrong.code, 64, "{wrong:#?}");
+    assert!(wrong.err.contains("karpenter/quue"), "{}", wrong.err);
+    folder.write("usage.yaml", "usage: {karpenter/queue: {sqs_requests: 2000000}}");
+    let dear = folder.run(&["report", "plan", "all.plan", "--expected-usage", "usage.yaml"]);
+    assert_eq!(dear.code, 7, "{dear:#?}");
+    assert!(dear.out.contains("no price"), "{}", dear.out);
+}

@@ -117,9 +117,13 @@ fn without_a_cluster_there_is_nothing_to_compare() {
         said.err
     );
     assert!(said.err.contains("→ runbook run nodeless.yaml makes one"), "{}", said.err);
+    // An inventory is one look.
     let said = folder.run(&["collect", "--out", "x.json"]);
     assert_eq!(said.code, 64, "{said:#?}");
-    assert!(said.err.contains("→ runbook collect --once"), "{}", said.err);
+    assert!(said.err.contains("runbook collect --once --out <FILE>"), "{}", said.err);
+    let said = folder.run(&["collect", "--once"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:#?}");
+    assert!(said.err.contains("→ runbook run nodeless.yaml makes one"), "{}", said.err);
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use runbook_core::graph::{Given, GivenInputs, Graph};
 use runbook_core::plan::{Plan, SecretKey, moved};
 use runbook_core::value::Value;
+use runbook_tasks::plan_cost::ExpectedUsage;
 
 use super::Session;
 use super::carry_out::{Work, carry_out};
 use super::compiled::{build, given};
+use super::cost::cost;
 use super::planned::{Planning, planned};
 use super::run::approve;
 use crate::arguments::{ApplyArguments, EventFormat, InputArguments};
@@ -40,7 +42,8 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     if arguments.apply.output == EventFormat::Text {
         session.greet(&target);
         session.printer.out("");
-        session.printer.out(&view::plan::render(&plan, &session.printer.out));
+        let cost = cost(session, &plan, &ExpectedUsage::default());
+        session.printer.out(&view::plan::render(&plan, cost.as_ref(), &session.printer.out));
     }
     let work = Work {
         target: &target,
@@ -67,6 +70,7 @@ async fn checked(session: &Session, library: &Library, work: Work<'_>) -> Result
         parallelism: work.options.parallelism,
         targets: &[],
         bound_to: &work.plan.target.connections,
+        slot: Some(work.plan.slot()),
     };
     let now =
         planned(session, work.target, &work.graph, library, &work.secret_key, &planning).await?;
@@ -92,9 +96,21 @@ pub(crate) fn graph_of(
     key: &SecretKey,
 ) -> Result<(Arc<Graph>, Library), Trouble> {
     let library = Library::stored(plan.root_file.clone(), plan.files.clone());
+    let graph = graph_in(session, &library, plan, arguments, key)?;
+    Ok((graph, library))
+}
+
+/// The same, from a library of these files.
+pub(crate) fn graph_in(
+    session: &Session,
+    library: &Library,
+    plan: &Plan,
+    arguments: &InputArguments,
+    key: &SecretKey,
+) -> Result<Arc<Graph>, Trouble> {
     let root = library.root(&plan.root_file).map_err(Trouble::failed)?;
     let given = inputs_of(session, plan, arguments)?;
-    let (graph, _) = build(session, root, &library, &given)?;
+    let (graph, _) = build(session, root, library, &given)?;
     if graph.digest != plan.graph {
         return Err(Trouble::failed(format!(
             "this program (runbook {}) reads the plan's runbook in another way than runbook {}, which made it",
@@ -113,7 +129,7 @@ pub(crate) fn graph_of(
             .hint(format!("-i {name}=… with the value of the plan, or plan again")));
         }
     }
-    Ok((Arc::new(graph), library))
+    Ok(Arc::new(graph))
 }
 
 /// The inputs that a plan carries; sensitive ones have to be given again.

@@ -60,7 +60,6 @@ pub(crate) fn journal(session: &Session) -> Result<Arc<dyn Store>, Trouble> {
 /// Applies a plan and says what came of it.
 pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit, Trouble> {
     let lease = session.state.lease(&work.run)?;
-    let journal = journal(session)?;
     let cancel = Cancel::default();
     let asked = Arc::new(OnceLock::new());
     let progress = Arc::new(progress(session, &work));
@@ -70,9 +69,29 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
         cancel.clone(),
         asked.clone(),
     ));
-    let leases = Arc::new(ClusterLeases::new(&work.run));
-    let observer = progress.clone();
     let ticking = tokio::spawn(tick(progress.clone(), work.target.clock.clone()));
+    let observer = progress.clone();
+    let seen = Arc::new(move |event: &Event| observer.on_event(event));
+    let outcome = carried_out(session, &work, cancel, seen).await;
+    ticking.abort();
+    progress.finish();
+    signals.abort();
+    drop(lease);
+    let report = outcome?;
+    let signal = asked.get().copied().unwrap_or(Signal::Interrupt);
+    Ok(told(session, &work, &report, signal))
+}
+
+/// Applies a plan under a lease that the caller holds; who cancels and who watches is the caller's
+/// business, too.
+pub(crate) async fn carried_out(
+    session: &Session,
+    work: &Work<'_>,
+    cancel: Cancel,
+    observer: Arc<dyn Fn(&Event) + Send + Sync>,
+) -> Result<RunReport, Trouble> {
+    let journal = journal(session)?;
+    let leases = Arc::new(ClusterLeases::new(&work.run));
     let input = RunInput {
         looker: looker(
             session,
@@ -85,7 +104,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
         knowledge: knowledge(session),
         plan: work.plan.clone(),
         journal,
-        observer: Arc::new(move |event: &Event| observer.on_event(event)),
+        observer,
         leases: leases.clone(),
         cancel,
         run: work.run.clone(),
@@ -101,7 +120,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
                 work.run
             ))
         }),
-        reason = lost(work.target) => Err(Trouble::failed(format!(
+        reason = work.target.lost() => Err(Trouble::failed(format!(
             "the sandbox is gone: {reason}"
         )).hint(format!("runbook resume {}", work.run))),
     };
@@ -109,13 +128,7 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
     if outcome.is_ok() && tokio::time::timeout(GIVE_BACK, leases.give_back()).await.is_err() {
         session.printer.note("the cluster's lease could not be given back; it runs out by itself");
     }
-    ticking.abort();
-    progress.finish();
-    signals.abort();
-    drop(lease);
-    let report = outcome?;
-    let signal = asked.get().copied().unwrap_or(Signal::Interrupt);
-    Ok(told(session, &work, &report, signal))
+    outcome
 }
 
 /// Waiting shows, too: nothing happens then, and time goes on.
@@ -124,13 +137,6 @@ async fn tick(progress: Arc<Progress>, clock: Arc<dyn Clock>) {
     loop {
         interval.tick().await;
         progress.tick(clock.now());
-    }
-}
-
-async fn lost(target: &Target) -> String {
-    match &target.sandbox_time {
-        Some(time) => time.lost().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -171,7 +177,8 @@ async fn signals(
     }
 }
 
-async fn next_signal() -> Option<Signal> {
+/// The next signal that asks to stop.
+pub(crate) async fn next_signal() -> Option<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
@@ -181,8 +188,9 @@ async fn next_signal() -> Option<Signal> {
     }
 }
 
+/// Ends the program.
 #[expect(clippy::exit, reason = "the person asked twice to leave at once; the journal is durable")]
-fn leave_now(signal: Signal) -> ! {
+pub(crate) fn leave_now(signal: Signal) -> ! {
     std::process::exit(i32::from(Exit::Cancelled(signal).code()))
 }
 

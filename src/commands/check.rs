@@ -25,12 +25,16 @@ fn text(session: &Session, arguments: &CheckArguments) -> Result<Exit, Trouble> 
     super::compiled::warn(session, &compiled.graph, &compiled.warnings);
     let style = &session.printer.out;
     let files = compiled.graph.sources.iter().count();
+    let schedules = match compiled.graph.schedules.len() {
+        0 => String::new(),
+        some => format!(", {}", words::count(some, "schedule")),
+    };
     let origin = match compiled.origin {
         Origin::Shipped => " (the shipped one)",
         Origin::File(_) => "",
     };
     session.printer.out(&format!(
-        "{} {}{origin}: {} in {}, no problems",
+        "{} {}{origin}: {} in {}{schedules}, no problems",
         style.paint(Meaning::Good, "✓"),
         arguments.runbook.runbook,
         words::count(compiled.graph.vertices.len(), "task"),

@@ -7,6 +7,7 @@ mod check;
 pub(crate) mod collect;
 mod compiled;
 mod completions;
+pub(crate) mod cost;
 mod eks_token;
 mod explain;
 mod graph;
@@ -20,7 +21,9 @@ mod resume;
 mod run;
 mod runs;
 mod sandbox;
+pub(crate) mod schedule;
 mod schema;
+pub(crate) mod serve;
 
 use std::sync::Arc;
 
@@ -83,12 +86,8 @@ impl Session {
 pub(crate) fn run(line: CommandLine, environment: Environment, printer: Arc<Printer>) -> Exit {
     let state = StateFolder::find(line.state_dir.as_deref(), &environment);
     let machine = machine(&environment);
-    let session = Session {
-        environment,
-        printer: printer.clone(),
-        state,
-        registry: runbook_modules::registry_on(&machine),
-    };
+    let registry = crate::surroundings::registry(&machine, &state, &environment);
+    let session = Session { environment, printer: printer.clone(), state, registry };
     match dispatch(&session, line.command) {
         Ok(exit) => match printer.failure() {
             None => exit,
@@ -138,6 +137,8 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
         Command::Prices(PricesCommand::Refresh(arguments)) => {
             block_on(refresh::run(session, &arguments))
         }
+        Command::Schedule(command) => schedule::run(session, command),
+        Command::Serve(arguments) => block_on(serve::serve(session, &arguments)),
         Command::Sandbox(command) => sandbox::sandbox(session, command),
         Command::EksToken(arguments) => block_on(eks_token::eks_token(session, &arguments)),
         Command::SandboxHelm(arguments) => block_on(sandbox::helm(session, arguments.arguments)),

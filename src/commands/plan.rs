@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::compiled::compiled;
+use super::cost::cost;
 use super::planned::{Planning, planned, warn};
 use crate::arguments::{PlanArguments, PlanFormat};
 use crate::exit::Exit;
@@ -34,17 +35,27 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
     warn(session, &compiled);
     let graph = Arc::new(compiled.graph);
     let key = session.state.secret_key()?;
-    let planning =
-        Planning { parallelism: arguments.parallelism, targets: &arguments.targets, bound_to: &[] };
+    let planning = Planning {
+        parallelism: arguments.parallelism,
+        targets: &arguments.targets,
+        bound_to: &[],
+        slot: None,
+    };
     let plan = planned(session, &target, &graph, &compiled.library, &key, &planning).await;
     let place = plan.as_ref().ok().map(|plan| target.place(plan, began));
     target.close().await;
     let plan = plan?;
+    let usage = arguments.cost.usage(session, &plan)?;
+    let cost = cost(session, &plan, &usage);
     match arguments.output {
         PlanFormat::Text => {
             if !plan.is_empty() || !plan.orphans.is_empty() {
                 session.printer.out("");
-                session.printer.out(&view::plan::render(&plan, &session.printer.out));
+                session.printer.out(&view::plan::render(
+                    &plan,
+                    cost.as_ref(),
+                    &session.printer.out,
+                ));
             }
             if let (true, Some(place)) = (plan.is_empty(), place) {
                 session.printer.out(&view::summary::nothing_to_change(
@@ -55,7 +66,9 @@ pub(crate) async fn plan(session: &Session, arguments: &PlanArguments) -> Result
             }
         }
         PlanFormat::Json => session.printer.out(&plan.store()),
-        PlanFormat::Markdown => session.printer.out(&view::plan::render_markdown(&plan)),
+        PlanFormat::Markdown => {
+            session.printer.out(&view::plan::render_markdown(&plan, cost.as_ref()));
+        }
     }
     if let Some(out) = &arguments.out {
         write_whole(&session.environment.working_directory.join(out), plan.store().as_bytes())?;

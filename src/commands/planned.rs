@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use runbook_core::connection::Access;
 use runbook_core::graph::Graph;
 use runbook_core::module::{Try, TryObserver};
@@ -67,6 +68,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) targets: &'a [String],
     /// The connections of an older plan, when this one is made to compare.
     pub(crate) bound_to: &'a [String],
+    /// What it is for: the slot of a schedule, or that of the older plan; else the moment.
+    pub(crate) slot: Option<Timestamp>,
 }
 
 /// Plans; sends no write. Problems are printed.
@@ -79,9 +82,11 @@ pub(crate) async fn planned(
     planning: &Planning<'_>,
 ) -> Result<Plan, Trouble> {
     let inputs: BTreeMap<_, _> = secret_key.mask_all(&graph.inputs).into_iter().collect();
+    let mut known = knowledge(session);
+    known.slot = planning.slot;
     let made = plan::make(PlanInput {
         looker: looker(session, target, graph, Access::Read, None, planning.bound_to),
-        knowledge: knowledge(session),
+        knowledge: known,
         parallelism: usize::from(planning.parallelism),
         target: plan::Target {
             on: target.on.name().to_owned(),

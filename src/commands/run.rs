@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Session;
 use super::carry_out::{Work, carry_out};
 use super::compiled::{Compiled, compiled};
+use super::cost::cost;
 use super::planned::{Planning, planned, warn};
 use crate::arguments::{ApplyOptions, EventFormat, RunArguments};
 use crate::exit::Exit;
@@ -65,6 +66,7 @@ async fn on_target(
         parallelism: arguments.apply.parallelism,
         targets: &arguments.targets,
         bound_to: &[],
+        slot: None,
     };
     let plan = planned(session, target, &graph, &compiled.library, &secret_key, &planning).await?;
     if plan.is_empty() {
@@ -73,7 +75,8 @@ async fn on_target(
     }
     if text {
         session.printer.out("");
-        session.printer.out(&view::plan::render(&plan, &session.printer.out));
+        let cost = cost(session, &plan, &arguments.cost.usage(session, &plan)?);
+        session.printer.out(&view::plan::render(&plan, cost.as_ref(), &session.printer.out));
     }
     let asks = target.on == On::Aws && !arguments.yes;
     if let Some(exit) = approve(session, &plan, asks, &arguments.apply)? {
@@ -105,7 +108,7 @@ fn say_nothing(session: &Session, plan: &Plan, target: &Target, began: Timestamp
         return;
     }
     if !plan.orphans.is_empty() {
-        session.printer.out(&view::plan::render(plan, &session.printer.out));
+        session.printer.out(&view::plan::render(plan, None, &session.printer.out));
     }
     let style = &session.printer.out;
     let place = target.place(plan, began);
@@ -141,7 +144,13 @@ pub(crate) fn approve(
     paused(session, plan, what, destroys > 0).map(Some)
 }
 
-fn paused(session: &Session, plan: &Plan, why: &str, allow_destroy: bool) -> Result<Exit, Trouble> {
+/// Stores a plan that a person has to apply, and says why and how.
+pub(crate) fn paused(
+    session: &Session,
+    plan: &Plan,
+    why: &str,
+    allow_destroy: bool,
+) -> Result<Exit, Trouble> {
     let path = session.state.store_plan(&plan.name(), &plan.store())?;
     let allow = if allow_destroy { " --allow-destroy" } else { "" };
     session.printer.note(&format!(

@@ -64,7 +64,7 @@ async fn up(session: &Session, speed: u32, options: &SandboxOptions) -> Result<E
     Ok(Exit::Done)
 }
 
-async fn stop_signal() -> Option<Signal> {
+pub(super) async fn stop_signal() -> Option<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
@@ -131,6 +131,7 @@ async fn write_bill(session: &Session, bill: &Bill) -> Result<Exit, Trouble> {
     let file = with_control(session, async |control| {
         if let Some(settings) = &settings {
             control.change_billing(settings).await.map_err(|error| Trouble::of(&error))?;
+            forget_answers(session)?;
         }
         let file = control.bill(bill.window, format, is_packed).await;
         file.map_err(|error| Trouble::of(&error))
@@ -150,6 +151,17 @@ async fn write_bill(session: &Session, bill: &Bill) -> Result<Exit, Trouble> {
         file.len()
     ));
     Ok(Exit::Done)
+}
+
+/// What Cost Explorer has said of the past is another past now.
+fn forget_answers(session: &Session) -> Result<(), Trouble> {
+    let folder = session.state.path.join(super::report::SIMULATED_ANSWERS);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Trouble::failed(format!("failed to remove `{}`: {error}", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn advance(session: &Session, until: jiff::Timestamp) -> Result<Exit, Trouble> {

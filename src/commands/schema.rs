@@ -27,6 +27,11 @@ fn runbook(modules: &[&Schema]) -> Value {
     root["properties"]["apiVersion"] = json!({"const": "runbook/v1"});
     root["properties"]["inputs"] =
         json!({"type": "object", "additionalProperties": {"$ref": "#/$defs/input"}});
+    root["properties"]["schedule"] =
+        json!({"type": "array", "items": {"$ref": "#/$defs/schedule"}});
+    let mut schedule = object(shape::SCHEDULE);
+    schedule["properties"]["dst"] = json!({"$ref": "#/$defs/dst"});
+    schedule["properties"]["catch_up"] = json!({"$ref": "#/$defs/catch_up"});
     root["properties"]["tasks"] = json!({"type": "array", "items": {"$ref": "#/$defs/task"}});
     let mut task = object(shape::TASK);
     task["properties"]["id"]["pattern"] = json!("^[a-z][a-z0-9_]*$");
@@ -57,6 +62,9 @@ fn runbook(modules: &[&Schema]) -> Value {
             "retry": object(shape::RETRY),
             "poll": object(shape::POLL),
             "check": object(shape::CHECK),
+            "schedule": schedule,
+            "dst": object(shape::DST),
+            "catch_up": object(shape::CATCH_UP),
             "expression": {"type": "string", "pattern": "\\$\\{\\{"},
         },
         "allOf": [root],
@@ -89,6 +97,7 @@ fn holds(holds: Holds) -> Value {
         Holds::Boolean => json!({"type": "boolean"}),
         Holds::Duration => json!({"type": "string", "pattern": DURATION}),
         Holds::Expression => json!({"type": ["string", "boolean"]}),
+        Holds::OneOf(words) => json!({"enum": words}),
         Holds::Texts => json!({"type": "array", "items": {"type": "string"}}),
         Holds::Map => json!({"type": "object"}),
         Holds::List => json!({"type": "array"}),

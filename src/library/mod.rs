@@ -49,8 +49,16 @@ impl Library {
 
     /// The files of a stored plan.
     pub(crate) fn stored(root: String, files: BTreeMap<String, String>) -> Self {
-        let library =
-            Self::new(Arc::new(Stored(files)), PathBuf::from("/plan"), "plan:".to_owned());
+        Self::stored_of(root, files, PathBuf::from("/plan"))
+    }
+
+    /// The same, of a folder that is there: what tasks run, they run in it.
+    pub(crate) fn stored_of(
+        root: String,
+        files: BTreeMap<String, String>,
+        folder: PathBuf,
+    ) -> Self {
+        let library = Self::new(Arc::new(Stored(files)), folder, "plan:".to_owned());
         Self { root_name: root, ..library }
     }
 

@@ -306,6 +306,97 @@ impl Clock for SandboxTime {
     }
 }
 
+/// The sandbox's clock, followed without taking part in it: it runs 1:1 with real time, or jumps with
+/// whoever does take part.
+#[derive(Clone)]
+pub(crate) struct FollowedTime(Arc<Followed>);
+
+struct Followed {
+    control: ControlClient,
+    /// Where a child process finds the control endpoint.
+    address: String,
+    token: String,
+    now: Mutex<Timestamp>,
+    /// Told when the sandbox cannot be reached any more.
+    lost: tokio::sync::watch::Sender<Option<String>>,
+}
+
+/// How often the clock is read, in real time.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+impl FollowedTime {
+    /// Follows the clock of a served world.
+    pub(crate) async fn follow(
+        control: ControlClient,
+        address: String,
+        token: String,
+    ) -> Result<Self, ControlError> {
+        let now = Mutex::new(control.now().await?);
+        let lost = tokio::sync::watch::Sender::new(None);
+        Ok(Self(Arc::new(Followed { control, address, token, now, lost })))
+    }
+
+    /// Ready, with the reason, when the sandbox is gone.
+    pub(crate) async fn lost(&self) -> String {
+        let mut receiver = self.0.lost.subscribe();
+        let reason = receiver.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        reason.ok().flatten().unwrap_or_default()
+    }
+
+    fn read(&self) -> MutexGuard<'_, Timestamp> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for FollowedTime {
+    fn now(&self) -> Timestamp {
+        *self.read()
+    }
+
+    fn real_now(&self) -> Timestamp {
+        real_now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'_, ()> {
+        async move {
+            loop {
+                match self.0.control.now().await {
+                    Ok(now) => *self.read() = now,
+                    Err(error) => {
+                        self.0.lost.send_replace(Some(crate::failure_text(&error)));
+                        // Whoever waits hears of it by `lost`.
+                        std::future::pending::<()>().await;
+                    }
+                }
+                let left = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(READ_AGAIN)).await;
+            }
+        }
+        .boxed()
+    }
+
+    fn hold(&self) -> Hold {
+        Hold::none()
+    }
+
+    fn aside(&self) -> Hold {
+        Hold::none()
+    }
+
+    fn delegate(&self) -> BoxFuture<'_, Delegation> {
+        async {
+            // The child follows, too.
+            let (address, token) = (&self.0.address, &self.0.token);
+            let environment = runbook_sandbox::helm::environment(address, token, None);
+            Delegation { environment, guard: Hold::none() }
+        }
+        .boxed()
+    }
+}
+
 /// A clock of the engine, as the clients want it.
 pub(crate) struct ClientTime(pub(crate) Arc<dyn Clock>);
 

@@ -17,7 +17,7 @@ use runbook_core::connection::Connector;
 use runbook_core::plan::Plan;
 use runbook_sandbox::{ControlClient, Holder, OpenError, OpenOptions, Sandbox, Served};
 
-use clock::{ClientTime, RealTime, SandboxTime};
+use clock::{ClientTime, FollowedTime, RealTime, SandboxTime};
 use connector::{Behind, TargetConnector};
 
 use crate::environment::Environment;
@@ -57,6 +57,15 @@ pub(crate) struct SandboxOptions {
     pub(crate) faults: Option<PathBuf>,
 }
 
+/// How a command stands to the sandbox's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It takes part: time stands while it works, and jumps while it waits.
+    Jumping,
+    /// It follows, 1:1 while nobody else takes part.
+    Following,
+}
+
 /// An open target.
 pub(crate) struct Target {
     /// Which.
@@ -70,6 +79,8 @@ pub(crate) struct Target {
     behind: Behind,
     /// The world's clock; ends a run when the sandbox is gone.
     pub(crate) sandbox_time: Option<SandboxTime>,
+    /// The same of a command that follows the clock.
+    followed_time: Option<FollowedTime>,
     /// The world that this process serves.
     served: Option<Served>,
 }
@@ -83,9 +94,30 @@ impl Target {
         environment: &Environment,
         printer: &Arc<Printer>,
     ) -> Result<Self, Trouble> {
+        Self::open_at(Pace::Jumping, on, options, state, environment, printer).await
+    }
+
+    /// Opens a target for a command that may only follow the sandbox's clock.
+    pub(crate) async fn open_at(
+        pace: Pace,
+        on: On,
+        options: &SandboxOptions,
+        state: &StateFolder,
+        environment: &Environment,
+        printer: &Arc<Printer>,
+    ) -> Result<Self, Trouble> {
         match on {
             On::Aws => Self::aws(options, state, environment),
-            On::Sandbox => Self::sandbox(options, state, environment, printer).await,
+            On::Sandbox => Self::sandbox(pace, options, state, environment, printer).await,
+        }
+    }
+
+    /// Ready, with the reason, when the sandbox is gone; never on AWS.
+    pub(crate) async fn lost(&self) -> String {
+        match (&self.sandbox_time, &self.followed_time) {
+            (Some(time), _) => time.lost().await,
+            (None, Some(time)) => time.lost().await,
+            (None, None) => std::future::pending().await,
         }
     }
 
@@ -116,11 +148,13 @@ impl Target {
                 program: program(),
             },
             sandbox_time: None,
+            followed_time: None,
             served: None,
         })
     }
 
     async fn sandbox(
+        pace: Pace,
         options: &SandboxOptions,
         state: &StateFolder,
         environment: &Environment,
@@ -140,14 +174,24 @@ impl Target {
         };
         let world = place.control.world().await.map_err(|error| Trouble::of(&error))?;
         let text = |name: &str| world[name].as_str().unwrap_or_default().to_owned();
-        let time = SandboxTime::join(place.control, place.address, place.token)
-            .await
-            .map_err(|error| Trouble::of(&error))?;
+        let failed = |error| Trouble::of(&error);
+        let (clock, sandbox_time, followed_time): (Arc<dyn Clock>, _, _) = match pace {
+            Pace::Jumping => {
+                let joined = SandboxTime::join(place.control, place.address, place.token);
+                let time = joined.await.map_err(failed)?;
+                (Arc::new(time.clone()), Some(time), None)
+            }
+            Pace::Following => {
+                let time = FollowedTime::follow(place.control, place.address, place.token);
+                let time = time.await.map_err(failed)?;
+                (Arc::new(time.clone()), None, Some(time))
+            }
+        };
         let by = place.holder.map_or_else(String::new, |pid| format!(", served by process {pid}"));
         let program = program();
         Ok(Self {
             on: On::Sandbox,
-            clock: Arc::new(time.clone()),
+            clock,
             world: Some(format!("{} {} {}", text("account"), text("region"), text("scenario"))),
             banner: format!(
                 "on the sandbox: a simulated AWS account {}{by}, nothing real is touched (--on aws for yours) · state in {}",
@@ -165,7 +209,8 @@ impl Target {
                 helm: vec![program.display().to_string(), "sandbox-helm".to_owned()],
                 program,
             },
-            sandbox_time: Some(time),
+            sandbox_time,
+            followed_time,
             served,
         })
     }
@@ -195,8 +240,8 @@ impl Target {
 
     /// Ends the serving of a world; what was acknowledged is stored already.
     pub(crate) async fn close(self) {
-        let Self { served, sandbox_time, clock, .. } = self;
-        drop((sandbox_time, clock));
+        let Self { served, sandbox_time, followed_time, clock, .. } = self;
+        drop((sandbox_time, followed_time, clock));
         if let Some(served) = served {
             served.shutdown().await;
         }

@@ -9,21 +9,17 @@ use http::header::{HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::clock::Clock;
 use crate::error::{Class, Error as RequestError, Passes, Processed, Said};
+use crate::https;
 use crate::request::{Observer, Operation, RequestClass};
 use crate::retry::{Caller, Policy};
 
 /// How long the server may take for one answer, in real time.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
-
-type Client = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// What to get.
 #[derive(Debug, Clone)]
@@ -78,25 +74,15 @@ pub enum Error {
 /// Gets files.
 #[derive(Clone)]
 pub struct Downloader {
-    client: Client,
+    client: https::Client<Empty<Bytes>>,
     caller: Caller,
 }
 
 impl Downloader {
     /// One that trusts the machine's own certificate authorities.
     pub fn new(clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Result<Self, Error> {
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::aws_lc_rs::default_provider())
-            .map_err(|error| Error::Address {
-                url: "https://".to_owned(),
-                problem: format!("this machine's certificate authorities cannot be read: {error}"),
-            })?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .retry_canceled_requests(false)
-            .build(connector);
+        let client = https::client()
+            .map_err(|problem| Error::Address { url: "https://".to_owned(), problem })?;
         let caller = Caller { clock, observer, policy: Policy::default(), seed: "download".into() };
         Ok(Self { client, caller })
     }
@@ -196,20 +182,7 @@ fn refused(status: StatusCode) -> Said {
 
 /// HTTPS, or plain HTTP to this machine itself.
 fn usable(text: &str) -> Result<Url, Error> {
-    let refuse = |problem: &str| Error::Address { url: text.to_owned(), problem: problem.into() };
-    let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
-    let is_local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_local => Ok(url),
-        "http" => Err(refuse("it is plain HTTP, which anyone on the way can change")),
-        other => Err(refuse(&format!("`{other}` is not https"))),
-    }
+    https::usable(text).map_err(|problem| Error::Address { url: text.to_owned(), problem })
 }
 
 fn next(from: &Url, location: &str) -> Result<Url, Error> {

@@ -278,7 +278,8 @@ impl Error {
         self.0.passes
     }
 
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// How long the service asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 

@@ -6,6 +6,8 @@
 //! | [`kubernetes`] | a cluster: a natively made EKS token, requests on JSON objects, rollout and placement facts |
 //! | [`helm`] | releases: read natively from their Secrets, changed by executing a helm command line |
 //! | [`download`] | one file by HTTPS, bounded in size, held against its SHA-256 |
+//! | [`post`] | one message by HTTPS, with a key, to an address that may be a secret |
+//! | [`get`] | answers of a service that is asked by GET, with a token or without |
 //!
 //! # One retry policy
 //! The transports never retry (the SDK's retries are off, kube's retry layer is off). Above them
@@ -23,12 +25,15 @@
 
 pub mod aws;
 pub mod download;
+pub mod get;
 pub mod helm;
 pub mod kubernetes;
+pub mod post;
 pub mod retry;
 
 mod clock;
 mod error;
+mod https;
 mod request;
 #[cfg(test)]
 mod scripted;

@@ -54,6 +54,9 @@ pub enum Body {
         graph: String,
         /// How many tasks it has.
         tasks: u64,
+        /// `run.slot`; runs of older programs have none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        slot: Option<Timestamp>,
     },
     /// A run was taken up again.
     RunResumed {

@@ -31,6 +31,7 @@ pub mod module;
 pub mod owner;
 pub mod plan;
 pub mod registry;
+pub mod schedule;
 pub mod shape;
 pub mod source;
 pub mod task;

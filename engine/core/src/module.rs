@@ -116,6 +116,33 @@ pub struct Schema {
     pub bills: Option<&'static str>,
 }
 
+/// Something that is billed for as long as it is there. The core knows no prices: a charge names what is
+/// billed and what its price depends on; who has a price book makes money of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Charge {
+    /// What is billed: `eks_control_plane`, `pods`, `sqs_requests`.
+    pub item: String,
+    /// How many of it; none when that is not known before the task runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+    /// What it is, in words.
+    pub words: String,
+    /// What its price depends on.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub details: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a task is billed for before it runs and after.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Billing {
+    /// What is there now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Charge>,
+    /// What will be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Charge>,
+}
+
 /// What a module is given besides its arguments.
 #[derive(Clone)]
 pub struct Context {
@@ -277,6 +304,12 @@ pub trait Module: Send + Sync {
         false
     }
 
+    /// Whether a look costs money. A plan does not look then: the task is deferred in every plan, and
+    /// looks right before it would write.
+    fn looking_costs(&self) -> bool {
+        false
+    }
+
     /// How the task is named in a plan; arguments may be unknown.
     fn describe(&self, arguments: &Values) -> Description;
 
@@ -290,6 +323,28 @@ pub trait Module: Send + Sync {
     fn desired(&self, arguments: &Values) -> Values {
         let _ = arguments;
         Values::new()
+    }
+
+    /// What is billed once these arguments are true, as far as they say. They are masked: a secret is
+    /// `{"secret": …}`, what is not known yet `{"unknown": …}`. Asked only of a module whose schema says
+    /// that it bills something.
+    fn charges(&self, arguments: &serde_json::Map<String, serde_json::Value>) -> Vec<Charge> {
+        let _ = arguments;
+        Vec::new()
+    }
+
+    /// What is billed for what is there; without an answer of its own, what the arguments would be
+    /// billed for with the observed fields in their places.
+    fn charges_of(
+        &self,
+        arguments: &serde_json::Map<String, serde_json::Value>,
+        observed: &serde_json::Map<String, serde_json::Value>,
+        private: &serde_json::Value,
+    ) -> Vec<Charge> {
+        let _ = private;
+        let mut before = arguments.clone();
+        before.extend(observed.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.charges(&before)
     }
 
     /// Looks at the object. Identity arguments are known, others may be unknown.

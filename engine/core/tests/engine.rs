@@ -8,8 +8,10 @@
 
 mod support;
 
-use runbook_core::event::{Outcome, TaskState};
+use runbook_core::event::{Body, Outcome, TaskState};
 use runbook_core::execute::Cancel;
+use runbook_core::execute::resume::prepare;
+use runbook_core::journal::Journal;
 use runbook_core::plan::Kind;
 use support::{Fault, Workshop, steps};
 
@@ -54,6 +56,34 @@ async fn a_chain_is_planned_applied_and_then_nothing_is_left() {
 
     let again = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
     assert!(again.is_empty(), "{:#?}", again.tasks);
+}
+
+#[tokio::test]
+async fn the_slot_is_known_at_plan_time_and_stays_what_it_was() {
+    let workshop = Workshop::new(
+        "apiVersion: runbook/v1\nname: test\ntasks:\n  - id: one\n    uses: fake.thing\n    with: {name: 'at ${{ run.slot }}', takes: 5m}\noutputs: {slot: '${{ run.slot }}'}\n",
+    );
+    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+    // Nobody scheduled it: it is the moment at which the plan was begun.
+    let slot = plan.slot.unwrap();
+    assert_eq!(slot, plan.world_time);
+    assert_eq!(plan.tasks[0].arguments["name"], format!("at {slot}"));
+    let stored = runbook_core::plan::Plan::load(&plan.store()).unwrap();
+    assert_eq!(stored.slot(), slot);
+
+    let (report, events) = workshop.apply(stored, "r1", Cancel::default()).await;
+    assert_eq!(report.outputs["slot"].as_str(), Some(slot.to_string().as_str()));
+    assert_eq!(workshop.writes(), [format!("create at {slot}")]);
+    let Body::RunStarted { slot: told, .. } = &events[0].body else { panic!("{:?}", events[0]) };
+    assert_eq!(*told, Some(slot));
+
+    // Time has passed; a run that is taken up again is still for its slot.
+    let journal = Journal::open(workshop.state.path()).unwrap();
+    let (plan, resumed) = prepare(&journal, "r1").unwrap();
+    assert!(workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan.slot() > slot);
+    let (report, _) = workshop.apply_with(plan, "r1", Cancel::default(), Some(resumed)).await;
+    assert_eq!(report.outputs["slot"].as_str(), Some(slot.to_string().as_str()));
+    assert_eq!(workshop.writes(), [format!("create at {slot}")]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn event(seq: u64) -> Event {
                 plan: "p".to_owned(),
                 graph: "g".to_owned(),
                 tasks: 1,
+                slot: None,
             }
         } else {
             Body::NotYet { reason: format!("a line\nand another, {seq}") }

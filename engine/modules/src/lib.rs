@@ -11,6 +11,7 @@
 
 mod arguments;
 mod aws;
+mod charges;
 mod connections;
 mod failures;
 mod kubernetes;

@@ -417,7 +417,7 @@ fn colours_can_be_told_from_what_is_behind_them() {
                 assert!(found >= 4.5, "{text} on {behind}: {found:.2}");
             }
         }
-        for drawn in ["s0", "s1", "s2", "s3", "border"] {
+        for drawn in ["s0", "s1", "s2", "s3", "s4", "border"] {
             let found = scheme.contrast(drawn, "surface");
             assert!(found >= 3.0, "{drawn}: {found:.2}");
         }

@@ -5,6 +5,11 @@
 
 mod autoscalers;
 mod compare;
+mod focus_check;
+mod plan;
+mod reconcile;
+mod seen;
+mod showback;
 mod text;
 
 use std::path::Path;
@@ -22,6 +27,10 @@ use runbook_capacity::region::{Region, UnknownRegion};
 
 pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use focus_check::FocusCheckArguments;
+pub(crate) use plan::PlanCostArguments;
+pub(crate) use reconcile::{ReconcileArguments, SIMULATED_ANSWERS};
+pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -30,6 +39,14 @@ pub(crate) enum ReportCommand {
     Compare(Box<CompareArguments>),
     /// The Cluster Autoscaler beside Karpenter on one trace of pods: a model.
     Autoscalers(Box<AutoscalersArguments>),
+    /// Who pays: what each team, namespace or label cost, from collected samples.
+    Showback(Box<ShowbackArguments>),
+    /// What a stored plan adds to the month.
+    Plan(Box<PlanCostArguments>),
+    /// Whether that agrees with what AWS bills, class by class, and why it does not.
+    Reconcile(Box<ReconcileArguments>),
+    /// What is wrong with a FOCUS file: columns, values, periods, and that parts add up.
+    FocusCheck(FocusCheckArguments),
     /// The JSON Schema of an answer.
     Schema {
         /// Of which command.
@@ -45,6 +62,10 @@ pub(crate) enum Answer {
     Compare,
     /// Of `report autoscalers`.
     Autoscalers,
+    /// Of `report showback`.
+    Showback,
+    /// Of `report reconcile`.
+    Reconcile,
 }
 
 /// Answers a question about money.
@@ -52,10 +73,16 @@ pub(crate) fn run(session: &Session, command: ReportCommand) -> Result<Exit, Tro
     match command {
         ReportCommand::Compare(arguments) => compare::run(session, &arguments),
         ReportCommand::Autoscalers(arguments) => autoscalers::run(session, &arguments),
+        ReportCommand::Showback(arguments) => showback::run(session, &arguments),
+        ReportCommand::Plan(arguments) => plan::run(session, &arguments),
+        ReportCommand::Reconcile(arguments) => reconcile::run(session, &arguments),
+        ReportCommand::FocusCheck(arguments) => focus_check::run(session, &arguments),
         ReportCommand::Schema { answer } => {
             let (title, shape) = match answer {
                 Answer::Compare => compare::schema(),
                 Answer::Autoscalers => autoscalers::schema(),
+                Answer::Showback => showback::schema(),
+                Answer::Reconcile => reconcile::schema(),
             };
             Ok(json(&session.printer, &schema::schema(title, shape), Exit::Done))
         }

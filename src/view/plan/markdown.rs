@@ -1,16 +1,17 @@
 //! A plan as a comment on a pull request.
 
 use runbook_core::plan::{Kind, Plan, PlannedTask};
+use runbook_tasks::plan_cost::PlanCost;
 
 use super::rows::{after, field, group, sign};
-use super::{bills, heading, is_check, one_line_each, summary, time, words};
+use super::{cost_lines, heading, is_check, one_line_each, summary, time, words};
 use crate::style::Style;
 
 /// Nobody reads a critical path beyond this, and nothing wraps it.
 const WIDE: usize = 400;
 
 /// The plan as Markdown; ends with a line end.
-pub(crate) fn render(plan: &Plan) -> String {
+pub(crate) fn render(plan: &Plan, cost: Option<&PlanCost>) -> String {
     let mut text = format!(
         "### {}\n\n**{}**\n",
         escaped(&heading(plan).join(" · ")),
@@ -31,7 +32,7 @@ pub(crate) fn render(plan: &Plan) -> String {
         one_line_each(plan, &Style { colour: false, terminal: true, width: WIDE })
             .into_iter()
             .chain(time(plan, WIDE))
-            .chain(bills(plan))
+            .chain(cost_lines(plan, cost, WIDE))
             .collect();
     if !notes.is_empty() {
         text.push('\n');
@@ -91,7 +92,7 @@ fn changes(tasks: &[&PlannedTask]) -> String {
 }
 
 /// Text that Markdown and HTML show as it is.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for one in words::one_line(text).chars() {
         match one {

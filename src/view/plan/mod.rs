@@ -3,18 +3,20 @@
 //! What is unchanged takes one line, what is skipped another; deferred tasks say what they wait
 //! for; the summary counts everything apart. [`markdown`] is the same for a pull request.
 
+pub(crate) mod cost;
 mod markdown;
 mod rows;
 
 use std::collections::BTreeSet;
 
 use runbook_core::plan::{Kind, Plan, PlannedTask};
+use runbook_tasks::plan_cost::PlanCost;
 
 use self::rows::Row;
 use super::words;
 use crate::style::{Meaning, Style};
 
-pub(crate) use markdown::render as render_markdown;
+pub(crate) use markdown::{escaped, render as render_markdown};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -24,7 +26,7 @@ const LEAST: usize = 8;
 const DETAILS: usize = 14;
 
 /// The plan as text; ends with a line end.
-pub(crate) fn render(plan: &Plan, style: &Style) -> String {
+pub(crate) fn render(plan: &Plan, cost: Option<&PlanCost>, style: &Style) -> String {
     let mut lines: Vec<String> = words::wrap(&heading(plan), " · ", style.width, 2)
         .iter()
         .map(|line| style.paint(Meaning::Strong, line))
@@ -36,7 +38,7 @@ pub(crate) fn render(plan: &Plan, style: &Style) -> String {
         words::wrap(&summary(plan), ", ", room, 2)
             .into_iter()
             .chain(time(plan, room))
-            .chain(bills(plan))
+            .chain(cost_lines(plan, cost, room))
             .map(|line| words::fit(&format!("  {line}"), style.width)),
     );
     words::lines(lines)
@@ -247,6 +249,15 @@ fn path(addresses: &[String], room: usize) -> String {
         text = parts.join(" → ");
     }
     text
+}
+
+/// What it adds to the month; without prices, what it bills from then on, in words.
+fn cost_lines(plan: &Plan, cost: Option<&PlanCost>, width: usize) -> Vec<String> {
+    match cost {
+        Some(_) if plan.is_empty() => Vec::new(),
+        Some(cost) => cost::lines(cost, width),
+        None => bills(plan),
+    }
 }
 
 /// What it bills from then on, in words.

@@ -57,7 +57,7 @@ fn workshop() -> Workshop {
 }
 
 fn lines(plan: &Plan, width: usize) -> Vec<String> {
-    render(plan, &Style { colour: false, terminal: true, width })
+    render(plan, None, &Style { colour: false, terminal: true, width })
         .lines()
         .map(str::to_owned)
         .collect()
@@ -232,7 +232,7 @@ async fn nothing_to_change_is_three_lines() {
 #[tokio::test]
 async fn colour_is_in_the_sign() {
     let plan = changed(Kind::Update).await;
-    let text = render(&plan, &Style { colour: true, terminal: true, width: 100 });
+    let text = render(&plan, None, &Style { colour: true, terminal: true, width: 100 });
     let line = text.lines().nth(1).unwrap();
     assert_eq!(line, "  extra  \u{1b}[35m~\u{1b}[0m  fake.thing  extra");
 }
@@ -243,7 +243,7 @@ async fn a_pull_request_gets_a_table_and_folded_fields() {
     let update = changed(Kind::Update).await.tasks.remove(0);
     plan.tasks.retain(|task| task.subject == "base" || task.kind == Kind::Deferred);
     plan.tasks.push(update);
-    let text = render_markdown(&plan);
+    let text = render_markdown(&plan, None);
     assert_eq!(
         text.lines().collect::<Vec<_>>(),
         [

@@ -331,6 +331,7 @@ fn bare(task: &PlannedTask) -> PlannedTask {
         locks: task.locks.clone(),
         expected: task.expected,
         bills: None,
+        billing: None,
         arguments: serde_json::Map::new(),
     }
 }

@@ -116,7 +116,9 @@ where
     E: ProvideErrorMetadata + StdError + 'static,
 {
     let said = match error {
-        SdkError::ServiceError(context) => service_said(context.err().meta(), context.raw()),
+        SdkError::ServiceError(context) => {
+            service_said(operation.service, context.err().meta(), context.raw())
+        }
         SdkError::ResponseError(context) => unreadable(context.raw(), error),
         SdkError::DispatchFailure(context) => match context.as_connector_error() {
             Some(connector) => connector_said(connector),
@@ -131,13 +133,22 @@ where
     Error::new(operation, said)
 }
 
-fn service_said(metadata: &ErrorMetadata, response: &HttpResponse) -> Said {
+fn service_said(service: &str, metadata: &ErrorMetadata, response: &HttpResponse) -> Said {
     let request_id = metadata
         .extra("aws_request_id")
         .or_else(|| response.headers().get("x-amzn-requestid"))
         .or_else(|| response.headers().get("x-amz-request-id"))
         .map(str::to_owned);
-    answered(metadata.code(), metadata.message(), response.status().as_u16(), request_id)
+    let status = response.status().as_u16();
+    // Elsewhere a limit is a quota, which no waiting changes; Cost Explorer says so of too many calls
+    // in a short time.
+    if service == "ce" && metadata.code() == Some("LimitExceededException") {
+        let mut said =
+            answered(Some("ThrottlingException"), metadata.message(), status, request_id);
+        said.code = metadata.code().map(str::to_owned);
+        return said;
+    }
+    answered(metadata.code(), metadata.message(), status, request_id)
 }
 
 /// There was a response, and the SDK could not make sense of it.

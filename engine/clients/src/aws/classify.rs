@@ -15,6 +15,8 @@ pub(crate) fn class_of_code(code: &str, status: u16) -> Class {
         | "NoSuchEntity"
         | "NoSuchEntityException"
         | "NotFoundException"
+        | "NoSuchBucket"
+        | "NoSuchKey"
         | "QueueDoesNotExist"
         | "AWS.SimpleQueueService.NonExistentQueue" => Class::NotFound,
         code if code.ends_with(".NotFound") => Class::NotFound,
@@ -35,6 +37,9 @@ pub(crate) fn class_of_code(code: &str, status: u16) -> Class {
         | "EntityTemporarilyUnmodifiable"
         | "DependencyViolation"
         | "ManagedRuleException"
+        // S3: something is there already, or is being put there at this moment.
+        | "PreconditionFailed"
+        | "ConditionalRequestConflict"
         | "ConflictException" => Class::Conflict,
         code if is_denial(code) => Class::Denied,
         "RequestTimeout" | "RequestTimeoutException" => Class::Timeout,

@@ -16,7 +16,7 @@ use super::call::Calls;
 use super::interceptor::Gatekeeper;
 use super::partition::Partition;
 use super::sts::CallerIdentity;
-use super::{autoscaling, ec2, eks, events, iam, pricing, sqs, sts};
+use super::{autoscaling, cost_explorer, ec2, eks, events, iam, pricing, s3, sqs, sts};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::request::{Access, Observer};
@@ -134,11 +134,13 @@ struct Inner {
 #[derive(Default)]
 struct SdkClients {
     autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
+    cost_explorer: OnceLock<aws_sdk_costexplorer::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     eks: OnceLock<aws_sdk_eks::Client>,
     events: OnceLock<aws_sdk_eventbridge::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     pricing: OnceLock<aws_sdk_pricing::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
 }
@@ -299,6 +301,31 @@ impl Connection {
             sdk.clone(),
             Calls { service: "pricing", caller: self.caller.clone() },
             self.inner.configuration.endpoint_url().map(str::to_owned),
+        )
+    }
+    /// S3. At another endpoint than AWS's the bucket is part of the path: names below that endpoint's
+    /// resolve nowhere.
+    pub fn s3(&self) -> s3::Client {
+        let sdk = self.inner.clients.s3.get_or_init(|| {
+            let configuration = aws_sdk_s3::config::Builder::from(&self.inner.configuration)
+                .interceptor(self.gatekeeper())
+                .force_path_style(self.inner.configuration.endpoint_url().is_some());
+            aws_sdk_s3::Client::from_conf(configuration.build())
+        });
+        s3::Client::new(sdk.clone(), Calls { service: "s3", caller: self.caller.clone() })
+    }
+    /// Cost Explorer, which one region serves for all of them.
+    pub fn cost_explorer(&self) -> cost_explorer::Client {
+        let sdk = self.inner.clients.cost_explorer.get_or_init(|| {
+            let configuration =
+                aws_sdk_costexplorer::config::Builder::from(&self.inner.configuration)
+                    .interceptor(self.gatekeeper())
+                    .region(Region::new(cost_explorer::REGION));
+            aws_sdk_costexplorer::Client::from_conf(configuration.build())
+        });
+        cost_explorer::Client::new(
+            sdk.clone(),
+            Calls { service: "ce", caller: self.caller.clone() },
         )
     }
     service!(

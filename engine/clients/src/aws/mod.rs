@@ -11,11 +11,13 @@
 //! its error code. A write returns an [`Outcome`](crate::Outcome).
 
 pub mod autoscaling;
+pub mod cost_explorer;
 pub mod ec2;
 pub mod eks;
 pub mod events;
 pub mod iam;
 pub mod pricing;
+pub mod s3;
 pub mod sqs;
 pub mod sts;
 

@@ -336,3 +336,167 @@ async fn nobody_at_home_is_known_not_to_have_happened() {
     assert_eq!(world.clock.slept().len(), 6);
     drop(connection);
 }
+
+#[tokio::test]
+async fn an_object_is_written_only_where_nothing_is() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Write).await;
+    let s3 = connection.s3();
+    let taken = "<Error><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions \
+        you specified did not hold</Message><Condition>If-None-Match</Condition></Error>";
+    world.peer.then([
+        Answer::Say(200, "text/xml", String::new(), vec![("etag", "\"5d41\"")]),
+        Answer::xml(412, taken),
+        Answer::Say(200, "text/plain", "hello".to_owned(), Vec::new()),
+        Answer::Say(200, "text/plain", "hello you".to_owned(), Vec::new()),
+        Answer::xml(404, "<Error><Code>NoSuchKey</Code><Message>No</Message></Error>"),
+    ]);
+    let object = s3::NewObject {
+        bucket: "reports",
+        key: "october/showback.csv",
+        media_type: "text/csv",
+        metadata: [("runbook-key".to_owned(), "0123".to_owned())].into(),
+        bytes: b"hello".to_vec(),
+    };
+    assert_eq!(s3.put_new(&object).await.unwrap().as_deref(), Some("\"5d41\""));
+    let Err(Undone::Rejected(error)) = s3.put_new(&object).await else { panic!("it was taken") };
+    assert!(error.is_conflict(), "{error}");
+    let found = || s3.object("reports", "october/showback.csv", 5);
+    assert_eq!(found().await.unwrap(), Some(s3::Found::Bytes(b"hello".to_vec())));
+    assert_eq!(found().await.unwrap(), Some(s3::Found::Longer));
+    assert_eq!(found().await.unwrap(), None);
+    let asked = world.peer.asked();
+    assert_eq!(asked[0].line, "PUT /reports/october/showback.csv?x-id=PutObject");
+    assert_eq!(asked[0].header("if-none-match"), Some("*"));
+    assert_eq!(asked[0].header("x-amz-meta-runbook-key"), Some("0123"));
+
+    let reading = World::new().await.connection(Access::Read).await;
+    assert!(reading.s3().put_new(&object).await.is_err());
+}
+
+fn costs() -> cost_explorer::Query {
+    use cost_explorer::Filter;
+    let dimension =
+        |key: &str, value: &str| Filter::Dimension(key.to_owned(), vec![value.to_owned()]);
+    cost_explorer::Query {
+        start: "2026-10-01".to_owned(),
+        end: "2026-11-01".to_owned(),
+        metrics: vec!["NetAmortizedCost".to_owned(), "UsageQuantity".to_owned()],
+        group_by: vec!["SERVICE".to_owned(), "USAGE_TYPE".to_owned()],
+        filter: Filter::And(vec![
+            Filter::Not(Box::new(dimension("RECORD_TYPE", "Tax"))),
+            Filter::Or(vec![
+                Filter::Tag("runbook/owner".to_owned(), vec!["nodeless/myeks".to_owned()]),
+                dimension("USAGE_TYPE", "APN2-Fargate-GB-Hours"),
+            ]),
+        ]),
+    }
+}
+
+const COSTS: &str = r#"{"ResultsByTime":[{"TimePeriod":{"Start":"2026-10-01","End":"2026-10-02"},
+    "Estimated":true,"Total":{},"Groups":[{"Keys":["AmazonEC2","APN2-BoxUsage:m7g.large"],
+    "Metrics":{"NetAmortizedCost":{"Amount":"2.4072000001","Unit":"USD"},
+    "UsageQuantity":{"Amount":"24","Unit":"Hrs"}}}]}],"NextPageToken":"n"}"#;
+
+#[tokio::test]
+async fn cost_explorer_is_asked_in_one_region_and_a_page_at_a_time() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    world.peer.then([
+        // Too many calls; elsewhere this code is a quota.
+        Answer::refuse(400, "LimitExceededException", "Rate exceeded"),
+        Answer::json(200, COSTS),
+        Answer::json(200, r#"{"ResultsByTime":[]}"#),
+    ]);
+    let client = connection.cost_explorer();
+    let page = client.cost_and_usage(&costs(), None).await.unwrap();
+    assert_eq!(page.next.as_deref(), Some("n"));
+    let day = &page.days[0];
+    assert_eq!((day.start.as_str(), day.is_estimated), ("2026-10-01", true));
+    assert_eq!(day.groups[0].keys, ["AmazonEC2", "APN2-BoxUsage:m7g.large"]);
+    assert_eq!(day.groups[0].metrics["NetAmortizedCost"].amount, "2.4072000001");
+    let last = client.cost_and_usage(&costs(), Some("n")).await.unwrap();
+    assert_eq!(last, cost_explorer::Page { days: Vec::new(), next: None });
+    let asked = world.peer.asked();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[0].header("x-amz-target"), Some("AWSInsightsIndexService.GetCostAndUsage"));
+    let scope = asked[0].header("authorization").unwrap();
+    assert!(scope.contains("/us-east-1/ce/aws4_request"), "{scope}");
+    let body: serde_json::Value = serde_json::from_str(&asked[2].body).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({
+            "TimePeriod": {"Start": "2026-10-01", "End": "2026-11-01"}, "Granularity": "DAILY",
+            "Metrics": ["NetAmortizedCost", "UsageQuantity"],
+            "GroupBy": [
+                {"Type": "DIMENSION", "Key": "SERVICE"}, {"Type": "DIMENSION", "Key": "USAGE_TYPE"},
+            ],
+            "Filter": {"And": [
+                {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Tax"]}}},
+                {"Or": [
+                    {"Tags": {"Key": "runbook/owner", "Values": ["nodeless/myeks"]}},
+                    {"Dimensions": {"Key": "USAGE_TYPE", "Values": ["APN2-Fargate-GB-Hours"]}},
+                ]},
+            ]},
+            "NextPageToken": "n",
+        })
+    );
+    assert_eq!(
+        world.tries.seen()[1..],
+        [
+            "ce:GetCostAndUsage read 1 LimitExceededException",
+            "ce:GetCostAndUsage read 2 ok",
+            "ce:GetCostAndUsage read 1 ok"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn cost_explorer_says_what_it_refuses_and_is_not_followed_in_circles() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    let client = connection.cost_explorer();
+    world.peer.then([
+        Answer::json(200, COSTS),
+        Answer::refuse(400, "DataUnavailableException", "The requested data is unavailable."),
+        Answer::refuse(
+            400,
+            "AccessDeniedException",
+            "not authorized to perform ce:GetCostAndUsage",
+        ),
+        Answer::json(200, r#"{"ResultsByTime":[{"Estimated":false}]}"#),
+    ]);
+    let circle = client.cost_and_usage(&costs(), Some("n")).await.unwrap_err();
+    assert_eq!(circle.class(), Class::Unreadable);
+    assert!(circle.to_string().contains("as its next one"), "{circle}");
+    let missing = client.cost_and_usage(&costs(), None).await.unwrap_err();
+    assert_eq!(
+        (missing.class(), missing.code()),
+        (Class::Invalid, Some("DataUnavailableException"))
+    );
+    assert!(client.cost_and_usage(&costs(), None).await.unwrap_err().is_denied());
+    let incomplete = client.cost_and_usage(&costs(), None).await.unwrap_err();
+    assert!(incomplete.to_string().contains("`TimePeriod`"), "{incomplete}");
+    assert_eq!(world.peer.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_cost_allocation_tag_is_active_inactive_or_never_seen() {
+    let world = World::new().await;
+    let connection = world.connection(Access::Read).await;
+    let tags = |status: &str| {
+        format!(
+            r#"{{"CostAllocationTags":[{{"TagKey":"runbook/owner","Type":"UserDefined","Status":"{status}"}}]}}"#
+        )
+    };
+    world.peer.then([
+        Answer::json(200, tags("Active")),
+        Answer::json(200, tags("Inactive")),
+        Answer::json(200, r#"{"CostAllocationTags":[]}"#),
+    ]);
+    let client = connection.cost_explorer();
+    assert_eq!(client.is_tag_active("runbook/owner").await.unwrap(), Some(true));
+    assert_eq!(client.is_tag_active("runbook/owner").await.unwrap(), Some(false));
+    assert_eq!(client.is_tag_active("runbook/owner").await.unwrap(), None);
+    assert!(world.peer.asked()[0].body.contains(r#""TagKeys":["runbook/owner"]"#));
+}

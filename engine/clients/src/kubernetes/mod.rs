@@ -6,7 +6,7 @@
 //! | `token` | the EKS token, made natively: a presigned question to STS |
 //! | `request`, `transport` | pure request builders, and the one place that sends them |
 //! | `discovery` | from apiVersion and kind to the path of a resource |
-//! | `objects` | get, list, apply, patch, delete, evict |
+//! | `objects`, [`watch`] | get, list, watch, apply, patch, delete, evict |
 //! | [`managed_fields`], [`difference`] | who owns which field, and what declared fields differ from the live object |
 //! | [`rollout`], [`placement`], [`events`] | whether a rollout is done, where pods run, what happened last |
 //!
@@ -21,6 +21,7 @@ pub mod placement;
 pub mod quantity;
 pub mod rollout;
 pub mod token;
+pub mod watch;
 
 mod discovery;
 mod objects;
@@ -32,7 +33,7 @@ mod tests;
 mod transport;
 
 pub use discovery::Resource;
-pub use objects::{ApplyConflicts, Deletion, Propagation, Selection};
+pub use objects::{ApplyConflicts, Deletion, Page, Propagation, Selection};
 pub use open::{Connection, Eks, Kubeconfig, OpenError, Server};
 pub use reference::{Kind, Reference, ReferenceError};
 

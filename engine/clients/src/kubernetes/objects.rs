@@ -51,6 +51,15 @@ impl Selection {
     }
 }
 
+/// Some objects of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// Whether the list begins with it; what came before, if anything, does not count.
+    pub is_first: bool,
+    /// The objects.
+    pub objects: Vec<Value>,
+}
+
 /// What a server-side apply does with fields that another manager owns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ApplyConflicts {
@@ -191,8 +200,38 @@ impl Connection {
         selection: &Selection,
         form: Form,
     ) -> Result<Vec<Value>, Error> {
-        let Some(resource) = self.resource(kind).await? else { return Ok(Vec::new()) };
         let mut objects = Vec::new();
+        self.pages_as(kind, selection, form, |page| {
+            if page.is_first {
+                objects.clear();
+            }
+            objects.extend(page.objects);
+        })
+        .await?;
+        Ok(objects)
+    }
+
+    /// The selected objects page by page, so that they are never all there at once. A list that grew too
+    /// old begins again, once: then a first page comes again. None of a kind that is not served.
+    ///
+    /// Gives the version of the list, at which a watch may begin.
+    pub async fn each_page(
+        &self,
+        kind: &Kind,
+        selection: &Selection,
+        take: impl FnMut(Page),
+    ) -> Result<Option<String>, Error> {
+        self.pages_as(kind, selection, Form::Objects, take).await
+    }
+
+    async fn pages_as(
+        &self,
+        kind: &Kind,
+        selection: &Selection,
+        form: Form,
+        mut take: impl FnMut(Page),
+    ) -> Result<Option<String>, Error> {
+        let Some(resource) = self.resource(kind).await? else { return Ok(None) };
         let mut page: Option<String> = None;
         let mut started_again = false;
         loop {
@@ -203,21 +242,25 @@ impl Connection {
                 Err(error) if page.is_some() && !started_again && error.status() == Some(410) => {
                     started_again = true;
                     page = None;
-                    objects.clear();
                     continue;
                 }
                 Err(error) if page.is_none() && error.is_not_found() => {
                     self.known().forget(kind);
-                    return Ok(Vec::new());
+                    return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
+            let is_first = page.is_none();
             page = continuation(&answer);
-            if let Some(Value::Array(items)) = answer.get_mut("items").map(Value::take) {
-                objects.extend(items.into_iter().map(|item| named(item, kind)));
-            }
+            let items = match answer.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items,
+                _ => Vec::new(),
+            };
+            let objects = items.into_iter().map(|item| named(item, kind)).collect();
+            take(Page { is_first, objects });
             if page.is_none() {
-                return Ok(objects);
+                let version = answer.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+                return Ok(version.map(str::to_owned));
             }
         }
     }

@@ -14,6 +14,8 @@ const JSON: &str = "application/json";
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Objects a page: what kubectl asks for.
 const PAGE: &str = "500";
+/// How long a watch lasts: less than a connection may be silent.
+const WATCH_SECONDS: &str = "50";
 
 /// A request.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +106,20 @@ pub(crate) fn list(
     let mut request = bare(Method::GET, operation, RequestClass::Read, path);
     request.accept = form.accept();
     request
+}
+
+/// A watch from a version on, which the server ends after a while.
+pub(crate) fn watch(resource: &Resource, selection: &Selection, from: &str) -> Request {
+    let namespace = selection.namespace.as_deref();
+    let mut query = Query::default();
+    query.add_some("labelSelector", selection.labels.as_deref());
+    query.add_some("fieldSelector", selection.fields.as_deref());
+    query.add("watch", "true");
+    query.add("allowWatchBookmarks", "true");
+    query.add("timeoutSeconds", WATCH_SECONDS);
+    query.add("resourceVersion", from);
+    let path = query.after(collection_path(resource, namespace));
+    bare(Method::GET, title("WATCH", resource, namespace, None), RequestClass::Read, path)
 }
 
 /// POST of a new object.

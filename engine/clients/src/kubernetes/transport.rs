@@ -67,6 +67,29 @@ impl Transport {
                 ),
             )));
         }
+        let response = self.authorised(request).await?;
+        let answer = Answer::of(response).await.map_err(failed)?;
+        answer.value(request.operation.class).map_err(failed)
+    }
+
+    /// A read whose answer has no end: the body of one that began well.
+    pub(crate) async fn stream(&self, request: &Request) -> Result<Body, Error> {
+        self.caller
+            .read(&request.operation, || async {
+                let response = self.authorised(request).await?;
+                if response.status().is_success() {
+                    return Ok(response.into_body());
+                }
+                let failed = |said| Error::new(&request.operation, said);
+                let answer = Answer::of(response).await.map_err(failed)?;
+                Err(failed(refusal(answer.status.as_u16(), &answer.headers, &answer.body)))
+            })
+            .await
+    }
+
+    /// The answer to a request with our token, and with a new one when that is refused.
+    async fn authorised(&self, request: &Request) -> Result<http::Response<Body>, Error> {
+        let failed = |said| Error::new(&request.operation, said);
         let mut refused: Option<String> = None;
         loop {
             let token = match &self.tokens {
@@ -79,12 +102,13 @@ impl Transport {
                 ),
             };
             let built = self.build(request, token.as_deref()).map_err(failed)?;
-            let answer = self.answer(built).await.map_err(failed)?;
-            if answer.status == StatusCode::UNAUTHORIZED && refused.is_none() && token.is_some() {
+            let response = self.client.send(built).await.map_err(|error| failed(broken(&error)))?;
+            if response.status() == StatusCode::UNAUTHORIZED && refused.is_none() && token.is_some()
+            {
                 refused = token;
                 continue;
             }
-            return answer.value(request.operation.class).map_err(failed);
+            return Ok(response);
         }
     }
 
@@ -119,16 +143,6 @@ impl Transport {
         }
         Ok(built)
     }
-
-    async fn answer(&self, request: http::Request<Body>) -> Result<Answer, Said> {
-        let response = self.client.send(request).await.map_err(|error| broken(&error))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
-            let cause = crate::error::root_cause(&*error);
-            Said::unanswered(Class::Unavailable, format!("the answer broke off: {cause}"))
-        })?;
-        Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes().to_vec() })
-    }
 }
 
 struct Answer {
@@ -138,6 +152,15 @@ struct Answer {
 }
 
 impl Answer {
+    async fn of(response: http::Response<Body>) -> Result<Self, Said> {
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
+            let cause = crate::error::root_cause(&*error);
+            Said::unanswered(Class::Unavailable, format!("the answer broke off: {cause}"))
+        })?;
+        Ok(Self { status: head.status, headers: head.headers, body: body.to_bytes().to_vec() })
+    }
+
     fn value(self, class: RequestClass) -> Result<Value, Said> {
         if !self.status.is_success() {
             return Err(refusal(self.status.as_u16(), &self.headers, &self.body));

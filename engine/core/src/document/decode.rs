@@ -5,6 +5,7 @@ use super::{Declared, Document, Named, TaskDeclaration, Uses};
 use crate::connection::Kind;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Poll, Retry};
+use crate::schedule;
 use crate::shape::{self, CHECK, POLL, RETRY, RUNBOOK, TASK};
 use crate::source::{FileId, Span};
 use crate::value::{Value, duration};
@@ -29,6 +30,7 @@ pub fn decode(file: FileId, root: &Node, problems: &mut Vec<Diagnostic>) -> Opti
         connections: Vec::new(),
         tasks: Vec::new(),
         outputs: Vec::new(),
+        schedules: Vec::new(),
     };
     for (key, entry) in entries {
         let node = &entry.value;
@@ -40,6 +42,7 @@ pub fn decode(file: FileId, root: &Node, problems: &mut Vec<Diagnostic>) -> Opti
             "inputs" => {
                 document.inputs = map(node).iter().filter_map(|one| input(one, problems)).collect();
             }
+            "schedule" => document.schedules = schedule::decode(node, problems),
             "connections" => {
                 document.connections =
                     map(node).iter().filter_map(|one| connection(one, problems)).collect();
@@ -61,6 +64,7 @@ pub fn decode(file: FileId, root: &Node, problems: &mut Vec<Diagnostic>) -> Opti
             _ => {}
         }
     }
+    schedule::inputs_fit(&document.schedules, &document.inputs, problems);
     duplicates(&document, problems);
     Some(document)
 }

@@ -78,7 +78,7 @@ fn set(input: &mut InputDeclaration, key: &str, node: &Node, problems: &mut Vec<
 }
 
 /// A node as a value, with no expressions in it.
-pub(super) fn plain(node: &Node) -> Value {
+pub(crate) fn plain(node: &Node) -> Value {
     match &node.kind {
         NodeKind::Scalar(scalar) => scalar.value(),
         NodeKind::Sequence(items) => Value::list(items.iter().map(plain)),

@@ -7,12 +7,13 @@ mod decode;
 mod inputs;
 
 pub use decode::decode;
-pub(crate) use inputs::is_name as is_identifier;
+pub(crate) use inputs::{is_name as is_identifier, plain};
 
 use std::time::Duration;
 
 use crate::connection::Kind;
 use crate::graph::{Poll, Retry};
+use crate::schedule::Schedule;
 use crate::source::{FileId, Span};
 use crate::value::{Type, Value};
 use crate::yaml::{Node, Scalar};
@@ -34,6 +35,8 @@ pub struct Document {
     pub tasks: Vec<TaskDeclaration>,
     /// `outputs`, in order.
     pub outputs: Vec<Declared<()>>,
+    /// `schedule`, in order.
+    pub schedules: Vec<Schedule>,
 }
 
 /// A name with a value that is decided later.

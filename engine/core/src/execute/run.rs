@@ -155,6 +155,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     let hold = clock.hold();
     let mut knowledge = input.knowledge;
     knowledge.run_id = Some(input.run.clone());
+    knowledge.slot = Some(input.plan.slot());
     let graph = input.looker.graph.clone();
     let wanted = wanted(&graph, &input.plan);
     for id in left_out(&graph, &wanted) {
@@ -229,6 +230,7 @@ fn opening(plan: &Plan, blob: &Blob, resumed: &Resumed) -> Body {
         plan: blob.digest.clone(),
         graph: plan.graph.clone(),
         tasks: plan.tasks.len() as u64,
+        slot: Some(plan.slot()),
     }
 }
 

@@ -131,6 +131,7 @@ impl<'a> Compiler<'a> {
             inputs: BTreeMap::new(),
             instance: None,
             outputs: BTreeMap::new(),
+            schedules: Vec::new(),
             programs: Vec::new(),
             templates: Vec::new(),
             digest: String::new(),
@@ -152,6 +153,7 @@ impl<'a> Compiler<'a> {
         let bound = inputs::bind(&document.inputs, self.input.given, &mut self.problems);
         self.graph.name.clone_from(&document.name);
         self.graph.description.clone_from(&document.description);
+        self.graph.schedules.clone_from(&document.schedules);
         for (name, one) in &bound {
             if let BoundTo::Value(value) = &one.to {
                 if one.declaration.identity {

@@ -354,6 +354,8 @@ pub struct Graph {
     pub instance: Option<String>,
     /// The root's outputs.
     pub outputs: BTreeMap<String, TemplateId>,
+    /// When the root runs by itself; no part of what it means.
+    pub schedules: Vec<crate::schedule::Schedule>,
     /// Compiled expressions.
     pub(crate) programs: Vec<Program>,
     /// Compiled trees of values and expressions.

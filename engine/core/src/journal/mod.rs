@@ -11,9 +11,11 @@
 
 mod format;
 mod pack;
+pub mod slots;
 mod sqlite;
 
 pub use format::{FORMAT, MOST_EVENT};
+pub use slots::Slots;
 pub use sqlite::Journal;
 
 use std::path::PathBuf;
@@ -109,6 +111,16 @@ pub enum Error {
     NoRun {
         /// The id as asked.
         run: String,
+    },
+    /// A row of a slot cannot be read.
+    #[error("the slot {slot} of `{schedule}` is damaged: {what}")]
+    DamagedSlot {
+        /// The schedule.
+        schedule: String,
+        /// The slot, seconds since 1970.
+        slot: i64,
+        /// What is wrong.
+        what: String,
     },
     /// An event or a blob cannot be read.
     #[error("run `{run}` is damaged at event {seq}")]

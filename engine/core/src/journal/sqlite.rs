@@ -19,7 +19,7 @@ use super::{Batch, Error, RunSummary, Store, pack};
 use crate::event::{Body, Event};
 
 /// The database's name in the state folder.
-const FILE: &str = "journal.db";
+pub(super) const FILE: &str = "journal.db";
 
 type Job = (Batch, oneshot::Sender<Result<(), Error>>);
 
@@ -102,7 +102,7 @@ impl Journal {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, Error> {
+pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
     let database = |action| move |source| Error::Database { action, path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(database("open"))?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(database("open"))?;
@@ -110,7 +110,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
 }
 
 /// Checks whose database it is and brings it to our version, in one transaction.
-fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let database = |action| move |source| Error::Database { action, path: path.to_owned(), source };
     let number = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use super::billing::billing;
 use super::instances::{Expanded, check_one, expand_vertex, related};
 use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
@@ -58,9 +59,12 @@ pub struct PlanError {
 
 /// Makes a plan. Sends no write.
 pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
+    let mut knowledge = input.knowledge;
+    // Nobody scheduled it: it is for the moment at which it is planned.
+    let slot = *knowledge.slot.get_or_insert_with(|| input.looker.clock.now());
     let mut maker = Maker {
         graph: input.looker.graph.clone(),
-        knowledge: input.knowledge,
+        knowledge,
         secret_key: input.secret_key,
         tasks: BTreeMap::new(),
         seen: BTreeMap::new(),
@@ -79,8 +83,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
                     let looker = &input.looker;
                     let view = maker.knowledge.view(&maker.graph, instance.vertex);
                     let ahead = maker.ahead_of(instance.vertex);
+                    let has_price = maker.graph.vertex(instance.vertex).module.looking_costs();
                     async move {
-                        let look = if ahead.is_empty() {
+                        let look = if ahead.is_empty() && !has_price {
                             // Time stands while somebody looks, and not while all of them wait for
                             // the world to take another try.
                             let _hold = looker.clock.hold();
@@ -115,6 +120,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let mut planned = maker.finish(target, made_at, owner, input.inputs, input.files);
     planned.plan.orphans = orphans;
     planned.plan.unlisted = unlisted;
+    planned.plan.slot = Some(slot);
     planned.plan.seal();
     Ok(planned)
 }
@@ -305,6 +311,10 @@ impl Maker {
             Ok(Look::Seen(seen)) => self.seen(instance, *seen),
         };
         if task.kind == Kind::Deferred {
+            if self.graph.vertex(id).module.looking_costs() {
+                let why = "looking costs money: it is looked at when this is applied";
+                task.reasons.push(why.to_owned());
+            }
             task.waits_for.extend(ahead);
             task.waits_for.sort();
             task.waits_for.dedup();
@@ -346,6 +356,7 @@ impl Maker {
             .collect();
         task.locks = module.locks(arguments).into_iter().map(|lock| lock.name).collect();
         task.expected = module.expected(Action::Create, arguments);
+        task.billing = billing(&*module, &task.arguments, None);
         let pure = module.schema().nature == crate::module::Nature::Pure;
         self.knowledge
             .learn_writes(key.vertex, knowledge_writes(if pure { Some(false) } else { None }));
@@ -376,6 +387,16 @@ impl Maker {
             task.locks =
                 module.locks(&seen.arguments.values).into_iter().map(|lock| lock.name).collect();
             task.bills = module.schema().bills.map(str::to_owned);
+        }
+        if module.schema().bills.is_some() {
+            let observed = match &seen.observed {
+                Observed::Absent => None,
+                Observed::Present(one) => {
+                    Some((self.secret_key.mask_all(&one.projection), &one.private))
+                }
+            };
+            let observed = observed.as_ref().map(|(fields, private)| (fields, *private));
+            task.billing = billing(&**module, &task.arguments, observed);
         }
         if let Err(problem) = self.check_preconditions(instance) {
             self.push_problem(*problem);
@@ -459,6 +480,7 @@ impl Maker {
             locks: Vec::new(),
             expected: Duration::ZERO,
             bills: None,
+            billing: None,
             arguments: self.secret_key.mask_all(arguments),
         }
     }
@@ -516,6 +538,7 @@ impl Maker {
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             digest: String::new(),
             world_time: made_at,
+            slot: None,
             runbook: self.graph.name.clone(),
             owner,
             target,

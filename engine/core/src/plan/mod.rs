@@ -4,6 +4,7 @@
 //! compared and applied, and there is no flag below the command that says "do not really do it".
 //! Applying reads its facts again before the first write and refuses when one has moved.
 
+mod billing;
 pub mod estimate;
 mod instances;
 pub mod look;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Action;
 use crate::fact::Fact;
+use crate::module::Billing;
 
 /// The kind of a planned change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,6 +110,9 @@ pub struct PlannedTask {
     /// What it bills, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bills: Option<String>,
+    /// What it is billed for before it runs and after, where it is billed for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<Billing>,
     /// The arguments, masked like fields.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub arguments: serde_json::Map<String, serde_json::Value>,
@@ -156,6 +161,10 @@ pub struct Plan {
     pub digest: String,
     /// When it was made, world time.
     pub world_time: Timestamp,
+    /// `run.slot`: the slot of a schedule that it was made for, else when it was begun. Plans of older
+    /// programs have none; theirs is their `world_time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
     /// The root runbook's name.
     pub runbook: String,
     /// `<runbook>/<instance>`.

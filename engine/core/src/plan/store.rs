@@ -79,6 +79,11 @@ impl Plan {
         hex.as_str().get(..32).unwrap_or_default().clone_into(&mut self.digest);
     }
 
+    /// `run.slot` of its run.
+    pub fn slot(&self) -> jiff::Timestamp {
+        self.slot.unwrap_or(self.world_time)
+    }
+
     /// How a person names it: the first characters of the digest.
     pub fn name(&self) -> String {
         let short = |from: usize| self.digest.get(from..from + 4).unwrap_or_default();

@@ -7,7 +7,7 @@
 
 mod tables;
 
-pub use tables::{CHECK, INPUT, POLL, RETRY, RUNBOOK, TASK};
+pub use tables::{CATCH_UP, CHECK, DST, INPUT, POLL, RETRY, RUNBOOK, SCHEDULE, TASK};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
@@ -30,6 +30,8 @@ pub enum Holds {
     Expression,
     /// A list of texts.
     Texts,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
     /// A map whose shape is decided elsewhere.
     Map,
     /// A list whose items are decided elsewhere.
@@ -160,6 +162,9 @@ fn holds(node: &Node, key: &Key, problems: &mut Vec<Diagnostic>) -> bool {
         Holds::Boolean => matches!(value, Some(Value::Boolean(_))),
         Holds::Count => matches!(value, Some(Value::Integer(number)) if number >= 1),
         Holds::Number => matches!(value, Some(Value::Integer(_) | Value::Number(_))),
+        Holds::OneOf(words) => {
+            matches!(&value, Some(Value::String(text)) if words.contains(&&**text))
+        }
         Holds::Duration => {
             node.scalar().is_some_and(|scalar| crate::value::duration(&scalar.text).is_some())
         }
@@ -182,10 +187,16 @@ fn wrong(node: &Node, key: &Key) -> Diagnostic {
         Holds::Count => "a whole number from 1",
         Holds::Number => "a number",
         Holds::Duration => "a duration such as `90s`, `15m` or `1h30m`",
+        Holds::OneOf(words) => &format!("one of {}", words.join(", ")),
     };
     let mut problem = Diagnostic::error(Code("RB0105"), format!("`{}` is {wanted}", key.name))
         .at(node.span, format!("found {}", node.describe()));
     let text = node.scalar().map(|scalar| scalar.text.to_lowercase()).unwrap_or_default();
+    if let Holds::OneOf(words) = key.holds
+        && let Some(word) = suggest(&text, words.iter().copied())
+    {
+        problem = problem.help(format!("did you mean `{word}`?"));
+    }
     if key.holds == Holds::Boolean && matches!(text.as_str(), "yes" | "no" | "on" | "off") {
         let meant = if matches!(text.as_str(), "yes" | "on") { "true" } else { "false" };
         problem = problem.help(format!("`{text}` is text in YAML 1.2, write `{meant}`"));

@@ -24,7 +24,7 @@ pub const RUNBOOK: Shape = &[
     key("connections", Holds::Map, "Which account, region and cluster the tasks talk to."),
     required("tasks", Holds::List, "What is to be done; order comes from references."),
     key("outputs", Holds::Map, "Values that a run or a calling runbook gets."),
-    later("schedule", "When it runs by itself."),
+    key("schedule", Holds::List, "When it runs by itself: `runbook serve` carries it out."),
     later("concurrency", "One run at a time."),
     later("targets", "Several accounts or clusters."),
     later("rollout", "In which waves the targets are done."),
@@ -121,4 +121,46 @@ pub const POLL: Shape = &[
 pub const CHECK: Shape = &[
     required("that", Holds::Expression, "What must be true."),
     required("message", Holds::Text, "What to say when it is not."),
+];
+
+/// An entry of `schedule`.
+pub const SCHEDULE: Shape = &[
+    required(
+        "cron",
+        Holds::Text,
+        "Minute, hour, day of month, month, day of week: `15 6 * * 1-5`.",
+    ),
+    required("timezone", Holds::Text, "In whose clock, by its IANA name: `Asia/Seoul`."),
+    key("mode", Holds::OneOf(&["plan", "apply"]), "Look what would change, or apply it."),
+    key("dst", Holds::Map, "What becomes of times that daylight saving removes or doubles."),
+    key(
+        "overlap",
+        Holds::OneOf(&["skip", "buffer_one", "buffer_all", "cancel_other", "allow_all"]),
+        "What becomes of a slot that is due while an earlier one is at work.",
+    ),
+    key("catch_up", Holds::Map, "Which missed slots are run."),
+    key("jitter", Holds::Duration, "A slot starts at most so much later, always the same."),
+    key("pause_after_failures", Holds::Count, "After so many in a row, slots are skipped."),
+    key("inputs", Holds::Map, "Inputs given to each run."),
+];
+
+/// `dst`.
+pub const DST: Shape = &[
+    key(
+        "gap",
+        Holds::OneOf(&["run_after", "skip", "run_before"]),
+        "A time that does not exist: 02:30 runs at 03:30, not at all, or at 01:30.",
+    ),
+    key(
+        "fold",
+        Holds::OneOf(&["first", "second", "both"]),
+        "A time that comes twice: which one runs.",
+    ),
+];
+
+/// `catch_up`.
+pub const CATCH_UP: Shape = &[
+    key("window", Holds::Duration, "Older ones are never run."),
+    key("policy", Holds::OneOf(&["last", "all", "none"]), "Which of them are run."),
+    key("max", Holds::Count, "At most so many are caught up, and at most so many wait."),
 ];

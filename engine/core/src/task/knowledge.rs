@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::InstanceKey;
 use crate::failure::{Class, Failure};
 use crate::graph::{Bindings, Graph, Keys, Place, ScopeId, TaskOutputs, VertexId};
@@ -38,6 +40,8 @@ pub struct Knowledge {
     writes: BTreeMap<VertexId, Writes>,
     /// `run.id`, once there is one.
     pub run_id: Option<String>,
+    /// `run.slot`: the slot of a schedule, else when the plan was made.
+    pub slot: Option<Timestamp>,
     /// The environment's variables that `secret('env:…')` may read.
     pub environment: Arc<BTreeMap<String, String>>,
 }
@@ -193,7 +197,10 @@ impl Bindings for View<'_> {
                 .run_id
                 .as_deref()
                 .map_or_else(|| Value::Unknown(Arc::new(Type::String)), Value::from),
-            ("slot", _) => Value::Null,
+            ("slot", _) => self.knowledge.slot.map_or_else(
+                || Value::Unknown(Arc::new(Type::String)),
+                |slot| Value::from(slot.to_string().as_str()),
+            ),
             _ => Value::Unknown(Arc::new(Type::Any)),
         }
     }

@@ -10,8 +10,8 @@ use runbook_clients::aws::sqs::Attributes;
 use runbook_core::change::Action;
 use runbook_core::failure::Failure;
 use runbook_core::module::{
-    Applied, Context, Description, Intent, Listed, Module, Observation, Observed, Patience, Schema,
-    Values, Verdict,
+    Applied, Charge, Context, Description, Intent, Listed, Module, Observation, Observed, Patience,
+    Schema, Values, Verdict,
 };
 use runbook_core::owner::Owner;
 use runbook_core::value::{Type, Value, duration};
@@ -19,6 +19,7 @@ use runbook_core::value::{Type, Value, duration};
 use super::settling::{Stopped, ended, no_such_action, settled, touches};
 use super::{documents, observable, tagged};
 use crate::arguments::{boolean, optional_text, text, values};
+use crate::charges::{self, Arguments};
 use crate::connections;
 use crate::failures::Read as _;
 use crate::schema::{argument, defaulted, identity, output};
@@ -109,6 +110,10 @@ impl Queue {
 impl Module for Queue {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, _: &Arguments) -> Vec<Charge> {
+        vec![charges::one("sqs_requests", "requests")]
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

@@ -22,8 +22,8 @@ use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::connection::Kind as ConnectionKind;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
-    Applied, Context, Description, Intent, Module, Nature, Observation, Observed, Schema, Values,
-    Verdict,
+    Applied, Charge, Context, Description, Intent, Module, Nature, Observation, Observed, Schema,
+    Values, Verdict,
 };
 use runbook_core::owner::{Mark, OWNER_KEY, Ownership};
 use runbook_core::value::{Type, Value};
@@ -34,6 +34,7 @@ use self::manifests::{Manifest, Marks, Secrets, is_forced, manifests, named, sum
 use self::readiness::{Readiness, readiness};
 use super::failures::{self, Read as _};
 use crate::arguments::{boolean, values};
+use crate::charges::{self, Arguments};
 use crate::schema::{anythings, argument, defaulted, output};
 use crate::{connections, marks};
 
@@ -81,7 +82,7 @@ impl Apply {
                 may: &[Action::None, Action::Wait, Action::Create, Action::Update],
                 iam_actions: &[],
                 kubernetes_verbs: &["get *", "patch *", "delete *"],
-                bills: None,
+                bills: Some("what its pods ask for"),
             },
         }
     }
@@ -111,10 +112,25 @@ impl Seen {
     }
 }
 
+/// The manifests among masked arguments.
+fn objects(arguments: &Arguments) -> Vec<&Json> {
+    let several = arguments.get("manifests").and_then(Json::as_array);
+    arguments.get("manifest").into_iter().chain(several.into_iter().flatten()).collect()
+}
+
 #[async_trait]
 impl Module for Apply {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, arguments: &Arguments) -> Vec<Charge> {
+        charges::of_objects(objects(arguments))
+    }
+
+    fn charges_of(&self, _: &Arguments, _: &Arguments, private: &Json) -> Vec<Charge> {
+        let seen: Seen = serde_json::from_value(private.clone()).unwrap_or_default();
+        charges::of_objects(&seen.objects)
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

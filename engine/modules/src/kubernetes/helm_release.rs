@@ -21,13 +21,14 @@ use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::connection::Kind;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
-    Applied, Context, Description, Intent, Listed, Module, Nature, Observation, Observed, Patience,
-    Schema, Values, Verdict,
+    Applied, Charge, Context, Description, Intent, Listed, Module, Nature, Observation, Observed,
+    Patience, Schema, Values, Verdict,
 };
 use runbook_core::owner::{ADDRESS_KEY, Mark, OWNER_KEY, Owner, Ownership};
 use runbook_core::value::{Type, Value, duration};
 
 use crate::arguments::{boolean, json, optional_text, text, values};
+use crate::charges::{self, Arguments};
 use crate::connections::{Cluster, cluster};
 use crate::failures::{Read as _, failure};
 use crate::schema::{argument, defaulted, identity, required, volatile};
@@ -82,7 +83,7 @@ impl HelmRelease {
             may: &[Action::Create, Action::Update, Action::None],
             iam_actions: &[],
             kubernetes_verbs: &["list secrets", "get secrets"],
-            bills: None,
+            bills: Some("what its pods ask for"),
         };
         Self { schema }
     }
@@ -275,6 +276,10 @@ fn projection(release: &Release, arguments: &Values) -> Values {
 impl Module for HelmRelease {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, arguments: &Arguments) -> Vec<Charge> {
+        charges::of_chart(arguments)
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

@@ -1,4 +1,5 @@
-//! The bill as FOCUS 1.2: one row for each line but the discounts, which are in the rates here.
+//! The bill as FOCUS 1.2: one row for each line but the discounts, which are in the rates here. Service,
+//! usage type and operation have AWS's own columns, as in its exports.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use super::document::moment;
 use super::lines::{Account, Line, Record};
 use super::{decimal, month_after, month_of};
 
-const COLUMNS: [&str; 42] = [
+const COLUMNS: [&str; 45] = [
     "AvailabilityZone",
     "BilledCost",
     "BillingAccountId",
@@ -50,6 +51,9 @@ const COLUMNS: [&str; 42] = [
     "SubAccountName",
     "SubAccountType",
     "Tags",
+    "x_Operation",
+    "x_ServiceCode",
+    "x_UsageType",
 ];
 
 /// Writes the heading and all rows.
@@ -120,6 +124,9 @@ fn value(account: &Account, line: &Line, column: &str) -> String {
         "SkuId" => usage(account.id("sku", &item.usage_type).to_uppercase()),
         "SkuPriceId" => usage(account.id("rate", &item.usage_type).to_uppercase()),
         "Tags" => json!(account.tags(line)).to_string(),
+        "x_Operation" => place.operation.to_owned(),
+        "x_ServiceCode" => place.code.to_owned(),
+        "x_UsageType" => item.usage_type.clone(),
         _ => String::new(),
     }
 }

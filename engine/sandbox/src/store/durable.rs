@@ -89,10 +89,14 @@ impl Durable {
     /// Opens the folder's files, or begins them at that world time.
     pub(super) fn open(folder: &Path, begins: Timestamp) -> Result<(Self, State), OpenError> {
         std::fs::create_dir_all(folder).map_err(|source| file("create", folder, source))?;
-        let mut state = State { time: begins, ..State::default() };
+        // A world that is there has a time of its own, which may lie before that of a new one.
+        let mut state = State { time: Timestamp::MIN, ..State::default() };
         read_snapshot(&folder.join(SNAPSHOT), &mut state)?;
         let path = folder.join(LOG);
         let whole = read_log(&path, &mut state)?;
+        if state.time == Timestamp::MIN {
+            state.time = begins;
+        }
         let log = OpenOptions::new()
             .create(true)
             .append(true)

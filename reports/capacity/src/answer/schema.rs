@@ -37,7 +37,8 @@ pub struct Field {
     is_always: bool,
 }
 
-pub(super) const fn field(name: &'static str, shape: Shape, text: &'static str) -> Field {
+/// A field that is always there.
+pub const fn field(name: &'static str, shape: Shape, text: &'static str) -> Field {
     Field { name, shape, text, is_always: true }
 }
 
@@ -48,7 +49,8 @@ const fn sometimes(name: &'static str, shape: Shape, text: &'static str) -> Fiel
 use Shape::{Figures, Flag, Integer, List, Maybe, Number, Object, Text, Word};
 
 pub(super) const DOLLARS: Shape = Maybe(&Number);
-pub(super) const NAMES: Shape = List(&Text);
+/// A list of texts.
+pub const NAMES: Shape = List(&Text);
 
 pub(super) const COVERAGE: Shape = Object(&[
     field("offered", Integer, "what was looked at: types that a pool allows, or prices asked for"),

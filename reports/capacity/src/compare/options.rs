@@ -346,7 +346,7 @@ fn number_from(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, String> {
 }
 
 /// The closest of some names, when one is close.
-pub(crate) fn suggest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn suggest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(wrong.len()) / 3)

@@ -47,7 +47,7 @@ pub struct PodRef {
 /// Why a node costs before, beside and after its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Overhead {
-    /// Pods of DaemonSets.
+    /// Pods of `DaemonSets`.
     DaemonSets,
     /// From launch to ready.
     Boot,

@@ -1,8 +1,27 @@
 //! What a bill says: charges by class, day and resource, in one currency, whatever it was read from.
 
+mod class;
+mod collect;
+mod columns;
+pub mod cost_explorer;
+mod cur;
+mod decimal;
+mod error;
+mod focus;
+mod pods;
+mod read;
+mod rows;
+#[cfg(test)]
+mod tests;
+
 use jiff::civil::Date;
 use runbook_capacity::money::Amount;
 use serde::{Deserialize, Serialize};
+
+pub use class::classify;
+pub(crate) use class::split_region;
+pub use error::BillError;
+pub use read::{OWNER_TAG, Read, SplitCost, Wanted, read_files};
 
 use crate::observed::Window;
 
@@ -112,8 +131,8 @@ pub struct Line {
     pub pod: Option<BilledPod>,
     /// The service's own name for it, `APN2-BoxUsage:m7g.large`.
     pub usage_type: String,
-    /// How much of `unit` was used, in thousandths; none where the source does not say.
-    pub quantity_thousandths: Option<i128>,
+    /// How much of `unit` was used, in billionths; none where the source does not say.
+    pub quantity_billionths: Option<i128>,
     /// `Hrs`, `GB-Mo` …
     pub unit: String,
     /// At list prices, where the source says it.

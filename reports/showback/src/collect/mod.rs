@@ -1,4 +1,4 @@
-//! One look at a cluster, kept as an inventory: everything downstream runs from it, offline.
+//! Looks at a cluster. One of them, kept as an inventory: everything downstream runs from it, offline.
 //!
 //! An inventory is one JSON document of kind `Inventory`: from where and when, and under `items` the
 //! cluster's objects as far as they bear on cost (nodes, pods, what owns and scales pods, what Karpenter
@@ -6,8 +6,17 @@
 //! secrets: it is left out before anything is written ([`bare`]), and so are annotations that nobody
 //! here reads. A kind that may not be read is listed
 //! under `missing`, so that nobody takes its absence for a fact.
+//!
+//! A [`Looker`] looks again and again, for the store of samples; [`Inventory::observed`] is what one
+//! inventory says was there.
 
 mod bare;
+mod look;
+mod object;
+mod series;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use jiff::Timestamp;
 use runbook_capacity::manifest::INVENTORY_VERSION;
@@ -15,6 +24,10 @@ use runbook_clients::Error;
 use runbook_clients::kubernetes::{Connection, Kind, Selection};
 use serde::Serialize;
 use serde_json::Value;
+
+pub use look::{InventoryError, Looker, observed_of_inventory};
+pub use object::Annotations;
+pub use series::{Series, Told, poll, watch};
 
 /// What is read, in this order: apiVersion, kind, whether there is no inventory without it.
 const KINDS: &[(&str, &str, bool)] = &[

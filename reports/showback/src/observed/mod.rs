@@ -133,7 +133,7 @@ pub struct NodeInterval {
     pub allocatable: Resources,
     /// Its volumes, of type gp3, where that is known.
     pub volume: Option<Bytes>,
-    /// The instance's LaunchTime, else the creation of its NodeClaim, else of the Node.
+    /// The instance's `LaunchTime`, else the creation of its NodeClaim, else of the Node.
     pub launched: Timestamp,
     /// When it first took pods.
     pub ready: Option<Timestamp>,
@@ -149,7 +149,7 @@ pub struct NodeInterval {
     pub source: Source,
 }
 
-/// What owns a pod, at the top: a Deployment, not its ReplicaSet.
+/// What owns a pod, at the top: a Deployment, not its `ReplicaSet`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Controller {
     /// `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `CronJob` …

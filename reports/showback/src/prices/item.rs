@@ -139,9 +139,12 @@ impl Item {
     }
 }
 
+/// The region whose usage types have nothing before them in the older services.
+pub(crate) const UNNAMED_REGION: &str = "us-east-1";
+
 /// How usage types of a region begin. The first region's have nothing before them in the older
 /// services, the second one's no number.
-const PREFIXES: [(&str, &[&str]); 22] = [
+pub(crate) const PREFIXES: [(&str, &[&str]); 22] = [
     ("af-south-1", &["AFS1-"]),
     ("ap-east-1", &["APE1-"]),
     ("ap-northeast-1", &["APN1-"]),

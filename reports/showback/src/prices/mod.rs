@@ -20,6 +20,7 @@ use runbook_clients::aws::pricing::Client;
 
 pub use changes::{Change, Changes, Missing};
 use item::Item;
+pub(crate) use item::{PREFIXES, UNNAMED_REGION};
 use product::{Listing, NoPrice, one_of};
 
 /// What is asked: a service, the attribute that names the region, and what else its products have.

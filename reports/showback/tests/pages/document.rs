@@ -210,7 +210,7 @@ impl Document {
                     one.attribute("fill").is_some_and(|fill| fill.starts_with("url(#"))
                 })
                 .count();
-            assert_eq!(solid("s1") + solid("s2") + solid("s3"), patterned);
+            assert_eq!(["s1", "s2", "s3", "s4"].map(solid).iter().sum::<usize>(), patterned);
         }
     }
 

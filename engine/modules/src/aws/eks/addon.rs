@@ -11,8 +11,8 @@ use runbook_clients::aws::eks::{Addon as LiveAddon, ChangeAddon, Conflicts};
 use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::failure::Failure;
 use runbook_core::module::{
-    Applied, Context, Description, Intent, Listed, Module, Observation, Observed, Patience, Schema,
-    Values, Verdict, compare,
+    Applied, Charge, Context, Description, Intent, Listed, Module, Observation, Observed, Patience,
+    Schema, Values, Verdict, compare,
 };
 use runbook_core::owner::Owner;
 use runbook_core::value::{Type, Value};
@@ -22,6 +22,7 @@ use super::{broken, check_gone, clusters_of, lived, status, waiting};
 use crate::arguments::{boolean, optional_text, text, values};
 use crate::aws::settling::{Stopped, ended, no_such_action, touches, unsettled};
 use crate::aws::{observable, tagged};
+use crate::charges::{self, Arguments};
 use crate::connections;
 use crate::failures::Read as _;
 use crate::schema::{argument, defaulted, identity, output, volatile};
@@ -73,6 +74,7 @@ impl Addon {
                 "eks:UpdateAddon",
                 "iam:PassRole",
             ],
+            bills: Some("what its pods ask for"),
             ..observable("eks.addon", "Installs an add-on and keeps its configuration.")
         };
         Self { schema }
@@ -152,6 +154,10 @@ fn configuration(given: Option<&Value>) -> Value {
 impl Module for Addon {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, arguments: &Arguments) -> Vec<Charge> {
+        charges::of_addon(arguments)
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

@@ -12,8 +12,8 @@ use runbook_clients::aws::eks::{Client, Cluster as LiveCluster, CreateCluster, V
 use runbook_core::change::{Action, Change};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{
-    Applied, Argument, Context, Description, Intent, Listed, Lock, Module, Observation, Observed,
-    Output, Patience, Schema, Values, Verdict, compare,
+    Applied, Argument, Charge, Context, Description, Intent, Listed, Lock, Module, Observation,
+    Observed, Output, Patience, Schema, Values, Verdict, compare,
 };
 use runbook_core::owner::Owner;
 use runbook_core::value::{Type, Value};
@@ -23,6 +23,7 @@ use super::{broken, check_gone, control_plane, lived, updates, waiting};
 use crate::arguments::{boolean, optional_text, text, text_list, text_set, values};
 use crate::aws::settling::{Stopped, ended, no_such_action, touches, unsettled};
 use crate::aws::{observable, tagged};
+use crate::charges::{self, Arguments};
 use crate::connections;
 use crate::failures::Read as _;
 use crate::schema::{defaulted, identity, immutable, one_of, output, required, texts, volatile};
@@ -151,6 +152,10 @@ fn outputs_declared() -> Vec<Output> {
 impl Module for Cluster {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, _: &Arguments) -> Vec<Charge> {
+        vec![charges::one("eks_control_plane", "control plane")]
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

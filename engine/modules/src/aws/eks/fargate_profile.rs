@@ -8,8 +8,8 @@ use runbook_clients::aws::eks::{CreateFargateProfile, FargateProfile as LiveProf
 use runbook_core::change::{Action, Change};
 use runbook_core::failure::Failure;
 use runbook_core::module::{
-    Applied, Context, Description, Intent, Listed, Lock, Module, Observation, Observed, Patience,
-    Schema, Values, Verdict, compare,
+    Applied, Charge, Context, Description, Intent, Listed, Lock, Module, Observation, Observed,
+    Patience, Schema, Values, Verdict, compare,
 };
 use runbook_core::owner::Owner;
 use runbook_core::value::{Type, Value};
@@ -19,6 +19,7 @@ use super::{broken, check_gone, clusters_of, control_plane, lived, waiting};
 use crate::arguments::{list, text, text_list, text_map, text_set, values};
 use crate::aws::settling::{Stopped, ended, no_such_action, unsettled};
 use crate::aws::{observable, tagged};
+use crate::charges::{self, Arguments};
 use crate::connections;
 use crate::failures::Read as _;
 use crate::schema::{anythings, identity, immutable, output, required, texts};
@@ -131,6 +132,13 @@ fn explained(failure: Failure) -> Failure {
 impl Module for FargateProfile {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn charges(&self, arguments: &Arguments) -> Vec<Charge> {
+        let of = |name: &str| arguments.get(name).cloned().unwrap_or_default();
+        let mut charge = charges::one("fargate_profile", "pods that it takes");
+        charge.details = charges::details(json!({ "selectors": of("selectors") }));
+        vec![charge]
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {

@@ -120,7 +120,7 @@ impl Bars {
             if x > 0 && x + wide > 350 {
                 (x, y) = (0, y + 20);
             }
-            canvas.swatch(series, x, y, 12);
+            canvas.swatch(series, x, y);
             canvas.text(0, x + 18, y + 11, Anchor::Start, "m", name);
             x += wide;
         }

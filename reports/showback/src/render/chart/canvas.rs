@@ -8,7 +8,7 @@ use super::scale::FULL;
 use crate::render::markup::Markup;
 
 /// How a series is filled, by its number: colour by class, and a pattern over it.
-const PATTERNS: usize = 4;
+const PATTERNS: usize = 5;
 
 /// The room for the figures of an axis that goes up; the style leaves as much.
 const GUTTER: i64 = 56;
@@ -20,6 +20,7 @@ pub(crate) struct Canvas {
     title: String,
     description: String,
     has_gutter: bool,
+    has_names: bool,
     inside: Markup,
 }
 
@@ -67,6 +68,7 @@ impl Canvas {
             title: title.to_owned(),
             description: description.to_owned(),
             has_gutter: false,
+            has_names: false,
             inside: Markup::new(),
         }
     }
@@ -75,6 +77,30 @@ impl Canvas {
     pub(crate) fn with_gutter(mut self) -> Self {
         self.has_gutter = true;
         self
+    }
+
+    /// Leaves room behind the drawing for the names of series, where the screen has any.
+    pub(crate) fn with_names(mut self) -> Self {
+        self.has_names = true;
+        self
+    }
+
+    /// What its ids begin with.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name of a series behind the drawing, tied to the height that it belongs to.
+    pub(crate) fn name_beside(&mut self, series: usize, part: i64, at: i64, name: &str) {
+        let attributes = [("x", "100%"), ("y", "0"), ("overflow", "visible"), ("class", "beside")];
+        let id = self.id.clone();
+        self.inside.element("svg", &attributes, |out| {
+            let line = format!("M2 {part}L12 {at}");
+            out.empty("path", &[("d", &line), ("class", "tie")]);
+            piece(&id, series, (16, at - 6), out);
+            out.leaf("text", &[("x", "34"), ("y", &(at + 4).to_string())], name);
+        });
+        self.inside.line();
     }
 
     /// A figure of the axis that goes up.
@@ -90,9 +116,14 @@ impl Canvas {
     /// Writes what was drawn, in so many pixels of height.
     pub(crate) fn finish(self, height: i64, out: &mut Markup) {
         let (title, description) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        let class = match (self.has_gutter, self.has_names) {
+            (true, true) => "chart gutter named",
+            (true, false) => "chart gutter",
+            (false, _) => "chart",
+        };
         let attributes = [
             ("xmlns", "http://www.w3.org/2000/svg"),
-            ("class", if self.has_gutter { "chart gutter" } else { "chart" }),
+            ("class", class),
             ("role", "img"),
             ("width", "100%"),
             ("height", &height.to_string()),
@@ -164,20 +195,8 @@ impl Canvas {
     }
 
     /// A square of a series at pixels, for the line that names the series.
-    pub(crate) fn swatch(&mut self, series: usize, x: i64, y: i64, size: i64) {
-        let series = series % PATTERNS;
-        let (x, y, size) = (x.to_string(), y.to_string(), size.to_string());
-        let class = format!("s{series}");
-        let place = [("x", &*x), ("y", &*y), ("width", &*size), ("height", &*size)];
-        let mut solid = place.to_vec();
-        solid.push(("class", &class));
-        self.inside.empty("rect", &solid);
-        if series > 0 {
-            let fill = format!("url(#{}-p{series})", self.id);
-            let mut pattern = place.to_vec();
-            pattern.push(("fill", &fill));
-            self.inside.empty("rect", &pattern);
-        }
+    pub(crate) fn swatch(&mut self, series: usize, x: i64, y: i64) {
+        piece(&self.id, series, (x, y), &mut self.inside);
     }
 
     /// A piece of a series' line at pixels, for the words that name it.
@@ -240,7 +259,8 @@ impl Canvas {
     }
 
     fn patterns(&self, out: &mut Markup) {
-        let drawings = ["M-1 7L7 -1M3 11L11 3", "M2 2h2v2h-2zM6 6h2v2h-2z", "M0 2H8M0 6H8"];
+        let drawings =
+            ["M-1 7L7 -1M3 11L11 3", "M2 2h2v2h-2zM6 6h2v2h-2z", "M0 2H8M0 6H8", "M2 0V8M6 0V8"];
         for (index, drawing) in drawings.iter().enumerate() {
             let id = format!("{}-p{}", self.id, index + 1);
             let attributes =
@@ -251,4 +271,27 @@ impl Canvas {
             });
         }
     }
+}
+
+/// A square of what a series is drawn with.
+fn piece(id: &str, series: usize, (x, y): (i64, i64), out: &mut Markup) {
+    let series = series % PATTERNS;
+    let (x, y) = (x.to_string(), y.to_string());
+    let class = format!("s{series}");
+    let place = [("x", &*x), ("y", &*y), ("width", "12"), ("height", "12")];
+    let mut solid = place.to_vec();
+    solid.push(("class", &class));
+    out.empty("rect", &solid);
+    if series > 0 {
+        let fill = format!("url(#{id}-p{series})");
+        let mut pattern = place.to_vec();
+        pattern.push(("fill", &fill));
+        out.empty("rect", &pattern);
+    }
+}
+
+/// The same as a drawing of its own, for a list of names.
+pub(super) fn swatch(id: &str, series: usize, out: &mut Markup) {
+    let attributes = [("xmlns", "http://www.w3.org/2000/svg"), ("width", "12"), ("height", "12")];
+    out.element("svg", &attributes, |out| piece(id, series, (0, 0), out));
 }

@@ -7,14 +7,18 @@
 
 mod bars;
 mod canvas;
+mod columns;
 mod curve;
+mod moves;
 mod scale;
 mod spans;
 mod timeline;
 mod tornado;
 
 pub use bars::{Arrangement, Bar, BarRow, Bars};
+pub use columns::{Columns, Stack};
 pub use curve::{Crossing, Curve, CurveLine};
+pub use moves::{Move, Moves};
 pub use spans::{Span, Spans, Way};
 pub use timeline::{Timeline, TimelineLine};
 pub use tornado::{Lever, Tornado};
@@ -38,6 +42,10 @@ pub enum Drawing {
     Timeline(Timeline),
     /// Steps on one clock.
     Spans(Spans),
+    /// Amounts of days, in parts.
+    Columns(Columns),
+    /// What causes add or take away.
+    Moves(Moves),
 }
 
 /// A drawing with all that belongs to it.
@@ -70,6 +78,8 @@ impl Chart {
                 Drawing::Tornado(tornado) => tornado.draw(canvas, out),
                 Drawing::Timeline(timeline) => timeline.draw(canvas, out),
                 Drawing::Spans(spans) => spans.draw(canvas, out),
+                Drawing::Columns(columns) => columns.draw(canvas, out),
+                Drawing::Moves(moves) => moves.draw(canvas, out),
             }
             out.line();
             out.element("details", &[("class", "data")], |out| {

@@ -1,22 +1,17 @@
-//! `runbook collect`: one look at a cluster, kept as an inventory.
+//! Which cluster is looked at, and the connection to it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use runbook_clients::kubernetes;
+use runbook_clients::{aws, kubernetes};
 use runbook_core::connection::{Access, Connection, Kind};
 use runbook_core::value::Value;
 use runbook_modules::Cluster;
-use runbook_showback::collect::{Inventory, Origin, collect};
+use runbook_showback::collect::Origin;
 
-use super::Session;
 use crate::arguments::TargetArguments;
-use crate::exit::Exit;
-use crate::state::write_whole;
-use crate::style::Meaning;
 use crate::target::{On, Target};
 use crate::trouble::Trouble;
-use crate::view::words;
 
 /// Which cluster.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,82 +29,41 @@ pub(crate) struct ClusterArguments {
     pub(crate) context: Option<String>,
 }
 
-/// `runbook collect`
-#[derive(Debug, clap::Args)]
-pub(crate) struct CollectArguments {
-    /// Look once, and end
-    #[arg(long)]
-    once: bool,
-    /// Where the inventory goes [default: -, stdout]
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// The region [default: that of the environment]
-    #[arg(long)]
-    region: Option<String>,
-    #[command(flatten)]
-    cluster: ClusterArguments,
-}
-
-/// Looks at a cluster and writes the inventory.
-pub(super) async fn run(session: &Session, arguments: &CollectArguments) -> Result<Exit, Trouble> {
-    if !arguments.once {
-        return Err(Trouble::usage("collecting samples over time is not there yet")
-            .hint("runbook collect --once --out inventory.json"));
+impl ClusterArguments {
+    /// A cluster of a kubeconfig is no part of the sandbox: its time is real, and so is it.
+    pub(super) fn on(&self) -> On {
+        if self.kubeconfig.is_some() { On::Aws } else { self.target.on }
     }
-    let inventory = inventory(session, &arguments.cluster, arguments.region.as_deref()).await?;
-    let text = inventory.text().map_err(|error| Trouble::of(&error))?;
-    let Some(out) = arguments.out.as_ref().filter(|out| out.as_os_str() != "-") else {
-        session.printer.raw(text.as_bytes());
-        return Ok(Exit::Done);
-    };
-    write_whole(&session.environment.working_directory.join(out), text.as_bytes())?;
-    let count = |kind: &str| inventory.items.iter().filter(|item| item["kind"] == kind).count();
-    session.printer.out(&format!(
-        "{} {}: {} nodes, {} pods, {} objects in {}",
-        session.printer.out.paint(Meaning::Good, "✓"),
-        inventory.origin.cluster,
-        count("Node"),
-        count("Pod"),
-        inventory.items.len(),
-        out.display()
-    ));
-    Ok(Exit::Done)
-}
 
-/// Looks at a cluster once; where that was and what was not seen is said on stderr.
-pub(super) async fn inventory(
-    session: &Session,
-    arguments: &ClusterArguments,
-    region: Option<&str>,
-) -> Result<Inventory, Trouble> {
-    // A cluster of a kubeconfig is no part of the sandbox: its time is real, and so is it.
-    let on = if arguments.kubeconfig.is_some() { On::Aws } else { arguments.target.on };
-    let (options, printer) = (&arguments.target.sandbox, &session.printer);
-    let target = Target::open(on, options, &session.state, &session.environment, printer).await?;
-    let banner = match &arguments.kubeconfig {
-        Some(path) => format!("the cluster of `{}`, read only", path.display()),
-        None => target.banner.clone(),
-    };
-    printer.note(&words::prose(&banner, &printer.err));
-    let looked = look(&target, arguments, region).await;
-    target.close().await;
-    let inventory = looked?;
-    for missing in &inventory.missing {
-        printer.note(&format!("not seen: {missing}"));
+    /// Where it works, as the first line says it.
+    pub(super) fn banner(&self, target: &Target) -> String {
+        match &self.kubeconfig {
+            Some(path) => format!("the cluster of `{}`, read only", path.display()),
+            None => target.banner.clone(),
+        }
     }
-    Ok(inventory)
 }
 
-async fn look(
+/// A cluster that can be looked at.
+pub(super) struct Reached {
+    pub(super) kubernetes: kubernetes::Connection,
+    /// The account behind it, where it was reached through one.
+    pub(super) aws: Option<aws::Connection>,
+    pub(super) origin: Origin,
+}
+
+/// Connects, for reading only.
+pub(super) async fn reach(
     target: &Target,
     arguments: &ClusterArguments,
     region: Option<&str>,
-) -> Result<Inventory, Trouble> {
-    let (connection, source) = match &arguments.kubeconfig {
-        Some(path) => {
-            (by_kubeconfig(target, path, arguments.context.as_deref()).await?, "kubeconfig")
-        }
-        None => (by_name(target, arguments, region).await?, target.on.name()),
+) -> Result<Reached, Trouble> {
+    let (connection, aws, source) = if let Some(path) = &arguments.kubeconfig {
+        let connection = by_kubeconfig(target, path, arguments.context.as_deref()).await?;
+        (connection, None, "kubeconfig")
+    } else {
+        let (connection, aws) = by_name(target, arguments, region).await?;
+        (connection, Some(aws), target.on.name())
     };
     let identity = |name: &str| connection.identity.get(name).cloned();
     let origin = Origin {
@@ -118,7 +72,11 @@ async fn look(
         region: identity("region").or_else(|| region.map(str::to_owned)),
         cluster: identity("cluster").or_else(|| identity("server")).unwrap_or_default(),
     };
-    collect(&kubernetes_of(&connection)?, origin).await.map_err(|error| Trouble::of(&error))
+    Ok(Reached {
+        kubernetes: kubernetes_of(&connection)?,
+        aws: aws.and_then(|aws| aws.handle.downcast_ref::<aws::Connection>().cloned()),
+        origin,
+    })
 }
 
 async fn by_kubeconfig(
@@ -137,7 +95,7 @@ async fn by_name(
     target: &Target,
     arguments: &ClusterArguments,
     region: Option<&str>,
-) -> Result<Connection, Trouble> {
+) -> Result<(Connection, Connection), Trouble> {
     let connector = target.connector(None);
     let settings = region.map(|region| ("region".to_owned(), Value::from(region)));
     let settings = settings.into_iter().collect();
@@ -147,7 +105,8 @@ async fn by_name(
         None => only_cluster(&aws, target.on).await?,
     };
     let settings = BTreeMap::from([("eks_cluster".to_owned(), Value::from(name.as_str()))]);
-    Ok(connector.connect(Kind::Kubernetes, &settings, Some(&aws), Access::Read).await?)
+    let cluster = connector.connect(Kind::Kubernetes, &settings, Some(&aws), Access::Read).await?;
+    Ok((cluster, aws))
 }
 
 fn kubernetes_of(connection: &Connection) -> Result<kubernetes::Connection, Trouble> {
@@ -160,7 +119,7 @@ fn kubernetes_of(connection: &Connection) -> Result<kubernetes::Connection, Trou
 async fn only_cluster(aws: &Connection, on: On) -> Result<String, Trouble> {
     let aws = aws
         .handle
-        .downcast_ref::<runbook_clients::aws::Connection>()
+        .downcast_ref::<aws::Connection>()
         .ok_or_else(|| Trouble::failed("the connection is to no account"))?;
     let names = aws.eks().clusters().await.map_err(|error| Trouble::of(&error))?;
     match names.as_slice() {

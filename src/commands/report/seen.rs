@@ -1,0 +1,172 @@
+//! What a report about the past reads: samples of a store, or an inventory as one look.
+//!
+//! Samples of the sandbox and of AWS lie in one store, by cluster; a report is about those of its target
+//! only, so that no simulated cluster gets into an answer about a real account.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use runbook_capacity::manifest::read_inventory_head;
+use runbook_showback::collect::{Annotations, observed_of_inventory};
+use runbook_showback::observed::{ClusterId, Observed, Window};
+use runbook_showback::samples::{Store, StoreError};
+
+use crate::commands::Session;
+use crate::commands::capacity::{Problems, files};
+use crate::target::On;
+use crate::trouble::{Trouble, failure_text};
+
+/// From where.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SeenArguments {
+    /// Where samples are kept [default: samples in the state folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) samples: Option<PathBuf>,
+    /// Only this cluster, by its name or as account/region/name; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Vec<String>,
+    /// One look in place of samples: an inventory that runbook collect --once --out wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["samples", "cluster", "on"])]
+    pub(crate) inventory: Option<String>,
+    /// The region of an inventory that does not say it
+    #[arg(long, requires = "inventory")]
+    pub(crate) region: Option<String>,
+    /// Whose clusters, prices and time
+    #[arg(long, value_enum, default_value = "sandbox", value_name = "TARGET")]
+    pub(crate) on: On,
+}
+
+/// What can be asked for what was seen.
+pub(crate) struct Seen {
+    /// Whose prices apply.
+    pub(crate) on: On,
+    /// `sandbox`, `aws`, or with an inventory its name.
+    pub(crate) from: String,
+    source: Source,
+}
+
+enum Source {
+    Store(Store, Vec<String>),
+    Look(Box<Observed>),
+}
+
+impl Seen {
+    /// Opens the store or reads the inventory.
+    pub(crate) fn open(
+        session: &Session,
+        arguments: &SeenArguments,
+    ) -> Result<Result<Self, Problems>, Trouble> {
+        if let Some(name) = &arguments.inventory {
+            return Ok(Self::of_inventory(session, name, arguments.region.as_deref()));
+        }
+        let folder = match &arguments.samples {
+            Some(folder) => session.environment.working_directory.join(folder),
+            None => session.state.path.join("samples"),
+        };
+        let store = Store::open(folder).map_err(|error| trouble(&error, arguments.on))?;
+        let known = store.clusters().map_err(|error| trouble(&error, arguments.on))?;
+        let has_endpoint = session.environment.get("AWS_ENDPOINT_URL").is_some();
+        let is_of_target = |id: &ClusterId| match arguments.on {
+            On::Sandbox => is_simulated(id),
+            On::Aws => has_endpoint || !is_simulated(id),
+        };
+        let of_target: Vec<&ClusterId> = known.iter().filter(|id| is_of_target(id)).collect();
+        if of_target.is_empty() {
+            let error = StoreError::Empty { folder: store.folder().to_owned() };
+            return Err(trouble(&error, arguments.on));
+        }
+        let chosen = match chosen(&of_target, &arguments.cluster) {
+            Ok(chosen) => chosen,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let from = arguments.on.name().to_owned();
+        Ok(Ok(Self { on: arguments.on, from, source: Source::Store(store, chosen) }))
+    }
+
+    fn of_inventory(session: &Session, name: &str, region: Option<&str>) -> Result<Self, Problems> {
+        let file = files::read(name, &session.environment).map_err(|why| vec![why])?;
+        let head =
+            read_inventory_head(&file.name, &file.text).map_err(|why| files::said(vec![why]))?;
+        let is_sandbox = head.as_ref().is_some_and(|head| head.is_sandbox);
+        let (on, from) = if is_sandbox {
+            (On::Sandbox, format!("sandbox, by {name}"))
+        } else {
+            (On::Aws, name.to_owned())
+        };
+        let observed =
+            observed_of_inventory(&file.name, &file.text, region, Annotations::default())
+                .map_err(|error| vec![failure_text(&error)])?;
+        Ok(Self { on, from, source: Source::Look(Box::new(observed)) })
+    }
+
+    /// What was seen in a window.
+    pub(crate) fn observed(&self, window: Window) -> Result<Observed, Trouble> {
+        match &self.source {
+            Source::Look(observed) => Ok((**observed).clone()),
+            Source::Store(store, clusters) => {
+                store.observed(Some(clusters), window).map_err(|error| trouble(&error, self.on))
+            }
+        }
+    }
+
+    /// The moment of the one look that an inventory is.
+    pub(crate) fn moment(&self) -> Option<Timestamp> {
+        match &self.source {
+            Source::Look(observed) => Some(observed.window.start),
+            Source::Store(..) => None,
+        }
+    }
+}
+
+/// The account of the shipped worlds, which AWS keeps for examples and gives to nobody.
+const SIMULATED: &str = "111122223333";
+
+/// Whether a cluster is of a sandbox.
+fn is_simulated(id: &ClusterId) -> bool {
+    id.account.as_deref() == Some(SIMULATED)
+}
+
+/// Clusters in full, by the names that were given; all of them without any.
+fn chosen(known: &[&ClusterId], names: &[String]) -> Result<Vec<String>, Problems> {
+    if names.is_empty() {
+        return Ok(known.iter().map(ToString::to_string).collect());
+    }
+    let mut problems = Vec::new();
+    let mut chosen = Vec::new();
+    for name in names {
+        let found: Vec<String> = known
+            .iter()
+            .filter(|id| id.name == *name || id.to_string() == *name)
+            .map(ToString::to_string)
+            .collect();
+        match found.as_slice() {
+            [one] => chosen.push(one.clone()),
+            [] => {
+                let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+                problems.push(format!(
+                    "there are no samples of the cluster `{name}`; there are of {}",
+                    known.join(", ")
+                ));
+            }
+            several => problems.push(format!(
+                "`{name}` is the name of several clusters: {}; name one of them in full",
+                several.join(", ")
+            )),
+        }
+    }
+    if problems.is_empty() { Ok(chosen) } else { Err(problems) }
+}
+
+/// Why a store cannot be used, and what to run.
+fn trouble(error: &StoreError, on: On) -> Trouble {
+    let trouble = Trouble::of(error);
+    let target = if on == On::Aws { " --on aws" } else { "" };
+    match error {
+        StoreError::Empty { .. } if on == On::Sandbox => trouble
+            .hint("runbook run nodeless.yaml; runbook collect --once; runbook report showback"),
+        StoreError::Empty { .. } => {
+            trouble.hint(format!("runbook collect --once{target}, or --every 5m for a period"))
+        }
+        _ => trouble,
+    }
+}
