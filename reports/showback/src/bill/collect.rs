@@ -160,8 +160,10 @@ impl Collector {
         if !row.account.is_empty() && !self.accounts.contains(row.account) {
             self.accounts.insert(row.account.to_owned());
         }
-        let is_ours = self.is_ours(row);
-        self.has_ours |= is_ours && row.category == Category::Usage;
+        let is_tagged = self.is_tagged(row);
+        // A pod of Fargate is ours by its name, and says nothing of whether the tag is active.
+        self.has_ours |= is_tagged && row.category == Category::Usage;
+        let is_ours = is_tagged || self.is_pod_of_ours(row);
         let too_large = || cells.wrong("the sum of the day's costs", "is larger than any bill");
         let key = Key {
             day: day.start,
@@ -279,13 +281,15 @@ impl Collector {
         self.wanted.clusters.as_ref().is_none_or(|clusters| clusters.contains(cluster))
     }
 
-    /// Whether a line is of an owner that is wanted: by its tag, or by the pod that it names.
-    fn is_ours(&self, row: &Row<'_>) -> bool {
-        if let Some((_, pod)) = pod_of(row.resource_id) {
-            return self.wants_cluster(&pod.cluster);
-        }
+    /// Whether a line carries the tag of an owner that is wanted.
+    fn is_tagged(&self, row: &Row<'_>) -> bool {
         owner_of(row.tags)
             .is_some_and(|owner| self.wanted.owner.as_ref().is_none_or(|wanted| *wanted == owner))
+    }
+
+    /// Whether a line is of a pod in a cluster that is wanted.
+    fn is_pod_of_ours(&self, row: &Row<'_>) -> bool {
+        pod_of(row.resource_id).is_some_and(|(_, pod)| self.wants_cluster(&pod.cluster))
     }
 
     /// What came of all rows.

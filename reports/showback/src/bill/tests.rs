@@ -210,6 +210,8 @@ fn a_fargate_pod_is_observed_to_the_second() {
         fargate_row(5, "APN2-Fargate-GB-Hours", "0.0083333333"),
     ])
     .unwrap();
+    // A pod is known by its name; that its lines carry our tag is not said by that.
+    assert_eq!(read.bill.scope, Scope::Accounts(vec!["111122223333".to_owned()]));
     let Observed { pods, clusters, .. } = &read.observed;
     assert_eq!(pods.len(), 1);
     assert_eq!(clusters[0].id.to_string(), "111122223333/ap-northeast-2/myeks");

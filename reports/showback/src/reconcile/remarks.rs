@@ -177,7 +177,7 @@ fn outside(line: &ClassLine, judge: &Judge<'_>) -> String {
     if judge.cells.foreign.contains_key(&line.class) {
         return "clusters of accounts that the bill is not for are in our figures".to_owned();
     }
-    if line.is_account_scope {
+    if line.is_account_scope && judge.cells.observed.contains(&line.class) {
         return "account scope: the bill has more of it than we saw, which may be anybody's in the account"
             .to_owned();
     }
