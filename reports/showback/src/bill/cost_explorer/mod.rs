@@ -345,12 +345,10 @@ impl Asking<'_> {
                     days.insert(day.start.clone(), day);
                 }
             }
-            match page.next {
-                Some(next) => token = Some(next),
-                None => {
-                    self.cache.remember_metric(&query.metrics[0]);
-                    return Ok(days.into_values().collect());
-                }
+            token = page.next;
+            if token.is_none() {
+                self.cache.remember_metric(&query.metrics[0]);
+                return Ok(days.into_values().collect());
             }
         }
     }
