@@ -345,11 +345,11 @@ impl Asking<'_> {
                     days.insert(day.start.clone(), day);
                 }
             }
-            let Some(next) = page.next else {
+            token = page.next;
+            if token.is_none() {
                 self.cache.remember_metric(&query.metrics[0]);
                 return Ok(days.into_values().collect());
-            };
-            token = Some(next);
+            }
         }
     }
 }
