@@ -88,10 +88,13 @@ fn a_first_look_is_a_rate_in_every_form() {
         assert!(said.out.contains(wanted), "{form}: {}", said.out);
     }
     // A rate is not written where only money over a time is known.
-    for form in ["allocation", "focus"] {
+    for (form, why) in [
+        ("allocation", "what an hour costs now is a rate"),
+        ("focus", "a rate per hour is no charge"),
+    ] {
         let said = folder.run(&["report", "showback", "--window", "now", "-o", form]);
         assert_eq!((said.code, said.out.as_str()), (64, ""), "{form}: {said:#?}");
-        assert!(said.err.contains("what an hour costs now is a rate"), "{}", said.err);
+        assert!(said.err.contains(why), "{}", said.err);
     }
     folder.well(&["collect", "--once", "--out", "inventory.json"]);
     let again = Folder::new().file("inventory.json", folder.read("inventory.json"));
