@@ -1,7 +1,7 @@
 //! The finest grain of an allocation: what one origin cost on one UTC day, and to whom that goes.
 //!
 //! All charges of an origin and a day add up to what it cost, exactly. Idle and shared cost are charges
-//! like any other here; rules that hand them on to teams come after ([`super::showback`]).
+//! like any other here; rules that hand them on to teams come after ([`mod@super::showback`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 //!
 //! Two sources, and every row says which (`x_Source`; in Parquet the file's metadata as well):
 //!
-//! - [`from_charges`]: an *estimate* from list prices. Nothing of it is on an invoice: `BilledCost` is 0,
+//! - [`fn@from_charges`]: an *estimate* from list prices. Nothing of it is on an invoice: `BilledCost` is 0,
 //!   the list, contracted and effective cost are the estimate, `InvoiceId` is null, and `x_Estimate`,
 //!   `x_PriceAsOf` and `x_Coverage` say how far it can be trusted.
-//! - [`from_bill`]: a bill, in which each charge of a node is *replaced* by what it is allocated to:
+//! - [`fn@from_bill`]: a bill, in which each charge of a node is *replaced* by what it is allocated to:
 //!   pods, node overhead, idle. Everything else passes as it is.
 //!
 //! A split charge keeps the `ResourceId` of its node; the pod is in `AllocatedResourceId` (1.3) or
