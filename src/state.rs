@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use runbook_core::plan::SecretKey;
 
 use crate::environment::Environment;
+use crate::target::On;
 use crate::trouble::Trouble;
 
 /// The folder's name.
@@ -92,6 +93,14 @@ impl StateFolder {
         let bytes = random::<32>()?;
         private_file(&path, &bytes).map_err(|error| unusable("write", &path, &error))?;
         Ok(SecretKey::new(bytes))
+    }
+
+    /// Where samples are kept: those of a simulated world go with it, and never meet real ones.
+    pub(crate) fn samples(&self, on: On) -> PathBuf {
+        match on {
+            On::Sandbox => self.path.join("sandbox").join("samples"),
+            On::Aws => self.path.join("samples"),
+        }
     }
 
     /// Where modules keep files.

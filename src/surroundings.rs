@@ -63,7 +63,7 @@ impl Surroundings for Here {
         };
         Ok(Places {
             target: target.name().to_owned(),
-            samples: self.state.path.join("samples"),
+            samples: self.state.samples(target),
             outbox,
             working_directory: self.environment.working_directory.clone(),
         })

@@ -103,7 +103,7 @@ fn a_lost_day_of_what_was_there_before_loses_nothing() {
     let folder = observed();
     bill(&folder, "cur", "cur.csv", &[]);
     // The samples of one day are gone.
-    let samples = folder.path().join(".runbook/samples");
+    let samples = folder.path().join(".runbook/sandbox/samples");
     let mut lost = 0;
     let mut folders = vec![samples];
     while let Some(one) = folders.pop() {

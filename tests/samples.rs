@@ -34,7 +34,7 @@ fn collected(folder: &Folder, arguments: &[&str]) -> Said {
 
 /// What the store says of everything until a moment.
 fn observed(folder: &Folder, until: Timestamp) -> Observed {
-    let store = Store::open(folder.path().join(".runbook/samples")).unwrap();
+    let store = Store::open(folder.path().join(".runbook/sandbox/samples")).unwrap();
     let window = Window { start: Timestamp::UNIX_EPOCH, end: later(until, 1) };
     store.observed(None, window).unwrap()
 }

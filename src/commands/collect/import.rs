@@ -15,6 +15,7 @@ use super::series::{store, unusable};
 use super::{CollectArguments, Session};
 use crate::exit::Exit;
 use crate::style::Meaning;
+use crate::target::On;
 use crate::target::clock::{ClientTime, RealTime, real_now};
 use crate::trouble::Trouble;
 use crate::view::words;
@@ -33,7 +34,8 @@ pub(super) async fn run(
         return Err(Trouble::usage("a Prometheus is asked about days that are over")
             .hint("--window previous_day"));
     }
-    let store = store(session, arguments)?;
+    // Nothing simulated has a Prometheus.
+    let store = store(session, arguments, On::Aws)?;
     let id = identity(session, arguments, &store)?;
     let token = token(session, arguments)?;
     let prometheus = Prometheus::new(

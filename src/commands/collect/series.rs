@@ -1,6 +1,5 @@
 //! Samples over time: looks at an interval, or a watch, until somebody asks to stop.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ async fn on_target(
 ) -> Result<Exit, Trouble> {
     let reached = reach(target, &arguments.cluster, arguments.region.as_deref()).await?;
     let id = identity(&reached.origin)?;
-    let store = store(session, arguments)?;
+    let store = store(session, arguments, arguments.cluster.on())?;
     let mut writer = store.writer(&id, arguments.keep).map_err(|error| unusable(&error))?;
     let now = target.clock.now();
     if let Some(until) = arguments.until.filter(|until| *until <= now) {
@@ -146,8 +145,9 @@ async fn one_series(
 ) -> Result<(), Trouble> {
     let reached = reach(target, &arguments.cluster, None).await?;
     let id = identity(&reached.origin)?;
-    let mut writer =
-        store(session, arguments)?.writer(&id, arguments.keep).map_err(|error| unusable(&error))?;
+    let mut writer = store(session, arguments, arguments.cluster.on())?
+        .writer(&id, arguments.keep)
+        .map_err(|error| unusable(&error))?;
     let mut looker = Looker::new(reached.kubernetes, id, reached.aws, Annotations::default());
     let step = (arguments.every / STEPS).max(Duration::from_secs(1));
     let series = Series { every: arguments.every, until: None, step: jumps.then_some(step) };
@@ -161,12 +161,16 @@ async fn one_series(
 }
 
 /// The store of samples: where it was asked for, else in the state folder.
-pub(super) fn store(session: &Session, arguments: &CollectArguments) -> Result<Store, Trouble> {
+pub(super) fn store(
+    session: &Session,
+    arguments: &CollectArguments,
+    on: On,
+) -> Result<Store, Trouble> {
     let folder = if let Some(folder) = &arguments.samples {
         session.environment.working_directory.join(folder)
     } else {
         session.state.create()?;
-        PathBuf::from(&session.state.path).join("samples")
+        session.state.samples(on)
     };
     Store::open(folder).map_err(|error| unusable(&error))
 }

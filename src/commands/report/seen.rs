@@ -1,7 +1,7 @@
 //! What a report about the past reads: samples of a store, or an inventory as one look.
 //!
-//! Samples of the sandbox and of AWS lie in one store, by cluster; a report is about those of its target
-//! only, so that no simulated cluster gets into an answer about a real account.
+//! Samples of the sandbox lie with its world and those of AWS beside it; a report is about those of its
+//! target only, so that no simulated cluster gets into an answer about a real account.
 
 use std::path::PathBuf;
 
@@ -61,15 +61,14 @@ impl Seen {
         }
         let folder = match &arguments.samples {
             Some(folder) => session.environment.working_directory.join(folder),
-            None => session.state.path.join("samples"),
+            None => session.state.samples(arguments.on),
         };
         let store = Store::open(folder).map_err(|error| trouble(&error, arguments.on))?;
         let known = store.clusters().map_err(|error| trouble(&error, arguments.on))?;
         let has_endpoint = session.environment.get("AWS_ENDPOINT_URL").is_some();
-        let is_of_target = |id: &ClusterId| match arguments.on {
-            On::Sandbox => is_simulated(id),
-            On::Aws => has_endpoint || !is_simulated(id),
-        };
+        // Who names a folder, or stands behind an endpoint, may have simulated clusters among real ones.
+        let is_of_target =
+            |id: &ClusterId| arguments.on == On::Sandbox || has_endpoint || !is_simulated(id);
         let of_target: Vec<&ClusterId> = known.iter().filter(|id| is_of_target(id)).collect();
         if of_target.is_empty() {
             let error = StoreError::Empty { folder: store.folder().to_owned() };

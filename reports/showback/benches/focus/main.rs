@@ -58,7 +58,7 @@ fn main() {
 }
 
 fn measure(folder: &Path) {
-    let observed = month::Month::new().fill();
+    let observed = month::Month::new(5).fill();
     let request = request(&observed);
     let book = PriceBook::embedded();
     println!("{} stays of pods on {} nodes", observed.pods.len(), observed.nodes.len());

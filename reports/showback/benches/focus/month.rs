@@ -1,5 +1,5 @@
 //! A month as samples see it, from a fixed draw: 200 nodes that live for three days each, 25 pods on each,
-//! four in five as long as their node, the fifth place held by Jobs of about four hours; 40 teams.
+//! as long as their node, but for one place in so many that is held by Jobs of about four hours; 40 teams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use runbook_showback::observed::{
     PodInterval, Source, Window,
 };
 
-const DAY: i64 = 86_400;
-const DAYS: i64 = 31;
+pub(crate) const DAY: i64 = 86_400;
+pub(crate) const DAYS: i64 = 31;
 const NODES: i64 = 200;
 const PODS_PER_NODE: i64 = 25;
 const TEAMS: u64 = 40;
@@ -30,7 +30,7 @@ impl Draw {
     }
 }
 
-fn at(offset: i64) -> Timestamp {
+pub(crate) fn at(offset: i64) -> Timestamp {
     Timestamp::from_second(START + offset).unwrap()
 }
 
@@ -44,10 +44,12 @@ pub(crate) struct Month {
     teams: Vec<Arc<BTreeMap<String, String>>>,
     nothing: Arc<BTreeMap<String, String>>,
     observed: Observed,
+    jobs: i64,
 }
 
 impl Month {
-    pub(crate) fn new() -> Self {
+    /// A month in which one place in so many is held by Jobs.
+    pub(crate) fn new(jobs: i64) -> Self {
         let cluster = Arc::new(ClusterId {
             account: Some("111122223333".to_owned()),
             region: "ap-northeast-2".to_owned(),
@@ -73,7 +75,7 @@ impl Month {
             pods: Vec::new(),
             findings: Vec::new(),
         };
-        Self { cluster, draw: Draw(7), teams, nothing: Arc::default(), observed }
+        Self { cluster, draw: Draw(7), teams, nothing: Arc::default(), observed, jobs }
     }
 
     pub(crate) fn fill(mut self) -> Observed {
@@ -114,7 +116,7 @@ impl Month {
             source: Source::Poll,
         });
         for place in 0..PODS_PER_NODE {
-            let lasts = if place % 5 == 0 { 4 * 3600 } else { 3 * DAY };
+            let lasts = if place % self.jobs == 0 { 4 * 3600 } else { 3 * DAY };
             let mut begin = ready;
             while begin < (until - 60).min(DAYS * DAY) {
                 let end = (begin + lasts).min(until - 60);

@@ -75,14 +75,16 @@ impl Window {
 }
 
 impl fmt::Display for Window {
-    /// Whole days as `2026-10-01 to 2026-10-31`, both inclusive; else both moments.
+    /// Whole days as `2026-10-01 to 2026-10-31`, both inclusive; else both moments, or the one that an
+    /// empty window is, to the second.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, after) = (utc_day(self.start), utc_day(self.end));
         let is_of_days = midnight(first) == self.start && midnight(after) == self.end;
         match after.checked_sub(1.day()) {
             Ok(last) if is_of_days && last == first => write!(f, "{first}"),
             Ok(last) if is_of_days && last > first => write!(f, "{first} to {last}"),
-            _ => write!(f, "{} to {}", self.start, self.end),
+            _ if self.is_empty() => write!(f, "{:.0}", self.start),
+            _ => write!(f, "{:.0} to {:.0}", self.start, self.end),
         }
     }
 }

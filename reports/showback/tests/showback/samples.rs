@@ -213,6 +213,12 @@ pub(crate) fn small() -> Showback {
             (vec!["payments".to_owned(), "pay".to_owned()], usd("0.9"), Cause::Volume),
         ],
     });
+    beside(&mut made, &id);
+    made
+}
+
+/// What stands beside its figures.
+fn beside(made: &mut Showback, id: &Arc<ClusterId>) {
     made.budgets = vec![
         BudgetLine {
             owner: "payments".to_owned(),
@@ -237,7 +243,7 @@ pub(crate) fn small() -> Showback {
             "no price of `x9.large` in `ap-northeast-2`; runbook prices refresh asks",
         ),
     )];
-    made.unmeasured = vec![pod(&id, "default", "shell", "unowned")];
+    made.unmeasured = vec![pod(id, "default", "shell", "unowned")];
     made.prices.has_spot = true;
     made.rules = vec![
         RuleUse { rule: "owners.yaml:3 namespace pay".to_owned(), matched: 2, shadowed: 0 },
@@ -250,7 +256,6 @@ pub(crate) fn small() -> Showback {
         subject: "ap-northeast-2/myeks".to_owned(),
         message: "nobody looked for 5 h 20 min; `runbook serve` looks all the time".to_owned(),
     }];
-    made
 }
 
 /// One look: a rate.

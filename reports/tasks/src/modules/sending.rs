@@ -335,7 +335,7 @@ impl Look {
     fn outputs(&self) -> Values {
         let Some(sent) = &self.sent else { return Values::new() };
         let delivered = self.deliveries.iter().filter_map(|one| match &one.standing.state {
-            State::Delivered { said } => Some(format!("{}: {said}", one.destination)),
+            State::Delivered { said } => Some(format!("{}: {said}", shown(&one.destination))),
             _ => None,
         });
         let total = sent
@@ -350,6 +350,15 @@ impl Look {
             ("total".to_owned(), total),
             ("delivered".to_owned(), text_list(delivered)),
         ])
+    }
+}
+
+/// A destination beside what it said: where a name is a place with blanks, the place that was filled in
+/// follows, and its kind is enough.
+fn shown(destination: &str) -> &str {
+    match destination.split_once(' ') {
+        Some((kind, place)) if place.contains('{') => kind,
+        _ => destination,
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn is_sandbox(showback: &Showback) -> bool {
 pub(super) fn window(showback: &Showback) -> String {
     match showback.basis {
         Basis::Period => showback.window.to_string(),
-        Basis::HourlyRate => format!("a rate, as seen at {}", showback.window.start),
+        Basis::HourlyRate => format!("a rate, as seen at {:.0}", showback.window.start),
     }
 }
 
