@@ -50,7 +50,8 @@ async fn main() {
     let world = World::beginning("2026-09-30T22:00:00Z").await.with_nodes().await;
     let waiting = world.elsewhere().await;
     let day = SignedDuration::from_hours(24);
-    let mut month = Month::begin(world.served.control(), CLUSTER, minutes, day).await;
+    let mut month = Month::join(world.served.control(), CLUSTER, day).await;
+    month.begin(minutes).await;
     let began = Instant::now();
     for number in 1..=days {
         let start = Instant::now();

@@ -3,8 +3,11 @@
 //! ```text
 //! runbook run nodeless.yaml --scenario month.yaml      # `begins: 2026-09-30T22:00:00Z`
 //! runbook sandbox up &
-//! runbook collect --every 5m --until 2026-11-01T00:00:00Z &
 //! cargo run -p runbook-sandbox --example month -- STATE_DIR 2026-11-01T00:00:00Z [MINUTES]
+//!     # now, in further terminals, whoever is to see it:
+//!     #   runbook collect --every 5m --until 2026-11-01T00:00:00Z
+//!     #   runbook collect --watch --until 2026-11-01T00:00:00Z --samples watched
+//!     # and Enter here
 //! runbook sandbox bill --window 2026-10 --format cur --out october.csv.gz
 //! ```
 //!
@@ -41,9 +44,11 @@ async fn main() {
     let control = ControlClient::new(holder.control.expect("it is served"), holder.token);
     let world = control.world().await.unwrap();
     let cluster = world["clusters"][0].as_str().expect("a cluster").to_owned();
-    let mut month = Month::begin(control, &cluster, minutes, SignedDuration::from_hours(24)).await;
+    let mut month = Month::join(control, &cluster, SignedDuration::from_hours(24)).await;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "began at {}", month.began()).unwrap();
+    writeln!(out, "time stands at {} until Enter is pressed", month.began()).unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    month.begin(minutes).await;
     while month.now() < until {
         let next = until.min(month.now() + SignedDuration::from_hours(24));
         month.play(next).await;

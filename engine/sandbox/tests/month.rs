@@ -152,7 +152,8 @@ async fn a_month_in_miniature_is_billed_as_it_was_used() {
     let waiting = world.elsewhere().await;
     // A day of the plan takes three hours: all of it happens within three days.
     let mut month =
-        Month::begin(world.served.control(), CLUSTER, 30, SignedDuration::from_hours(3)).await;
+        Month::join(world.served.control(), CLUSTER, SignedDuration::from_hours(3)).await;
+    month.begin(30).await;
     month.play(at("2026-10-05T00:00:00Z")).await;
 
     let pods = month.get(&format!("/api/v1/namespaces/{FARGATE}/pods")).await;

@@ -106,6 +106,8 @@ pub(super) fn run(session: &Session, arguments: &ReconcileArguments) -> Result<E
     };
     let seen = SeenArguments {
         samples: arguments.samples.clone(),
+        // Ours is what was seen without the bill: it is what the bill is held against.
+        bills: Vec::new(),
         cluster: arguments.cluster.clone(),
         inventory: None,
         region: None,

@@ -1,5 +1,7 @@
 //! What a report about the past reads: samples of a store, or an inventory as one look.
 //!
+//! A bill beside them makes Fargate's seconds exact and adds what nobody saw; alone it is what was seen.
+//!
 //! Samples of the sandbox lie with its world and those of AWS beside it; a report is about those of its
 //! target only, so that no simulated cluster gets into an answer about a real account.
 
@@ -7,12 +9,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use runbook_capacity::manifest::read_inventory_head;
+use runbook_showback::bill::{Wanted, read_files};
 use runbook_showback::collect::{Annotations, observed_of_inventory};
 use runbook_showback::observed::{ClusterId, Observed, Window};
 use runbook_showback::samples::{Store, StoreError};
 
 use crate::commands::Session;
 use crate::commands::capacity::{Problems, files};
+use crate::exit::Exit;
 use crate::target::On;
 use crate::trouble::{Trouble, failure_text};
 
@@ -22,11 +26,15 @@ pub(crate) struct SeenArguments {
     /// Where samples are kept [default: samples in the state folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) samples: Option<PathBuf>,
+    /// A bill with its pods, beside samples or without any: a CUR 2.0 or FOCUS export as CSV, CSV.gz or
+    /// Parquet; may be repeated for the parts of one
+    #[arg(long = "bill", value_name = "FILE")]
+    pub(crate) bills: Vec<PathBuf>,
     /// Only this cluster, by its name or as account/region/name; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Vec<String>,
     /// One look in place of samples: an inventory that runbook collect --once --out wrote
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["samples", "cluster", "on"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["samples", "bills", "cluster", "on"])]
     pub(crate) inventory: Option<String>,
     /// The region of an inventory that does not say it
     #[arg(long, requires = "inventory")]
@@ -43,11 +51,14 @@ pub(crate) struct Seen {
     /// `sandbox`, `aws`, or with an inventory its name.
     pub(crate) from: String,
     source: Source,
+    bills: Vec<PathBuf>,
 }
 
 enum Source {
     Store(Store, Vec<String>),
     Look(Box<Observed>),
+    /// Nothing but a bill, of clusters of these names or of all.
+    Bill(Vec<String>),
 }
 
 impl Seen {
@@ -59,8 +70,10 @@ impl Seen {
         if let Some(name) = &arguments.inventory {
             return Ok(Self::of_inventory(session, name, arguments.region.as_deref()));
         }
+        let from_here = |path: &PathBuf| session.environment.working_directory.join(path);
+        let bills: Vec<PathBuf> = arguments.bills.iter().map(from_here).collect();
         let folder = match &arguments.samples {
-            Some(folder) => session.environment.working_directory.join(folder),
+            Some(folder) => from_here(folder),
             None => session.state.samples(arguments.on),
         };
         let store = Store::open(folder).map_err(|error| trouble(&error, arguments.on))?;
@@ -70,6 +83,11 @@ impl Seen {
         let is_of_target =
             |id: &ClusterId| arguments.on == On::Sandbox || has_endpoint || !is_simulated(id);
         let of_target: Vec<&ClusterId> = known.iter().filter(|id| is_of_target(id)).collect();
+        if of_target.is_empty() && !bills.is_empty() {
+            let from = format!("{}, by its bill", arguments.on.name());
+            let source = Source::Bill(arguments.cluster.clone());
+            return Ok(Ok(Self { on: arguments.on, from, source, bills }));
+        }
         if of_target.is_empty() {
             let error = StoreError::Empty { folder: store.folder().to_owned() };
             return Err(trouble(&error, arguments.on));
@@ -79,7 +97,7 @@ impl Seen {
             Err(problems) => return Ok(Err(problems)),
         };
         let from = arguments.on.name().to_owned();
-        Ok(Ok(Self { on: arguments.on, from, source: Source::Store(store, chosen) }))
+        Ok(Ok(Self { on: arguments.on, from, source: Source::Store(store, chosen), bills }))
     }
 
     fn of_inventory(session: &Session, name: &str, region: Option<&str>) -> Result<Self, Problems> {
@@ -95,24 +113,39 @@ impl Seen {
         let observed =
             observed_of_inventory(&file.name, &file.text, region, Annotations::default())
                 .map_err(|error| vec![failure_text(&error)])?;
-        Ok(Self { on, from, source: Source::Look(Box::new(observed)) })
+        Ok(Self { on, from, source: Source::Look(Box::new(observed)), bills: Vec::new() })
     }
 
     /// What was seen in a window.
     pub(crate) fn observed(&self, window: Window) -> Result<Observed, Trouble> {
-        match &self.source {
-            Source::Look(observed) => Ok((**observed).clone()),
+        let observed = match &self.source {
+            Source::Look(observed) => return Ok((**observed).clone()),
+            Source::Bill(clusters) => return self.billed(window, clusters),
             Source::Store(store, clusters) => {
-                store.observed(Some(clusters), window).map_err(|error| trouble(&error, self.on))
+                store.observed(Some(clusters), window).map_err(|error| trouble(&error, self.on))?
             }
+        };
+        if self.bills.is_empty() {
+            return Ok(observed);
         }
+        let clusters: Vec<String> =
+            observed.clusters.iter().map(|cluster| cluster.id.name.clone()).collect();
+        Ok(observed.with_bill(self.billed(window, &clusters)?))
+    }
+
+    /// The pods that a bill names, of clusters of these names, or of all without any.
+    fn billed(&self, window: Window, clusters: &[String]) -> Result<Observed, Trouble> {
+        let clusters = (!clusters.is_empty()).then(|| clusters.iter().cloned().collect());
+        let wanted = Wanted { window, owner: None, clusters, account_scope: true };
+        let read = read_files(&self.bills, &wanted);
+        Ok(read.map_err(|error| Trouble::of(&error).exit(Exit::Usage))?.observed)
     }
 
     /// The moment of the one look that an inventory is.
     pub(crate) fn moment(&self) -> Option<Timestamp> {
         match &self.source {
             Source::Look(observed) => Some(observed.window.start),
-            Source::Store(..) => None,
+            Source::Store(..) | Source::Bill(_) => None,
         }
     }
 }

@@ -211,11 +211,13 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
         ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Images") => {
             names(&spec["template"]["spec"]["containers"], "image")
         }
-        (_, "Selector") => pairs(if spec["selector"]["matchLabels"].is_object() {
-            &spec["selector"]["matchLabels"]
-        } else {
-            &spec["selector"]
-        }),
+        (plural, "Selector") if plural != "cronjobs" => {
+            pairs(if spec["selector"]["matchLabels"].is_object() {
+                &spec["selector"]["matchLabels"]
+            } else {
+                &spec["selector"]
+            })
+        }
         ("namespaces", "Status") => status["phase"].clone(),
         ("services", "Type") => spec["type"].clone(),
         ("services", "Cluster-IP") => spec["clusterIP"].clone(),
@@ -233,6 +235,7 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
             spec["completions"].as_i64().unwrap_or(1)
         )),
         ("jobs", "Duration") => age(&status["startTime"], now),
+        ("cronjobs", _) => return cron_job(object, column, now),
         ("events", _) => return event(object, column, now),
         ("ingressclasses", "Controller") => spec["controller"].clone(),
         ("leases", "Holder") => spec["holderIdentity"].clone(),
@@ -326,6 +329,23 @@ fn job_status(status: &Value) -> &'static str {
     } else {
         "Running"
     }
+}
+
+fn cron_job(object: &Value, column: &str, now: Timestamp) -> Option<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let template = &spec["jobTemplate"]["spec"];
+    Some(match column {
+        "Schedule" => spec["schedule"].clone(),
+        "Timezone" => or_none(&spec["timeZone"]),
+        "Suspend" => json!(if spec["suspend"] == true { "True" } else { "False" }),
+        "Active" => json!(status["active"].as_array().map_or(0, Vec::len)),
+        "Last Schedule" if status["lastScheduleTime"].is_null() => json!("<none>"),
+        "Last Schedule" => age(&status["lastScheduleTime"], now),
+        "Containers" => names(&template["template"]["spec"]["containers"], "name"),
+        "Images" => names(&template["template"]["spec"]["containers"], "image"),
+        "Selector" => pairs(&template["selector"]["matchLabels"]),
+        _ => return None,
+    })
 }
 
 fn pod(object: &Value, column: &str) -> Option<Value> {

@@ -8,8 +8,10 @@
 
 mod clockwork;
 pub(crate) mod ids;
+#[cfg(test)]
+mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -72,6 +74,8 @@ pub(crate) struct World {
     reactors: Vec<Box<dyn Reactor>>,
     handler: TimerHandler,
     now: std::sync::RwLock<Timestamp>,
+    /// Held while time moves: several clients may be the last to wait at once.
+    advancing: Mutex<()>,
 }
 
 /// The log cannot be written: the world stops rather than forget.
@@ -87,7 +91,14 @@ impl World {
         handler: TimerHandler,
     ) -> Self {
         let now = store.read(State::time);
-        Self { store, context, reactors, handler, now: std::sync::RwLock::new(now) }
+        Self {
+            store,
+            context,
+            reactors,
+            handler,
+            now: std::sync::RwLock::new(now),
+            advancing: Mutex::default(),
+        }
     }
 
     /// World time.
@@ -179,17 +190,12 @@ impl World {
 
     /// Moves world time forward, carrying out what is due on the way, each at its own instant.
     pub(crate) fn advance(&self, to: Timestamp) -> Result<(), LogError> {
+        let _advancing = self.advancing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         while let Some(due) = self.next_timer().filter(|due| *due <= to) {
             let at = due.max(self.now());
             self.set_now(at);
             self.transact_at(at, |transaction| -> Result<(), std::convert::Infallible> {
-                let first = transaction.list(TIMERS).into_iter().next();
-                if let Some((name, value)) = first {
-                    transaction.delete(TIMERS, &name);
-                    if let Ok(timer) = serde_json::from_value::<Timer>((*value).clone()) {
-                        (self.handler)(&self.context, transaction, &timer);
-                    }
-                }
+                self.carry_out_first(transaction);
                 Ok(())
             })?
             .unwrap_or_else(|never| match never {});
@@ -203,6 +209,19 @@ impl World {
             .unwrap_or_else(|never| match never {});
         }
         Ok(())
+    }
+
+    /// The first timer, if it is still due: a request may have taken away the one that was.
+    fn carry_out_first(&self, transaction: &mut Transaction<'_>) {
+        let Some((name, value)) = transaction.list(TIMERS).into_iter().next() else { return };
+        let timer = serde_json::from_value::<Timer>((*value).clone());
+        if timer.as_ref().is_ok_and(|timer| timer.at > transaction.now()) {
+            return;
+        }
+        transaction.delete(TIMERS, &name);
+        if let Ok(timer) = timer {
+            (self.handler)(&self.context, transaction, &timer);
+        }
     }
 
     fn set_now(&self, to: Timestamp) {

@@ -2,9 +2,9 @@
 //!
 //! Six deployments in four namespaces whose pods say their team, a cron job of four minutes,
 //! one rollout, one scale-down that leaves nodes empty for Karpenter, and a job a day on Fargate whose
-//! completed pods stay. The player is a client of the world's clock from [`Month::begin`] until it is
+//! completed pods stay. The player is a client of the world's clock from [`Month::join`] until it is
 //! dropped: time passes only while it and every other client (`runbook collect --every 5m --until …`)
-//! wait.
+//! wait. Who is to see all of it comes between the two: time stands from `join` to [`Month::begin`].
 
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
@@ -105,14 +105,9 @@ fn cron_job(
 }
 
 impl Month {
-    /// Sets everything up in a cluster with a ready Karpenter, a node class and a pool `default`; jobs run
-    /// every so many minutes. `day` is how long a day of the plan takes.
-    pub(crate) async fn begin(
-        control: ControlClient,
-        cluster: &str,
-        minutes: u32,
-        day: SignedDuration,
-    ) -> Self {
+    /// Becomes a client of the world's clock, which stands until it begins. `day` is how long a day of the
+    /// plan takes.
+    pub(crate) async fn join(control: ControlClient, cluster: &str, day: SignedDuration) -> Self {
         let clock = control.register("month").await.unwrap();
         let world = control.world().await.unwrap();
         let text = |name: &str| world[name].as_str().unwrap().to_owned();
@@ -123,13 +118,20 @@ impl Month {
         };
         let began = clock.now();
         let cluster = cluster.to_owned();
-        let month = Self { control, clock, signer, cluster, began, done: 0, day };
-        month.prepare_fargate(&text("aws_endpoint"), &text("account")).await;
-        month.prepare_pool().await;
+        Self { control, clock, signer, cluster, began, done: 0, day }
+    }
+
+    /// Sets everything up in a cluster with a ready Karpenter, a node class and a pool `default`; jobs run
+    /// every so many minutes.
+    pub(crate) async fn begin(&self, minutes: u32) {
+        let world = self.control.world().await.unwrap();
+        let text = |name: &str| world[name].as_str().unwrap().to_owned();
+        self.prepare_fargate(&text("aws_endpoint"), &text("account")).await;
+        self.prepare_pool().await;
         for namespace in ["shop", "data", "ops", "reports", FARGATE] {
             let object =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-            month.apply(&format!("/api/v1/namespaces/{namespace}"), &object).await;
+            self.apply(&format!("/api/v1/namespaces/{namespace}"), &object).await;
         }
         for one in [
             deployment("shop", "web", "storefront", 4, "250m", "256Mi"),
@@ -139,16 +141,15 @@ impl Month {
             deployment("ops", "monitor", "platform", 1, "200m", "256Mi"),
             deployment("reports", "api", "finance", 2, "250m", "512Mi"),
         ] {
-            month.apply(&place(&one, "apis/apps/v1", "deployments"), &one).await;
+            self.apply(&place(&one, "apis/apps/v1", "deployments"), &one).await;
         }
         let jobs = format!("*/{minutes} * * * *");
         for one in [
             cron_job("reports", "nightly", "finance", &jobs, 3, JOB_SECONDS),
             cron_job(FARGATE, "export", "data", "0 2 * * *", 1000, 600),
         ] {
-            month.apply(&place(&one, "apis/batch/v1", "cronjobs"), &one).await;
+            self.apply(&place(&one, "apis/batch/v1", "cronjobs"), &one).await;
         }
-        month
     }
 
     /// World time.

@@ -5,6 +5,7 @@
 //! object says of itself (launched, scheduled, ended); what costs is decided in [`crate::allocate`], not
 //! here. Times are UTC, windows half open.
 
+mod billed;
 mod period;
 mod window;
 

@@ -130,7 +130,17 @@ fn start(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut cron: Val
         job["metadata"]["labels"] = json!({});
     }
     defaults::job(cluster.context, &mut job);
+    let key = object::key(&job);
     cluster.put(transaction, "batch", "jobs", job);
+    if let Some(job) = cluster.get(transaction, "batch", "jobs", &key) {
+        let mut active = active(&cron);
+        active.push(json!({
+            "apiVersion": job["apiVersion"], "kind": job["kind"], "name": job["metadata"]["name"],
+            "namespace": job["metadata"]["namespace"], "uid": job["metadata"]["uid"],
+            "resourceVersion": job["metadata"]["resourceVersion"],
+        }));
+        cron["status"]["active"] = Value::Array(active);
+    }
     cron["status"]["lastScheduleTime"] = now;
     let message = format!("Created job {name}");
     cluster.event(transaction, &cron, "Normal", "SuccessfulCreate", &message, "cronjob-controller");
@@ -156,21 +166,39 @@ fn remove(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, job: &Value)
     lifecycle::delete(cluster.context, transaction, cluster.name, "batch", "jobs", &key, None);
 }
 
-/// A Job has finished: what its cron job says of active ones, and which old ones stay.
+/// What its cron job says of active ones.
+fn active(cron: &Value) -> Vec<Value> {
+    cron["status"]["active"].as_array().cloned().unwrap_or_default()
+}
+
+/// A Job has finished: it is active no longer, and the oldest finished ones go.
 pub(super) fn finished(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, job: &Value) {
     let Some(name) = object::owner(job, "CronJob") else { return };
     let namespace = job["metadata"]["namespace"].as_str().unwrap_or_default();
     let key = format!("{namespace}/{name}");
     let Some(mut cron) = cluster.get(transaction, "batch", "cronjobs", &key) else { return };
-    cron["status"]["lastSuccessfulTime"] = object::timestamp(transaction);
-    let limit = cron["spec"]["successfulJobsHistoryLimit"].as_u64().unwrap_or(3);
-    let mut done: Vec<Value> = jobs_of(cluster, transaction, &cron);
-    done.retain(is_finished);
-    done.sort_by_key(|job| job["status"]["completionTime"].as_str().unwrap_or_default().to_owned());
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let surplus = done.len().saturating_sub(limit);
-    for old in done.iter().take(surplus) {
-        remove(cluster, transaction, old);
+    let mut still = active(&cron);
+    still.retain(|one| one["uid"] != job["metadata"]["uid"]);
+    if let Some(status) = cron["status"].as_object_mut() {
+        status.remove("active");
+        if !still.is_empty() {
+            status.insert("active".to_owned(), Value::Array(still));
+        }
+    }
+    if is_true(job, "Complete") {
+        cron["status"]["lastSuccessfulTime"] = object::timestamp(transaction);
+    }
+    for (condition, limit, default) in
+        [("Complete", "successfulJobsHistoryLimit", 3), ("Failed", "failedJobsHistoryLimit", 1)]
+    {
+        let limit = cron["spec"][limit].as_u64().unwrap_or(default);
+        let mut ended = jobs_of(cluster, transaction, &cron);
+        ended.retain(|job| is_true(job, condition));
+        ended.sort_by_key(|job| job["status"]["startTime"].as_str().unwrap_or_default().to_owned());
+        let surplus = ended.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        for old in ended.iter().take(surplus) {
+            remove(cluster, transaction, old);
+        }
     }
     cluster.put(transaction, "batch", "cronjobs", cron);
 }
