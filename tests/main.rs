@@ -22,6 +22,7 @@ mod focus_check;
 mod foreign;
 mod kills;
 mod mistakes;
+mod month;
 mod nodeless;
 mod outputs;
 mod plans;

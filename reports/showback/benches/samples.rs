@@ -1,5 +1,6 @@
 //! A month of samples: 5,000 pods on 200 nodes, a look every five minutes, a fifth of the pods replaced a
-//! day. How large it is, how long it takes to write and to read, and how much memory reading takes.
+//! day. How large it is, how long it takes to write, and what a showback of it by forty teams takes: to
+//! read it, to allocate it, and the memory of both in one process.
 //! Prints figures; asserts nothing, since machines differ.
 //!
 //! `cargo bench -p runbook-showback --bench samples [-- FOLDER]`; a folder that is named is kept.
@@ -19,7 +20,10 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_capacity::pod_resources::Resources;
+use runbook_capacity::prices::PriceBook;
 use runbook_capacity::quantity::{Bytes, Millicores};
+use runbook_showback::allocate::showback::Basis;
+use runbook_showback::allocate::{PriceOptions, Request, Rules, dimensions, showback};
 use runbook_showback::observed::{CapacityType, ClusterId, Controller, Source, Window};
 use runbook_showback::samples::{KEPT_DAYS, Labels, Look, NodeState, PodState, Store};
 
@@ -188,19 +192,47 @@ fn peak() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+/// CPU time of this thread so far, in milliseconds.
+fn cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        / 1_000_000
+}
+
 fn read(folder: &str, out: &mut impl std::io::Write) {
-    let before = Instant::now();
+    let before = cpu();
     let end = begin().checked_add(SignedDuration::from_hours(24 * DAYS)).unwrap();
     let window = Window::new(begin(), end).unwrap();
     let observed = Store::open(folder).unwrap().observed(None, window).unwrap();
     writeln!(
         out,
-        "read:    {} looks, {} pod intervals, {} nodes, {} findings in {} ms, peak {} MiB",
+        "read:    {} looks, {} pod intervals, {} nodes, {} findings in {} ms of CPU, peak {} MiB",
         observed.clusters[0].looks,
         observed.pods.len(),
         observed.nodes.len(),
         observed.findings.len(),
-        before.elapsed().as_millis(),
+        cpu() - before,
+        peak() / 1024
+    )
+    .unwrap();
+    let rules = "owners: [{label: team}]\nidle: {rule: proportional}\n";
+    let request = Request {
+        window,
+        basis: Basis::Period,
+        by: dimensions("team,namespace").unwrap(),
+        weight: None,
+        as_of: end + SignedDuration::from_hours(72),
+        from: "a bench".to_owned(),
+        is_provisional: false,
+        rules: Rules::read("rules.yaml", rules).unwrap(),
+        prices: PriceOptions::default(),
+    };
+    let answer = showback(&observed, None, PriceBook::embedded(), &request).unwrap();
+    writeln!(
+        out,
+        "read and allocated: {} rows in {} ms of CPU, peak {} MiB",
+        answer.groups.len(),
+        cpu() - before,
         peak() / 1024
     )
     .unwrap();

@@ -22,7 +22,7 @@ NAMES = {
     "cost-explorer": "ce",
 }
 # The smallest pages where only the service's documentation says it, not the model.
-LEAST = {"DescribeInstances": 5}
+LEAST = {"DescribeInstances": 5, "DescribeVolumes": 5}
 
 
 class Account:

@@ -24,6 +24,7 @@ KINDS = [
     ("DescribeNatGateways", "NatGatewayIds", "nat-0123456789abcdef0", "NatGatewayNotFound"),
     ("DescribeInternetGateways", "InternetGatewayIds", "igw-0123456789abcdef0", "InvalidInternetGatewayID.NotFound"),
     ("DescribeInstances", "InstanceIds", "i-0123456789abcdef0", "InvalidInstanceID.NotFound"),
+    ("DescribeVolumes", "VolumeIds", "vol-0123456789abcdef0", "InvalidVolume.NotFound"),
     ("DescribeVpcEndpoints", "VpcEndpointIds", "vpce-0123456789abcdef0", "InvalidVpcEndpointId.NotFound"),
 ]
 
@@ -61,6 +62,12 @@ def machines(account):
     (instance, *_) = account.well("ec2", "DescribeInstances", Filters=running)["Reservations"][0]["Instances"]
     account.waits("ec2", "instance_exists", InstanceIds=[instance["InstanceId"]])
     account.waits("ec2", "instance_running", InstanceIds=[instance["InstanceId"]])
+    of_it = [{"Name": "attachment.instance-id", "Values": [instance["InstanceId"]]}]
+    (volume,) = account.well("ec2", "DescribeVolumes", Filters=of_it)["Volumes"]
+    (attachment,) = volume["Attachments"]
+    told = (volume["VolumeType"], volume["Size"] > 0, attachment["DeleteOnTermination"], attachment["InstanceId"])
+    account.equal("a root volume", told, ("gp3", True, True, instance["InstanceId"]))
+    account.waits("ec2", "volume_in_use", VolumeIds=[volume["VolumeId"]])
 
 
 def types(account):

@@ -199,6 +199,27 @@ pub struct Instance {
     pub tags: Tags,
 }
 
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its id.
+    pub id: String,
+    /// How large it is.
+    pub size_gib: i64,
+    /// `gp3`, `io2`, …
+    pub volume_type: String,
+    /// The instances it is attached to, and whether it is deleted with them.
+    pub attachments: Vec<(String, bool)>,
+}
+
+impl Volume {
+    /// Whether it is attached to that instance and is deleted with it, as root volumes are and those of
+    /// claims are not.
+    pub fn ends_with(&self, instance_id: &str) -> bool {
+        self.attachments.iter().any(|(id, ends)| *ends && id == instance_id)
+    }
+}
+
 /// One page of a description: the request with its token, what to take from the answer.
 macro_rules! all_pages {
     ($self:ident, $name:literal, $filters:expr, $method:ident, $items:ident) => {{
@@ -397,6 +418,12 @@ impl Client {
         Ok(zones.into_iter().filter_map(|zone| zone.zone_name).collect())
     }
 
+    /// The volumes that pass all filters.
+    pub async fn volumes(&self, filters: &[Filter]) -> Result<Vec<Volume>, Error> {
+        let volumes = all_pages!(self, "DescribeVolumes", filters, describe_volumes, volumes);
+        Ok(volumes.into_iter().map(volume).collect())
+    }
+
     /// Sets tags on several things at once.
     pub async fn create_tags(&self, resource_ids: &[String], tags: &Tags) -> Outcome<()> {
         self.calls
@@ -501,6 +528,23 @@ fn instance(instance: aws_sdk_ec2::types::Instance) -> Instance {
         private_dns_name: instance.private_dns_name.unwrap_or_default(),
         launched_at: super::timestamp(instance.launch_time.as_ref()),
         tags: plain_tags(instance.tags),
+    }
+}
+
+fn volume(volume: aws_sdk_ec2::types::Volume) -> Volume {
+    let kind = volume.volume_type.as_ref();
+    Volume {
+        volume_type: text(kind.map(aws_sdk_ec2::types::VolumeType::as_str)),
+        size_gib: volume.size.map_or(0, i64::from),
+        attachments: volume
+            .attachments
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|one| {
+                Some((one.instance_id?, one.delete_on_termination.unwrap_or_default()))
+            })
+            .collect(),
+        id: volume.volume_id.unwrap_or_default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! EC2: the network that a scenario declares, tags, and the instances that Karpenter makes.
 
 mod types;
+mod volumes;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("DescribeInternetGateways", "Filter", run),
     read("DescribeInstances", "Filter", run),
     read("DescribeVpcEndpoints", "Filter", run),
+    read("DescribeVolumes", "Filter", run),
     read("DescribeVpcAttribute", "Filter", run),
     read("DescribeAvailabilityZones", "Filter", run),
     read("DescribeInstanceTypes", "InstanceType", run),
@@ -73,9 +75,15 @@ fn dispatch(
 ) -> Answer {
     if let Some((_, collection, set, id)) = KINDS.iter().find(|(operation, ..)| *operation == name)
     {
-        return describe(transaction, collection, set, id, input);
+        let documents = transaction.list(collection).into_iter();
+        let documents =
+            documents.map(|(name, document)| (name.to_string(), (*document).clone())).collect();
+        return describe(documents, set, id, input);
     }
     match name {
+        "DescribeVolumes" => {
+            describe(volumes::attached(context, transaction), "volumeSet", "volume-id", input)
+        }
         "DescribeVpcAttribute" => attribute(transaction, input),
         "DescribeAvailabilityZones" => zones(context, input),
         "DescribeInstanceTypes" => types::describe(context, input),
@@ -131,9 +139,10 @@ fn filters(input: &Input) -> Vec<(String, Vec<String>)> {
 
 /// Whether there is such a filter; those of [`matches()`], whatever is there to be filtered.
 fn is_filter(name: &str, id: &str) -> bool {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 13] = [
         "association.main",
         "association.subnet-id",
+        "attachment.instance-id",
         "availability-zone",
         "group-name",
         "instance-state-name",
@@ -141,6 +150,7 @@ fn is_filter(name: &str, id: &str) -> bool {
         "isDefault",
         "nat-gateway-state",
         "state",
+        "status",
         "tag-key",
         "vpc-id",
     ];
@@ -170,6 +180,11 @@ fn matches(document: &Value, id: &str, name: &str, filter: &str, wanted: &[Strin
             let associations = document["associationSet"].as_array().into_iter().flatten();
             associations.into_iter().any(|one| has(one["subnetId"].as_str()))
         }
+        "attachment.instance-id" => {
+            let attachments = document["attachmentSet"].as_array().into_iter().flatten();
+            attachments.into_iter().any(|one| has(one["instanceId"].as_str()))
+        }
+        "status" => has(document["status"].as_str()),
         "association.main" => {
             let main = document["associationSet"]
                 .as_array()
@@ -208,6 +223,7 @@ fn not_found(id: &str) -> Refusal {
             "InvalidInternetGatewayID.NotFound",
             format!("The internetGateway ID '{id}' does not exist"),
         ),
+        "vol" => ("InvalidVolume.NotFound", format!("The volume '{id}' does not exist.")),
         "nat" => ("NatGatewayNotFound", format!("NAT gateway {id} was not found")),
         "vpce" => {
             ("InvalidVpcEndpointId.NotFound", format!("The Vpc Endpoint Id '{id}' does not exist"))
@@ -227,19 +243,15 @@ fn parameter(id: &str) -> &'static str {
         "nat-gateway-id" => "NatGatewayId",
         "internet-gateway-id" => "InternetGatewayId",
         "instance-id" => "InstanceId",
+        "volume-id" => "VolumeId",
         _ => "VpcEndpointId",
     }
 }
 
-fn describe(
-    transaction: &Transaction<'_>,
-    collection: &str,
-    set: &str,
-    id: &str,
-    input: &Input,
-) -> Answer {
+fn describe(documents: Vec<(String, Value)>, set: &str, id: &str, input: &Input) -> Answer {
     let asked = input.texts(parameter(id));
-    if let Some(missing) = asked.iter().find(|one| transaction.get(collection, one).is_none()) {
+    let is_there = |id: &str| documents.iter().any(|(name, _)| name == id);
+    if let Some(missing) = asked.iter().find(|one| !is_there(one)) {
         return Err(not_found(missing));
     }
     let filters = filters(input);
@@ -247,19 +259,18 @@ fn describe(
         let why = format!("The filter '{unknown}' is not simulated by the sandbox");
         return Err(Refusal::bad("InvalidParameterValue", why));
     }
-    let mut found = Vec::new();
-    for (name, document) in transaction.list(collection) {
-        if !asked.is_empty() && !asked.iter().any(|one| *one == &*name) {
-            continue;
-        }
-        let mut right = true;
-        for (filter, wanted) in &filters {
-            right &= matches(&document, id, &name, filter, wanted);
-        }
-        if right {
-            found.push((name.to_string(), outside(&document, set)));
-        }
-    }
+    let is_asked_for = |name: &str| asked.is_empty() || asked.contains(&name);
+    let passes = |name: &str, document: &Value| {
+        filters.iter().all(|(filter, wanted)| matches(document, id, name, filter, wanted))
+    };
+    let found: Vec<(String, Value)> = documents
+        .into_iter()
+        .filter(|(name, document)| is_asked_for(name) && passes(name, document))
+        .map(|(name, document)| {
+            let answer = outside(&document, set);
+            (name, answer)
+        })
+        .collect();
     // Endpoints alone come in pages of any size.
     let least = if id == "vpc-endpoint-id" { 1 } else { PAGING.least };
     let (items, next) = page(Paging { least, ..PAGING }, input, found)?;

@@ -209,7 +209,7 @@ fn describe(transaction: &Transaction<'_>, key: &Key, value: &Value) -> Option<W
             instance_type: text(&value["instanceType"]),
             is_spot: value["instanceLifecycle"] == "spot",
             zone: text(&value["placement"]["availabilityZone"]),
-            volume_gib: root_volume(transaction, &value["tags"]).unwrap_or(ROOT_VOLUME),
+            volume_gib: root_volume_gib(transaction, &value["tags"]),
         }),
         ec2::NAT_GATEWAYS => Some(What::Nat {
             id: key.name.to_string(),
@@ -218,6 +218,11 @@ fn describe(transaction: &Transaction<'_>, key: &Key, value: &Value) -> Option<W
         eks::CLUSTERS => Some(What::Cluster { name: key.name.to_string() }),
         _ => pod(transaction, cluster_of(key)?, value),
     }
+}
+
+/// GiB of the root volume of a machine with these tags.
+pub(crate) fn root_volume_gib(transaction: &Transaction<'_>, tags: &Value) -> i64 {
+    root_volume(transaction, tags).unwrap_or(ROOT_VOLUME)
 }
 
 /// The size that the machine's class gives its root volume.

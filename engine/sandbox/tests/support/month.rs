@@ -1,8 +1,8 @@
 //! A month of a team's work in a cluster that `nodeless.yaml` has made, played at world times.
 //!
 //! Six deployments in four namespaces whose pods say their team, a cron job of four minutes,
-//! one rollout, one scale-down that leaves nodes empty for Karpenter, and a job a day on Fargate whose
-//! completed pods stay. The player is a client of the world's clock from [`Month::join`] until it is
+//! one rollout, a burst of two days on a node of its own and on Fargate, one scale-down that leaves nodes
+//! empty for Karpenter, and a job a day on Fargate whose completed pods stay. The player is a client of the world's clock from [`Month::join`] until it is
 //! dropped: time passes only while it and every other client (`runbook collect --every 5m --until …`)
 //! wait. Who is to see all of it comes between the two: time stands from `join` to [`Month::begin`].
 
@@ -20,12 +20,20 @@ pub(crate) const JOB_SECONDS: i64 = 240;
 const POOL: &str = "search";
 
 /// What happens so long after the beginning.
-const STEPS: [(i64, Step); 3] = [(9, Step::Rollout), (14, Step::ScaleDown), (20, Step::TidyUp)];
+const STEPS: [(i64, Step); 5] = [
+    (9, Step::Rollout),
+    (10, Step::Burst(true)),
+    (12, Step::Burst(false)),
+    (14, Step::ScaleDown),
+    (20, Step::TidyUp),
+];
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// `checkout` gets a new image.
     Rollout,
+    /// `train` and `crunch` are there, or no longer.
+    Burst(bool),
     /// `search` is needed no longer: its nodes are empty.
     ScaleDown,
     /// Somebody deletes the oldest jobs on Fargate.
@@ -70,7 +78,7 @@ fn deployment(
             }]}},
         },
     });
-    if name == "search" {
+    if ["search", "train"].contains(&name) {
         let spec = &mut deployment["spec"]["template"]["spec"];
         spec["nodeSelector"] = json!({"karpenter.sh/nodepool": POOL});
         spec["tolerations"] = json!([{"key": "team", "value": POOL, "effect": "NoSchedule"}]);
@@ -138,6 +146,8 @@ impl Month {
             deployment("shop", "checkout", "storefront", 3, "500m", "512Mi"),
             deployment("data", "etl", "data", 2, "1", "2Gi"),
             deployment("data", "search", "search", 6, "1", "1Gi"),
+            deployment("data", "train", "search", 0, "1500m", "2Gi"),
+            deployment(FARGATE, "crunch", "data", 0, "1", "2Gi"),
             deployment("ops", "monitor", "platform", 1, "200m", "256Mi"),
             deployment("reports", "api", "finance", 2, "250m", "512Mi"),
         ] {
@@ -185,10 +195,12 @@ impl Month {
                 let change = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
                 self.patch(path, &change).await;
             }
-            Step::ScaleDown => {
-                let path = "/apis/apps/v1/namespaces/data/deployments/search";
-                self.patch(path, &json!({"spec": {"replicas": 0}})).await;
+            Step::Burst(begins) => {
+                let replicas = if begins { [4, 2] } else { [0, 0] };
+                self.scale("data", "train", replicas[0]).await;
+                self.scale(FARGATE, "crunch", replicas[1]).await;
             }
+            Step::ScaleDown => self.scale("data", "search", 0).await,
             Step::TidyUp => {
                 let jobs = format!("/apis/batch/v1/namespaces/{FARGATE}/jobs");
                 let list = self.get(&jobs).await;
@@ -201,6 +213,11 @@ impl Month {
                 }
             }
         }
+    }
+
+    async fn scale(&self, namespace: &str, name: &str, replicas: u32) {
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+        self.patch(&path, &json!({"spec": {"replicas": replicas}})).await;
     }
 
     /// A role, and a profile for the namespace of Fargate.

@@ -145,6 +145,14 @@ fn pods(world: &World, findings: &mut Vec<Finding>) {
             "a single look saw them, so how long they lasted is a guess between two looks",
         ));
     }
+    if remarks.billed_alone > 0 {
+        findings.push(finding(
+            Severity::Note,
+            "known_by_bill_alone",
+            pods(remarks.billed_alone),
+            "only the bill knows them: it has neither their labels nor what owns them, so no rule of either matches, and those of daemonsets are charged as others are",
+        ));
+    }
 }
 
 /// Namespaces with pods on nodes that are in no total.

@@ -27,7 +27,7 @@ use super::division::Two;
 use super::node::two;
 use super::rules::{Asked, OwnerTable, Rules};
 use super::view::View;
-use crate::observed::{ClusterId, Place, PodInterval};
+use crate::observed::{ClusterId, Place, PodInterval, Source};
 
 /// One minute is billed at least.
 const LEAST_SECONDS: i64 = 60;
@@ -86,6 +86,8 @@ pub(super) struct FargateStay {
 pub(super) struct PodRemarks {
     pub(super) pods: u64,
     pub(super) seen_once: u64,
+    /// Known from a bill alone.
+    pub(super) billed_alone: u64,
     /// On a node, and not running.
     pub(super) pending: u64,
     /// Rows that overlapped another of the same pod.
@@ -207,7 +209,13 @@ impl Reader<'_, '_> {
         let remarks = &mut self.stays.remarks;
         remarks.pods += 1;
         let looks: u64 = rows.iter().map(|(_, row)| row.looks).sum();
-        remarks.seen_once += u64::from(looks == 1);
+        let is_billed = |row: &PodInterval| {
+            matches!(row.source, Source::SplitCostAllocation | Source::FargateBill)
+        };
+        remarks.seen_once += u64::from(looks == 1 && rows.iter().all(|(_, row)| !is_billed(row)));
+        let is_nameless =
+            |row: &PodInterval| is_billed(row) && row.labels.is_empty() && row.controller.is_none();
+        remarks.billed_alone += u64::from(rows.iter().all(|(_, row)| is_nameless(row)));
         remarks.pending += u64::from(
             rows.iter()
                 .any(|(_, row)| row.phase == "Pending" && matches!(row.place, Place::Node(_))),

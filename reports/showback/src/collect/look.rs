@@ -10,24 +10,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use runbook_capacity::manifest::{Problem, documents, read_inventory_head};
 use runbook_clients::Error;
-use runbook_clients::aws::ec2::Filter;
 use runbook_clients::kubernetes::{Connection, Kind, Page, Selection};
 use runbook_clients::{Class, aws};
 use serde_json::Value;
 
+use super::account::Account;
 use super::object::{self, Annotations, Machines, Owners, owned_by};
 use super::{CollectError, Inventory};
 use crate::observed::{ClusterId, Observed, Source};
 use crate::samples::{self, Labels, Look, NodeState, PodState};
 
-/// Instances of which EC2 is asked at once.
-const INSTANCES_AT_ONCE: usize = 200;
-
 /// Looks at a cluster again and again.
 pub struct Looker {
     cluster: Connection,
     id: ClusterId,
-    aws: Option<aws::Connection>,
+    account: Option<Account>,
     seen: Seen,
 }
 
@@ -37,8 +34,6 @@ struct Seen {
     annotations: Annotations,
     owners: Owners,
     machines: Machines,
-    /// Why EC2 is not asked any more.
-    is_ec2_closed: Option<String>,
 }
 
 /// A pod, and what may own its owner.
@@ -49,14 +44,16 @@ pub(super) struct Found {
 }
 
 impl Looker {
-    /// Looks at a cluster. With an AWS connection, EC2 says when instances were launched.
+    /// Looks at a cluster. With an AWS connection, its account says when instances were launched, what
+    /// volumes they have, and whether the cluster's version is in extended support.
     pub fn new(
         cluster: Connection,
         id: ClusterId,
         aws: Option<aws::Connection>,
         annotations: Annotations,
     ) -> Self {
-        Self { cluster, id, aws, seen: Seen { annotations, ..Seen::default() } }
+        let account = aws.map(|connection| Account::new(connection, &id.name));
+        Self { cluster, id, account, seen: Seen { annotations, ..Seen::default() } }
     }
 
     /// Which cluster.
@@ -80,7 +77,7 @@ impl Looker {
         claims: Vec<Value>,
         missing: &mut Vec<String>,
     ) -> Vec<Arc<NodeState>> {
-        self.launches(&nodes, &claims, missing).await;
+        self.learn_machines(&nodes, &claims, missing).await;
         self.seen.nodes(nodes, claims)
     }
 
@@ -99,6 +96,7 @@ impl Looker {
         let nodes = self.needed("Node").await?;
         let nodes = self.nodes(nodes, claims, &mut missing).await;
         let pods = self.pods(&mut missing).await?;
+        let is_in_extended_support = self.extended_support(&mut missing).await;
         Ok(Look {
             at,
             source,
@@ -108,7 +106,7 @@ impl Looker {
             nodes,
             created: namespaces.get("kube-system").and_then(|(_, created)| *created),
             namespaces: namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect(),
-            is_in_extended_support: None,
+            is_in_extended_support,
             usage: Vec::new(),
             missing,
         })
@@ -159,37 +157,26 @@ impl Looker {
         Ok(found.iter().filter_map(namespace).collect())
     }
 
-    /// Asks EC2 about instances it was not asked about; once it refuses, that is it.
-    async fn launches(&mut self, nodes: &[Value], claims: &[Value], missing: &mut Vec<String>) {
+    /// Asks the account about instances it was not asked about.
+    async fn learn_machines(
+        &mut self,
+        nodes: &[Value],
+        claims: &[Value],
+        missing: &mut Vec<String>,
+    ) {
+        let Some(account) = &mut self.account else { return };
         let of_nodes = nodes.iter().filter_map(|node| object::instance(node, "/spec/providerID"));
         let of_claims =
             claims.iter().filter_map(|claim| object::instance(claim, "/status/providerID"));
         let there: BTreeSet<String> = of_nodes.chain(of_claims).collect();
-        let launches = &mut self.seen.machines.launches;
-        launches.retain(|id, _| there.contains(id));
-        let unknown: Vec<String> =
-            there.into_iter().filter(|id| !launches.contains_key(id)).collect();
-        let Some(aws) = &self.aws else { return };
-        if self.seen.is_ec2_closed.is_none() {
-            for some in unknown.chunks(INSTANCES_AT_ONCE) {
-                let filter = Filter { name: "instance-id".to_owned(), values: some.to_vec() };
-                match aws.ec2().instances(&[filter]).await {
-                    Ok(found) => launches.extend(
-                        found.into_iter().filter_map(|one| Some((one.id, one.launched_at?))),
-                    ),
-                    Err(error) => {
-                        let why = format!("ec2 DescribeInstances: {error}");
-                        if error.class() == Class::Denied {
-                            self.seen.is_ec2_closed = Some(why);
-                        } else {
-                            missing.push(why);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
-        missing.extend(self.seen.is_ec2_closed.clone());
+        let now = self.cluster.now();
+        account.instances(&there, &mut self.seen.machines.instances, now, missing).await;
+    }
+
+    /// Whether the cluster's version is in extended support, where the account says.
+    pub(super) async fn extended_support(&mut self, missing: &mut Vec<String>) -> Option<bool> {
+        let now = self.cluster.now();
+        self.account.as_mut()?.extended_support(now, missing).await
     }
 
     async fn pods(

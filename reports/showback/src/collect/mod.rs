@@ -10,6 +10,7 @@
 //! A [`Looker`] looks again and again, for the store of samples; [`Inventory::observed`] is what one
 //! inventory says was there.
 
+mod account;
 mod bare;
 mod look;
 mod object;

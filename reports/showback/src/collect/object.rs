@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use runbook_capacity::fargate::{self, Size};
 use runbook_capacity::manifest::read_pod;
 use runbook_capacity::pod_resources::Resources;
-use runbook_capacity::quantity::Quantity;
+use runbook_capacity::quantity::{Bytes, Quantity};
 use serde_json::Value;
 
+use super::account::Instances;
 use crate::observed::{CapacityType, Controller};
 use crate::samples::{FargateState, Labels, NodeState, PodState};
 
@@ -192,8 +193,8 @@ fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
 pub(super) struct Machines {
     /// `NodeClaim`s by instance.
     pub(super) claims: BTreeMap<String, Value>,
-    /// When EC2 launched which instance.
-    pub(super) launches: BTreeMap<String, Timestamp>,
+    /// What EC2 says of instances.
+    pub(super) instances: Instances,
 }
 
 impl Machines {
@@ -201,9 +202,13 @@ impl Machines {
     fn launched(&self, instance: Option<&str>, object: &Value) -> Option<Timestamp> {
         let of_claim = || time(self.claims.get(instance?)?, "/metadata/creationTimestamp");
         instance
-            .and_then(|id| self.launches.get(id).copied())
+            .and_then(|id| self.instances.launches.get(id).copied())
             .or_else(of_claim)
             .or_else(|| time(object, "/metadata/creationTimestamp"))
+    }
+
+    fn volume(&self, instance: Option<&str>) -> Option<Bytes> {
+        self.instances.volumes.get(instance?).copied()
     }
 }
 
@@ -222,6 +227,7 @@ pub(super) fn node(object: &Value, machines: &Machines) -> Option<NodeState> {
         ready: initialized.or_else(|| since(object, "Ready")),
         drained: drained.or_else(|| time(object, "/metadata/deletionTimestamp")),
         launched: machines.launched(instance_id.as_deref(), object)?,
+        volume: machines.volume(instance_id.as_deref()),
         instance_id,
         ..machine(object)?
     })
@@ -234,6 +240,7 @@ pub(super) fn claim(object: &Value, machines: &Machines) -> Option<NodeState> {
         ready: since(object, "Initialized"),
         drained: time(object, "/metadata/deletionTimestamp"),
         launched: machines.launched(Some(&instance_id), object)?,
+        volume: machines.volume(Some(&instance_id)),
         instance_id: Some(instance_id),
         is_claim: true,
         ..machine(object)?

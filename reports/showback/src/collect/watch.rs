@@ -337,6 +337,7 @@ impl Watcher {
         missing.extend(self.lanes.iter().filter_map(|lane| lane.denied.clone()));
         self.looker.learn_owners(self.pods.values_mut()).await?;
         let nodes = self.looker.nodes(nodes, claims, &mut missing).await;
+        let is_in_extended_support = self.looker.extended_support(&mut missing).await;
         Ok(Look {
             at,
             source: Source::Watch,
@@ -346,7 +347,7 @@ impl Watcher {
             nodes,
             created: namespaces.get("kube-system").and_then(|(_, created)| *created),
             namespaces: namespaces.into_iter().map(|(name, (labels, _))| (name, labels)).collect(),
-            is_in_extended_support: None,
+            is_in_extended_support,
             usage: Vec::new(),
             missing,
         })

@@ -61,7 +61,12 @@ impl Collect {
                 output("cluster", Type::String, "The cluster: account, region and name."),
             ],
             may: &[Action::Create],
-            iam_actions: &["ec2:DescribeInstances"],
+            iam_actions: &[
+                "ec2:DescribeInstances",
+                "ec2:DescribeVolumes",
+                "eks:DescribeCluster",
+                "eks:DescribeClusterVersions",
+            ],
             kubernetes_verbs: &[
                 "list namespaces",
                 "list nodes",
