@@ -1,5 +1,7 @@
 //! Plans that are carried out later, elsewhere, or not at all.
 
+use std::path::PathBuf;
+
 use crate::support::{Folder, Said, Served, writes};
 
 /// A runbook that makes one queue, with a setting.
@@ -138,4 +140,57 @@ fn a_plan_says_what_it_adds_to_the_month() {
     let dear = folder.run(&["report", "plan", "all.plan", "--expected-usage", "usage.yaml"]);
     assert_eq!(dear.code, 7, "{dear:#?}");
     assert!(dear.out.contains("no price"), "{}", dear.out);
+}
+
+/// Two commands in a folder of their own; the second one fails until there is `go` beside them.
+const PLACES: &str = "apiVersion: runbook/v1
+name: places
+tasks:
+  - id: first
+    uses: shell
+    with: {argv: [sh, -c, pwd > first.txt], creates: first.txt}
+  - id: second
+    uses: shell
+    needs: [first]
+    with: {argv: [sh, -c, test -e ../go && pwd > second.txt], cwd: inner, creates: second.txt}
+";
+
+#[test]
+fn a_stored_plan_and_a_resumed_run_work_in_the_runbooks_folder() {
+    let folder = Folder::new().file("books/places.yaml", PLACES).file("books/inner/x", "");
+    folder.write("elsewhere/x", "");
+    folder.well(&["plan", "books/places.yaml", "--out", "places.plan"]);
+    let elsewhere = |arguments: &[&str]| {
+        let mut command = folder.command(arguments);
+        Said::of(&command.current_dir(folder.path().join("elsewhere")).output().unwrap())
+    };
+    let applied = elsewhere(&["apply", "../places.plan"]);
+    assert_eq!(applied.code, 1, "{applied:#?}");
+    let here = std::fs::canonicalize(folder.path()).unwrap();
+    let told = |name: &str| PathBuf::from(folder.read(name).trim_end());
+    assert_eq!(told("books/first.txt"), here.join("books"));
+
+    folder.write("books/go", "");
+    std::fs::rename(folder.path().join("books"), folder.path().join("moved")).unwrap();
+    let gone = elsewhere(&["resume"]);
+    assert_eq!(gone.code, 1, "{gone:#?}");
+    let books = folder.path().join("books");
+    let why =
+        format!("the runbook's folder `{}` is not there, and `first` works in it", books.display());
+    assert!(gone.err.contains(&why), "{}", gone.err);
+    std::fs::rename(folder.path().join("moved"), &books).unwrap();
+    let resumed = elsewhere(&["resume"]);
+    assert_eq!(resumed.code, 0, "{resumed:#?}");
+    assert_eq!(told("books/inner/second.txt"), here.join("books/inner"));
+    let again = folder.well(&["run", "books/places.yaml"]);
+    assert!(again.last().contains("nothing to change"), "{}", again.out);
+}
+
+#[test]
+fn a_plan_without_commands_is_applied_without_its_runbooks_folder() {
+    let folder = Folder::new().file("books/queue.yaml", queue(600));
+    folder.well(&["plan", "books/queue.yaml", "--out", "queue.plan"]);
+    std::fs::remove_dir_all(folder.path().join("books")).unwrap();
+    let applied = folder.well(&["apply", "queue.plan"]);
+    assert!(applied.last().contains("1 changed"), "{}", applied.out);
 }

@@ -1,6 +1,7 @@
 //! `runbook apply`: a stored plan, if the world is still what it relied on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use runbook_core::graph::{Given, GivenInputs, Graph};
@@ -95,9 +96,31 @@ pub(crate) fn graph_of(
     arguments: &InputArguments,
     key: &SecretKey,
 ) -> Result<(Arc<Graph>, Library), Trouble> {
-    let library = Library::stored(plan.root_file.clone(), plan.files.clone());
+    let library = Library::stored(plan);
     let graph = graph_in(session, &library, plan, arguments, key)?;
+    let worker = graph.vertices.iter().find(|vertex| vertex.module.works_in_folder());
+    if let Some(worker) = worker {
+        folder_is_there(plan, &worker.path.join("/"))?;
+    }
     Ok((graph, library))
+}
+
+/// A command runs where `run` would have run it, or not at all.
+fn folder_is_there(plan: &Plan, task: &str) -> Result<(), Trouble> {
+    let Some(folder) = &plan.folder else {
+        let made_by = &plan.made_by;
+        return Err(Trouble::failed(format!(
+            "`{task}` works in the runbook's folder, and the plan (made by runbook {made_by}) does not say which that is"
+        ))
+        .hint("plan again"));
+    };
+    if Path::new(folder).is_dir() {
+        return Ok(());
+    }
+    Err(Trouble::failed(format!(
+        "the runbook's folder `{folder}` is not there, and `{task}` works in it"
+    ))
+    .hint("bring the folder back, or plan again where the runbook is now"))
 }
 
 /// The same, from a library of these files.

@@ -100,7 +100,10 @@ pub(crate) async fn planned(
     })
     .await;
     match made {
-        Ok(planned) => Ok(planned.plan.with_files(library.root_name(), library.files_read())),
+        Ok(planned) => {
+            let folder = library.folder_on_disk();
+            Ok(planned.plan.with_files(library.root_name(), library.files_read(), folder))
+        }
         Err(error) => Err(refused(session, graph, &error)),
     }
 }

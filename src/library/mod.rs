@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use runbook_core::expression::scope::Files;
 use runbook_core::graph::{Loaded, Loader};
+use runbook_core::plan::Plan;
 
 pub(crate) use find::{Found, Origin, find, is_runbook_name};
 pub(crate) use shipped::{SHIPPED, shipped_files};
@@ -32,8 +33,10 @@ pub(crate) trait Shelf: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Library {
     shelf: Arc<dyn Shelf>,
-    /// The folder as paths see it; virtual for shipped and stored files.
+    /// The folder as paths see it.
     root: PathBuf,
+    /// Whether it is on disk; else only names are resolved against it.
+    on_disk: bool,
     /// Before names in messages: `shipped:`, or a folder.
     prefix: String,
     read: Arc<Mutex<BTreeMap<String, String>>>,
@@ -42,17 +45,28 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// A library over a shelf.
-    pub(crate) fn new(shelf: Arc<dyn Shelf>, root: PathBuf, prefix: String) -> Self {
-        Self { shelf, root, prefix, read: Arc::default(), root_name: String::new() }
+    /// A library over a shelf, of a folder on disk.
+    fn new(shelf: Arc<dyn Shelf>, root: PathBuf, prefix: String) -> Self {
+        let (read, root_name) = (Arc::default(), String::new());
+        Self { shelf, root, on_disk: true, prefix, read, root_name }
+    }
+
+    /// The same, of a folder that is on no disk.
+    fn without_disk(shelf: Arc<dyn Shelf>, root: &str, prefix: &str) -> Self {
+        Self { on_disk: false, ..Self::new(shelf, PathBuf::from(root), prefix.to_owned()) }
     }
 
     /// The files of a stored plan.
-    pub(crate) fn stored(root: String, files: BTreeMap<String, String>) -> Self {
-        Self::stored_of(root, files, PathBuf::from("/plan"))
+    pub(crate) fn stored(plan: &Plan) -> Self {
+        let (name, files) = (plan.root_file.clone(), plan.files.clone());
+        if let Some(folder) = &plan.folder {
+            return Self::stored_of(name, files, PathBuf::from(folder));
+        }
+        let library = Self::without_disk(Arc::new(Stored(files)), "/plan", "plan:");
+        Self { root_name: name, ..library }
     }
 
-    /// The same, of a folder that is there: what tasks run, they run in it.
+    /// Files as they were read, of a folder that is there: what tasks run, they run in it.
     pub(crate) fn stored_of(
         root: String,
         files: BTreeMap<String, String>,
@@ -69,7 +83,7 @@ impl Library {
 
     /// The files inside the binary.
     pub(crate) fn shipped() -> Self {
-        Self::new(Arc::new(shipped::Shipped), PathBuf::from("/shipped"), "shipped:".to_owned())
+        Self::without_disk(Arc::new(shipped::Shipped), "/shipped", "shipped:")
     }
 
     /// Everything that was read so far, by name.
@@ -91,6 +105,12 @@ impl Library {
     /// The name of the root runbook.
     pub(crate) fn root_name(&self) -> String {
         self.root_name.clone()
+    }
+
+    /// The folder that it is about, if it is on disk, and if it can be written down: a path need not be
+    /// text.
+    pub(crate) fn folder_on_disk(&self) -> Option<String> {
+        self.on_disk.then(|| self.root.to_str().map(str::to_owned)).flatten()
     }
 
     fn text(&self, name: &str) -> Result<String, String> {
@@ -211,7 +231,7 @@ mod tests {
     #[test]
     fn a_stored_plan_reads_what_was_read_and_nothing_else() {
         let files = BTreeMap::from([("x/a.json".to_owned(), "{}".to_owned())]);
-        let library = Library::stored(String::new(), files);
+        let library = Library::stored_of(String::new(), files, PathBuf::from("/plan"));
         let beside = library.files(&PathBuf::from("/plan/x"));
         assert_eq!(beside.read("a.json").unwrap(), "{}");
         assert_eq!(beside.list("*.json").unwrap(), ["a.json"]);

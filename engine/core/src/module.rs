@@ -310,6 +310,12 @@ pub trait Module: Send + Sync {
         false
     }
 
+    /// Whether it works in the folder that its runbook lies in: where that folder is gone, a stored plan
+    /// is refused before anything is done.
+    fn works_in_folder(&self) -> bool {
+        false
+    }
+
     /// How the task is named in a plan; arguments may be unknown.
     fn describe(&self, arguments: &Values) -> Description;
 

@@ -545,6 +545,7 @@ impl Maker {
             graph: self.graph.digest.clone(),
             inputs,
             root_file: String::new(),
+            folder: None,
             files,
             estimate: Estimate::default(),
             tasks: all,

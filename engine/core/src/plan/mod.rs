@@ -178,6 +178,10 @@ pub struct Plan {
     /// The name of the root runbook among the files.
     #[serde(default)]
     pub root_file: String,
+    /// The folder that the files lie in, absolute: tasks that run something run it there, whoever applies
+    /// the plan and from wherever. None for files inside the program, and in plans of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// The files of the runbook, by name, complete: a plan applies what was planned, not what a
     /// file says by then.
     pub files: BTreeMap<String, String>,

@@ -6,8 +6,9 @@ use crate::fact::Fact;
 /// Bytes of a task and its facts, about: a plan of thousands is not copied while it grows.
 const TYPICAL_TASK: usize = 768;
 
-/// Version of the stored form. 1: as in [`Plan`].
-pub(super) const FORMAT: u32 = 1;
+/// Version of the stored form: 2, which may say in which folder the runbook lies. A plan of form 1 says
+/// nothing of it and is read all the same.
+pub(super) const FORMAT: u32 = 2;
 
 /// Why a stored plan cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +52,17 @@ impl Plan {
         if plan.digest == claimed { Ok(plan) } else { Err(LoadError::Altered { digest: claimed }) }
     }
 
-    /// The same with the files that were read while it was made: which ones is known only then.
+    /// The same with the files that were read while it was made, which are known only then, and the
+    /// folder that they lie in.
     #[must_use]
     pub fn with_files(
         mut self,
         root_file: String,
         files: std::collections::BTreeMap<String, String>,
+        folder: Option<String>,
     ) -> Self {
         self.root_file = root_file;
+        self.folder = folder;
         self.files = files;
         self.seal();
         self

@@ -235,6 +235,10 @@ impl Module for Shell {
         if guarded(arguments) { Nature::Observable } else { Nature::Blind }
     }
 
+    fn works_in_folder(&self) -> bool {
+        true
+    }
+
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {
         ["argv", "unless"]
             .iter()
