@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bounds::{after, covers, delay, gave_up};
+use super::cancel::Cancel;
+use super::driver::Message;
 use super::resume::Last;
-use super::run::{Cancel, Message};
 use super::state::{Happened, Looked, Verified, Written};
 use crate::change::{Action, Change};
 use crate::clock::Clock;

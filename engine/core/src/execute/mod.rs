@@ -8,10 +8,15 @@
 
 mod attempt;
 mod bounds;
+mod cancel;
+mod driver;
 mod locks;
 mod outcomes;
+mod report;
 pub mod resume;
 mod run;
 pub mod state;
 
-pub use run::{Cancel, RunError, RunInput, RunReport, TaskReport, run};
+pub use cancel::Cancel;
+pub use report::{RunReport, TaskReport};
+pub use run::{RunError, RunInput, run};

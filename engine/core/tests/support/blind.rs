@@ -11,7 +11,7 @@ use runbook_core::module::{
 };
 use runbook_core::value::Type;
 
-use super::{Fault, World, argument, output, text};
+use super::things::{Fault, World, argument, output, text};
 
 /// `fake.blind`: writes something that nobody can observe.
 pub(crate) struct BlindModule {
