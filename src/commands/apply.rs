@@ -49,7 +49,7 @@ pub(crate) async fn apply(session: &Session, arguments: &ApplyArguments) -> Resu
     let work = Work {
         target: &target,
         graph: graph.clone(),
-        plan,
+        plan: Arc::new(plan),
         run: run_name()?,
         resumed: None,
         secret_key,

@@ -37,7 +37,7 @@ pub(crate) struct Work<'a> {
     /// What the plan was made from.
     pub(crate) graph: Arc<Graph>,
     /// The plan.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// The run's name.
     pub(crate) run: String,
     /// What earlier processes recorded of it.

@@ -1,5 +1,7 @@
 //! `runbook resume`: carries on with a run that was stopped, and repeats nothing that happened.
 
+use std::sync::Arc;
+
 use runbook_core::event::{Body, Outcome};
 use runbook_core::execute::resume::prepare;
 use runbook_core::journal::{RunSummary, Store};
@@ -36,7 +38,7 @@ pub(crate) async fn resume(
     let work = Work {
         target: &target,
         graph,
-        plan,
+        plan: Arc::new(plan),
         run,
         resumed: Some(resumed),
         secret_key,

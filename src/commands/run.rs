@@ -85,7 +85,7 @@ async fn on_target(
     let work = Work {
         target,
         graph,
-        plan,
+        plan: Arc::new(plan),
         run: run_name()?,
         resumed: None,
         secret_key,

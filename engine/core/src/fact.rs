@@ -85,7 +85,7 @@ impl Facts {
 
     /// All of them, by name.
     pub(crate) fn into_sorted(mut self) -> Vec<Fact> {
-        let mut facts = Vec::new();
+        let mut facts = Vec::with_capacity(self.fields.iter().map(Vec::len).sum());
         for ((kind, identity, connection), index) in self.objects {
             let fields = self.fields.get_mut(index.0).map(std::mem::take).unwrap_or_default();
             for (field, (value, mut read_by)) in fields {

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::address::Address;
+use crate::digest::hex;
 
 /// The tag or annotation that carries the owner.
 pub const OWNER_KEY: &str = "runbook/owner";
@@ -56,8 +57,7 @@ impl Mark {
         if text.len() <= TAG_LIMIT {
             return text;
         }
-        let digest = blake3::hash(text.as_bytes()).to_hex();
-        let hash = digest.get(..16).unwrap_or_default();
+        let hash = hex(&blake3::hash(text.as_bytes()), 16);
         let kept = text.get(..TAG_LIMIT - 17).unwrap_or_default().to_owned();
         format!("{kept}-{hash}")
     }

@@ -183,7 +183,7 @@ async fn steps(
     let work = Work {
         target,
         graph,
-        plan,
+        plan: Arc::new(plan),
         run: due.run.clone(),
         resumed: None,
         secret_key,
@@ -230,7 +230,7 @@ async fn resumed(
     let work = Work {
         target,
         graph,
-        plan,
+        plan: Arc::new(plan),
         run: due.run.clone(),
         resumed: Some(resumed),
         secret_key,

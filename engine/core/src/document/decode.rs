@@ -48,7 +48,9 @@ pub fn decode(file: FileId, root: &Node, problems: &mut Vec<Diagnostic>) -> Opti
                     map(node).iter().filter_map(|one| connection(one, problems)).collect();
             }
             "tasks" => {
-                document.tasks = list(node).iter().filter_map(|one| task(one, problems)).collect();
+                let tasks = list(node);
+                document.tasks.reserve(tasks.len());
+                document.tasks.extend(tasks.iter().filter_map(|one| task(one, problems)));
             }
             "outputs" => {
                 document.outputs = map(node)

@@ -12,13 +12,14 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::bounds::{after, covers, delay, gave_up};
+use super::bounds::{Covered, after, covers, delay, gave_up};
 use super::cancel::Cancel;
 use super::driver::Message;
 use super::resume::Last;
 use super::state::{Happened, Looked, Verified, Written};
 use crate::change::{Action, Change};
 use crate::clock::Clock;
+use crate::digest::hex;
 use crate::event::Body;
 use crate::failure::{Class, Failure};
 use crate::graph::TaskOutputs;
@@ -27,8 +28,8 @@ use crate::lease::Leases;
 use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
 use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
-use crate::plan::{PlannedTask, SecretKey, check_one};
-use crate::task::{Instance, InstanceKey, Knowledge, Writes};
+use crate::plan::{SecretKey, check_one};
+use crate::task::{ByInstance, Instance, InstanceKey, Knowledge, Writes};
 use crate::value::Value;
 
 /// Between two tries of something that passes by itself.
@@ -59,14 +60,14 @@ impl Earlier {
 pub(super) struct Worker {
     pub(super) looker: Looker,
     pub(super) knowledge: RwLock<Knowledge>,
-    pub(super) planned: IndexMap<String, PlannedTask>,
+    pub(super) planned: IndexMap<String, Covered>,
     pub(super) secret_key: SecretKey,
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
     pub(super) cancel: Cancel,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) messages: UnboundedSender<Message>,
-    pub(super) instances: RwLock<BTreeMap<InstanceKey, Instance>>,
+    pub(super) instances: RwLock<ByInstance<Instance>>,
     /// What was seen last, by instance: what its write and its verify work with.
     pub(super) seen: Mutex<BTreeMap<InstanceKey, Arc<Seen>>>,
     /// How many attempts failed for good.
@@ -117,14 +118,14 @@ impl Worker {
         };
         let address = self.address(&key);
         let earlier = self.earlier.get(&address).cloned().unwrap_or_default();
-        let tries = Arc::new(InstanceTries {
+        let tries: Arc<dyn TryObserver> = Arc::new(InstanceTries {
             key: key.clone(),
             messages: self.messages.clone(),
             clock: self.looker.clock.clone(),
         });
-        let looker = Looker { tries, ..self.looker.clone() };
-        let given = looker.given(&instance, &self.known().view(&self.looker.graph, key.vertex));
-        let look = looker.look(&instance, given).await;
+        let looker = &self.looker;
+        let given = looker.given(&instance, &self.known().view(&looker.graph, key.vertex));
+        let look = looker.look_observed(&instance, given, &tries).await;
         match look {
             Err(error) => (Happened::Looked(key, Looked::Failed(failure_of(error))), Vec::new()),
             Ok(Look::Skipped(why)) => {
@@ -233,7 +234,7 @@ impl Worker {
 
     /// The plan's word about an address; for instances that the plan could not name, of the static
     /// path.
-    fn planned(&self, address: &str, key: &InstanceKey) -> Option<&PlannedTask> {
+    fn planned(&self, address: &str, key: &InstanceKey) -> Option<&Covered> {
         let path = || self.looker.graph.vertex(key.vertex).path.join("/");
         self.planned.get(address).or_else(|| self.planned.get(&path()))
     }
@@ -265,8 +266,7 @@ impl Worker {
     /// From run, address, attempt and desired change: the same over tries and ambiguity.
     fn token(&self, address: &str, attempt: u32, change: &str) -> String {
         let text = format!("{}\n{address}\n{attempt}\n{change}", self.run);
-        let hex = blake3::hash(text.as_bytes()).to_hex();
-        format!("rb-{}-{}", self.run, hex.as_str().get(..24).unwrap_or_default())
+        format!("rb-{}-{}", self.run, hex(&blake3::hash(text.as_bytes()), 24))
     }
 
     fn change_blob(&self, change: &Change) -> Blob {

@@ -41,12 +41,20 @@ pub(super) fn delay(retry: &crate::graph::Retry, attempts: u32, address: &str) -
         .min(retry.max_delay.max(retry.delay))
 }
 
+/// What the plan says of a task: so much of it lasts as long as the run.
+pub(super) struct Covered {
+    kind: Kind,
+    may: Vec<Action>,
+}
+
+impl Covered {
+    pub(super) fn by(task: &PlannedTask) -> Self {
+        Self { kind: task.kind, may: task.may.clone() }
+    }
+}
+
 /// Whether the plan allows the action at this address.
-pub(super) fn covers(
-    planned: Option<&PlannedTask>,
-    action: Action,
-    seen: &Seen,
-) -> Result<(), String> {
+pub(super) fn covers(planned: Option<&Covered>, action: Action, seen: &Seen) -> Result<(), String> {
     if matches!(action, Action::None | Action::Wait) {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use futures::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -10,9 +11,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::attempt::{Ended, Worker};
 use super::cancel::Cancel;
 use super::state::{Counts, Effect, Happened, Looked, Record, State, Verified, Written};
-use crate::change::Action;
 use crate::clock::{Clock, Hold};
-use crate::event::{Body, Event, Step, TaskState};
+use crate::event::{Body, Event, Step};
 use crate::failure::{Class, Failure};
 use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::{Expanded, expand_vertex};
@@ -47,7 +47,6 @@ pub(super) struct Driver {
     /// Writes that one commit may hold back for others to join it.
     pub(super) gathers: usize,
     pub(super) sender: UnboundedSender<Message>,
-    pub(super) finished: BTreeMap<InstanceKey, (TaskState, Action, Option<String>)>,
     pub(super) tokens: BTreeMap<InstanceKey, String>,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
     /// The wish to stop has been taken note of.
@@ -74,7 +73,7 @@ impl Driver {
             for effect in self.expand(std::mem::take(&mut effects)) {
                 match effect {
                     Effect::Write(_) => writes.push(effect),
-                    other => self.spawn(other),
+                    other => self.start(other),
                 }
             }
             let may_gather = !writes.is_empty() && writes.len() < self.gathers;
@@ -86,7 +85,7 @@ impl Driver {
                 self.commit().await?;
             }
             for effect in writes.drain(..) {
-                self.spawn(effect);
+                self.start(effect);
             }
             if self.state.is_over() {
                 break;
@@ -220,11 +219,6 @@ impl Driver {
             let graph = &self.worker.looker.graph;
             graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref())
         });
-        if let (Some(key), Body::TaskFinished { state, action, because }) =
-            (&record.key, &record.body)
-        {
-            self.finished.insert(key.clone(), (*state, *action, because.clone()));
-        }
         self.pending.push(Event {
             v: EVENT_FORM,
             seq: self.seq,
@@ -253,7 +247,10 @@ impl Driver {
         Ok(())
     }
 
-    fn spawn(&mut self, effect: Effect) {
+    /// Starts an effect. What ends at once, as looks and verifies that need no I/O do, is no task of its
+    /// own: making one and handing its end back costs more than they do. Writes are: what they do before
+    /// they first wait (a process is started) takes its time, and others need not wait for it.
+    fn start(&mut self, effect: Effect) {
         let worker = self.worker.clone();
         let sender = self.sender.clone();
         let hold = self.clock.hold();
@@ -265,14 +262,20 @@ impl Driver {
             Effect::Write(key) => self.tokens.remove(key).unwrap_or_default(),
             _ => String::new(),
         };
-        tokio::spawn(async move {
-            let panicked = panicked(&effect);
-            let ended =
-                AssertUnwindSafe(perform(&worker, effect, attempt, token)).catch_unwind().await;
-            let ended = ended.unwrap_or_else(|_| (panicked, Vec::new()));
+        let may_end_at_once = !matches!(effect, Effect::Write(_));
+        let mut work = Box::pin(async move {
+            let performed = perform(&worker, effect.clone(), attempt, token);
+            let ended = AssertUnwindSafe(performed).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|_| (panicked(effect), Vec::new()));
             // The loop ends only when nothing is under way, so it is there.
             let _ = sender.send(Message::Ended(ended, hold));
         });
+        // Nobody is woken by this poll: what does not end is polled again by its task.
+        let unheard = &mut Context::from_waker(Waker::noop());
+        if may_end_at_once && work.as_mut().poll(unheard).is_ready() {
+            return;
+        }
+        tokio::spawn(work);
     }
 }
 
@@ -311,16 +314,14 @@ async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -
 }
 
 /// What is recorded when the effect panics: a defect of a module fails its task and nothing else.
-fn panicked(effect: &Effect) -> Happened {
+fn panicked(effect: Effect) -> Happened {
     let failure = Failure::new(Class::Bug, "a defect of runbook: the module panicked")
         .hint("please report this with the run's `runbook show`");
     match effect {
-        Effect::Look(key) => Happened::Looked(key.clone(), Looked::Failed(failure)),
-        Effect::Write(key) => Happened::Written(key.clone(), Written::Ambiguous(failure)),
-        Effect::Verify(key) => {
-            Happened::Verified(key.clone(), Verified::NotConverged(failure, None))
-        }
-        Effect::Pause(key, _) => Happened::Paused(key.clone()),
-        Effect::Expand(id) => Happened::Expanded(*id, Err(failure.message)),
+        Effect::Look(key) => Happened::Looked(key, Looked::Failed(failure)),
+        Effect::Write(key) => Happened::Written(key, Written::Ambiguous(failure)),
+        Effect::Verify(key) => Happened::Verified(key, Verified::NotConverged(failure, None)),
+        Effect::Pause(key, _) => Happened::Paused(key),
+        Effect::Expand(id) => Happened::Expanded(id, Err(failure.message)),
     }
 }

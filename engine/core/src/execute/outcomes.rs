@@ -147,6 +147,7 @@ impl State {
         if state == TaskState::Blocked {
             self.counts.blocked += 1;
         }
+        task.because.clone_from(&because);
         let body = Body::TaskFinished { state, action: task.action, because };
         out.0.push(Record { key: Some(key.clone()), attempt: Some(task.attempt.max(1)), body });
         self.after_end(key.vertex, out);

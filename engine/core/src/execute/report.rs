@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::state::Counts;
+use super::state::{Counts, Task};
 use crate::change::Action;
 use crate::event::{Outcome, TaskState};
 use crate::failure::Failure;
 use crate::graph::{Graph, Place, ScopeId};
+use crate::task::InstanceKey;
 use crate::value::Value;
 
 /// A task at the end of a run.
@@ -46,18 +47,17 @@ pub struct RunReport {
 impl Driver {
     /// The report of a run that has ended.
     pub(super) fn report(self, graph: &Graph, took: Duration) -> RunReport {
-        let mut tasks = Vec::new();
-        for (key, state) in self.state.states() {
-            let (state, action, because) =
-                self.finished.get(key).cloned().unwrap_or((state, Action::None, None));
-            tasks.push(TaskReport {
-                address: graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref()),
+        let reported = |(key, task): (&InstanceKey, &Task)| {
+            let state = task.state();
+            TaskReport {
+                address: self.state.name(key),
                 state,
-                action,
-                because,
+                action: task.action,
+                because: task.because.clone(),
                 failure: self.failures.get(key).filter(|_| state == TaskState::Failed).cloned(),
-            });
-        }
+            }
+        };
+        let tasks = self.state.tasks.iter().map(reported).collect();
         let knowledge =
             self.worker.knowledge.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let place = Place { scope: ScopeId(0), keys: Vec::new(), each: None };

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::attempt::Worker;
+use super::bounds::Covered;
 use super::cancel::Cancel;
 use super::driver::{Driver, Message};
 use super::report::RunReport;
@@ -29,7 +30,7 @@ pub struct RunInput {
     /// What is known beforehand: the environment's secrets.
     pub knowledge: Knowledge,
     /// The plan that is applied.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Where events go first.
     pub journal: Arc<dyn Store>,
     /// Sees each event after its commit.
@@ -85,10 +86,11 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         .iter()
         .map(|(address, earlier)| (address.clone(), earlier.attempts))
         .collect();
+    let covered = input.plan.tasks.iter().map(|task| (task.address.clone(), Covered::by(task)));
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
-        planned: input.plan.tasks.into_iter().map(|task| (task.address.clone(), task)).collect(),
+        planned: covered.collect(),
         secret_key: input.secret_key,
         run: input.run.clone(),
         earlier: resumed.earlier,
@@ -121,7 +123,6 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         blobs: vec![plan_blob],
         gathers: input.parallelism.max(1),
         sender,
-        finished: BTreeMap::new(),
         tokens: BTreeMap::new(),
         failures: BTreeMap::new(),
         cancelled: false,

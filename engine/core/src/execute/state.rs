@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::graph::{EdgeKind, Graph, VertexId};
 use crate::module::Lock;
 use crate::plan::related;
-use crate::task::InstanceKey;
+use crate::task::{ByInstance, InstanceKey};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -161,9 +161,21 @@ pub(super) struct Task {
     pub(super) looked_with_locks: bool,
     /// Whether this process has looked at it.
     pub(super) started: bool,
+    /// Why it ended so, for what was skipped, blocked or failed.
+    pub(super) because: Option<String>,
     /// Whether its last write may have happened: the next look belongs to the same attempt, and so
     /// does its token.
     pub(super) doubtful: bool,
+}
+
+impl Task {
+    pub(super) fn state(&self) -> TaskState {
+        match &self.phase {
+            Phase::Pending | Phase::Ready => TaskState::Pending,
+            Phase::Ended(state) => *state,
+            _ => TaskState::Running,
+        }
+    }
 }
 
 /// What the reducer is told once.
@@ -189,7 +201,7 @@ pub struct State {
     /// Instances of each vertex; `None` while they are unknown.
     pub(super) instances: Vec<Option<Vec<InstanceKey>>>,
     pub(super) expanding: BTreeSet<VertexId>,
-    pub(super) tasks: BTreeMap<InstanceKey, Task>,
+    pub(super) tasks: ByInstance<Task>,
     /// Instances that have not ended, by vertex.
     pub(super) unended: Vec<usize>,
     pub(super) ready: BTreeSet<(Reverse<Duration>, InstanceKey)>,
@@ -243,7 +255,7 @@ impl State {
             followers,
             instances,
             expanding: BTreeSet::new(),
-            tasks: BTreeMap::new(),
+            tasks: ByInstance::default(),
             unended,
             ready: BTreeSet::new(),
             looking: BTreeSet::new(),
@@ -307,14 +319,7 @@ impl State {
 
     /// The state of each instance.
     pub fn states(&self) -> impl Iterator<Item = (&InstanceKey, TaskState)> {
-        self.tasks.iter().map(|(key, task)| {
-            let state = match &task.phase {
-                Phase::Pending | Phase::Ready => TaskState::Pending,
-                Phase::Ended(state) => *state,
-                _ => TaskState::Running,
-            };
-            (key, state)
-        })
+        self.tasks.iter().map(|(key, task)| (key, task.state()))
     }
 
     /// The attempt that an instance is in.
@@ -387,6 +392,7 @@ impl State {
                 told: None,
                 looked_with_locks: false,
                 started: false,
+                because: None,
                 doubtful: false,
             };
             self.tasks.insert(key.clone(), task);
@@ -508,7 +514,7 @@ impl State {
         self.ready.clear();
         self.locking.clear();
         let mut interrupted = Vec::new();
-        for (key, task) in &mut self.tasks {
+        for (key, task) in self.tasks.iter_mut() {
             match task.phase {
                 Phase::Pending | Phase::Ready if !task.started => {
                     task.phase = Phase::Ended(TaskState::Pending);

@@ -252,6 +252,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn tasks(&mut self, document: &Document, scope: ScopeId, inherited: &Inherited) {
+        // A long runbook is not copied while its graph grows.
+        let most = document.tasks.len();
+        self.graph.vertices.reserve(most);
+        self.graph.templates.reserve(most);
+        self.graph.programs.reserve(most);
+        self.graph.scopes[scope.0 as usize].members.reserve(most);
         for task in &document.tasks {
             match &task.uses {
                 Uses::Module(name) => self.vertex(task, name, scope, inherited),

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::template::{Part, TextPart};
 use super::{BoundTo, Check, Edge, EdgeKind, ExpressionId, Graph, Scope, TemplateId, Vertex};
+use crate::digest::{hex, of_json};
 use crate::value::Value;
 
 /// Version of the scheme. 1: canonical JSON of all vertices, blake3. 2: with what calls are given
@@ -44,8 +45,7 @@ fn outputs_of<'a>(graph: &'a Graph, scope: &'a Scope) -> BTreeMap<&'a str, Tree<
 }
 
 fn hash(meaning: &impl Serialize) -> String {
-    let hex = crate::digest::of_json(meaning).to_hex();
-    format!("{SCHEME}:{}", hex.as_str().get(..32).unwrap_or_default())
+    format!("{SCHEME}:{}", hex(&of_json(meaning), 32))
 }
 
 impl Graph {
@@ -190,11 +190,10 @@ impl Serialize for Tree<'_> {
             }
             Part::Map(entries) => {
                 // The order of keys in the file means nothing.
-                let sorted: BTreeMap<&str, Tree<'_>> = entries
-                    .iter()
-                    .map(|(name, part, _)| (name.as_str(), Tree { graph, part }))
-                    .collect();
-                sorted.serialize(serializer)
+                let mut sorted: Vec<_> = entries.iter().collect();
+                sorted.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+                serializer
+                    .collect_map(sorted.iter().map(|(name, part, _)| (name, Tree { graph, part })))
             }
         }
     }

@@ -120,7 +120,10 @@ impl Compiler<'_> {
         sees: Sees,
     ) -> Option<ExpressionId> {
         let source = self.text_of(scalar.span.file);
-        if !self.compiled.contains_key(text) {
+        let known = self.compiled.get(text).cloned();
+        let (code, found) = if let Some(known) = known {
+            known
+        } else {
             let found = match references(text) {
                 Ok(found) => found,
                 Err(error) => {
@@ -146,9 +149,10 @@ impl Compiler<'_> {
                     return None;
                 }
             };
-            self.compiled.insert(text.to_owned(), (Arc::new(code), Arc::new(found)));
-        }
-        let (code, found) = self.compiled.get(text)?.clone();
+            let compiled = (Arc::new(code), Arc::new(found));
+            self.compiled.insert(text.to_owned(), compiled.clone());
+            compiled
+        };
         let id = ExpressionId(u32::try_from(self.graph.programs.len()).unwrap_or(u32::MAX));
         self.graph.programs.push(Program {
             scope,

@@ -21,6 +21,7 @@ pub use sqlite::Journal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::digest::hex;
 use crate::event::Event;
 
 /// A compressed, content-addressed value.
@@ -36,8 +37,7 @@ impl Blob {
     /// A blob of some bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        let hex = blake3::hash(&bytes).to_hex();
-        Self { digest: hex.as_str().get(..32).unwrap_or_default().to_owned(), bytes }
+        Self { digest: hex(&blake3::hash(&bytes), 32), bytes }
     }
 }
 

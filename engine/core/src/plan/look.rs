@@ -160,12 +160,22 @@ impl Looker {
         instance: &Instance,
         given: Result<Given, LookError>,
     ) -> Result<Look, LookError> {
+        self.look_observed(instance, given, &self.tries).await
+    }
+
+    /// The same, with another observer of what is tried.
+    pub async fn look_observed(
+        &self,
+        instance: &Instance,
+        given: Result<Given, LookError>,
+        tries: &Arc<dyn TryObserver>,
+    ) -> Result<Look, LookError> {
         let (arguments, chain) = match given?.0 {
             GivenKind::Ended(look) => return Ok(look),
             GivenKind::Observe(arguments, chain) => (arguments, chain),
         };
         let connection = self.connections.open(&chain, &self.clock).await?;
-        let context = self.context(instance, connection);
+        let context = self.context(instance, connection, tries);
         self.observe(instance, arguments, context).await
     }
 
@@ -178,7 +188,12 @@ impl Looker {
         })
     }
 
-    fn context(&self, instance: &Instance, connection: Option<Connection>) -> Context {
+    fn context(
+        &self,
+        instance: &Instance,
+        connection: Option<Connection>,
+        tries: &Arc<dyn TryObserver>,
+    ) -> Context {
         let vertex = self.graph.vertex(instance.vertex);
         Context {
             connection,
@@ -187,7 +202,7 @@ impl Looker {
             clock: self.clock.clone(),
             folder: self.graph.scopes[vertex.scope.0 as usize].folder.clone(),
             scratch: self.scratch.clone(),
-            tries: self.tries.clone(),
+            tries: tries.clone(),
         }
     }
 

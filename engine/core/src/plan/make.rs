@@ -16,8 +16,7 @@ use crate::fact::{Facts, ObjectIndex};
 use crate::failure::Failure;
 use crate::graph::{Graph, Problem, Read, TaskOutputs, VertexId};
 use crate::module::{Context, Module, Observed, Values};
-
-use crate::task::{Instance, InstanceKey, Knowledge, knowledge_writes};
+use crate::task::{ByInstance, Instance, InstanceKey, Knowledge, knowledge_writes};
 use crate::value::Value;
 
 /// What a plan is made from.
@@ -67,7 +66,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
         knowledge,
         secret_key: input.secret_key,
         tasks: BTreeMap::new(),
-        seen: BTreeMap::new(),
+        seen: ByInstance::default(),
         facts: Facts::default(),
         error: PlanError { problems: Vec::new(), failures: Vec::new() },
         broken: BTreeSet::new(),
@@ -135,7 +134,7 @@ pub(super) struct Maker {
     /// By vertex, in the order of instances.
     pub(super) tasks: BTreeMap<VertexId, Vec<(InstanceKey, PlannedTask)>>,
     /// Which object each observed instance is, for facts about its outputs.
-    seen: BTreeMap<InstanceKey, ObjectIndex>,
+    seen: ByInstance<ObjectIndex>,
     facts: Facts,
     error: PlanError,
     /// Vertices of which an instance could not be looked at; what follows is not planned.

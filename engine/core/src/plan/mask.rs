@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::PlannedField;
 use crate::change::{Action, Change, FieldChange};
+use crate::digest::hex;
 use crate::module::Values;
 use crate::value::Value;
 
@@ -24,8 +25,7 @@ impl SecretKey {
     pub fn mask(&self, value: &Value) -> Json {
         value.to_json_with(&|secret| {
             let text = secret.to_json_exposing().to_string();
-            let hash = blake3::keyed_hash(&self.0, text.as_bytes()).to_hex();
-            json!({"secret": hash.as_str().get(..16).unwrap_or_default()})
+            json!({"secret": hex(&blake3::keyed_hash(&self.0, text.as_bytes()), 16)})
         })
     }
 

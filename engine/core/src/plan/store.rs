@@ -1,6 +1,7 @@
 //! A plan as a file, and whether it still holds.
 
 use super::Plan;
+use crate::digest::{hex, of_json};
 use crate::fact::Fact;
 
 /// Bytes of a task and its facts, about: a plan of thousands is not copied while it grows.
@@ -79,8 +80,7 @@ impl Plan {
     /// Sets the digest: over everything but itself.
     pub(super) fn seal(&mut self) {
         self.digest.clear();
-        let hex = crate::digest::of_json(self).to_hex();
-        hex.as_str().get(..32).unwrap_or_default().clone_into(&mut self.digest);
+        self.digest = hex(&of_json(self), 32);
     }
 
     /// `run.slot` of its run.

@@ -30,6 +30,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::digest::{hex, of_json};
 use crate::source::Span;
 use crate::value::Value;
 
@@ -171,8 +172,7 @@ impl Schedule {
             "v": 1, "owner": owner, "cron": self.cron.meaning(), "timezone": self.zone.name(),
             "mode": self.mode, "inputs": inputs,
         });
-        let hex = crate::digest::of_json(&meaning).to_hex();
-        format!("{owner}#{}", hex.as_str().get(..SHORT).unwrap_or_default())
+        format!("{owner}#{}", hex(&of_json(&meaning), SHORT))
     }
 
     /// When a slot starts: at its time, or up to `jitter` later; always the same for the same slot.

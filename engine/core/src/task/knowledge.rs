@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::InstanceKey;
+use super::{ByInstance, InstanceKey};
 use crate::failure::{Class, Failure};
 use crate::graph::{Bindings, Graph, Keys, Place, ScopeId, TaskOutputs, VertexId};
 use crate::module::Values;
@@ -34,7 +34,7 @@ pub fn knowledge_writes(known: Option<bool>) -> Writes {
 /// Everything known; grows while tasks end.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
-    outputs: BTreeMap<InstanceKey, TaskOutputs>,
+    outputs: ByInstance<TaskOutputs>,
     vertex_keys: BTreeMap<(VertexId, Vec<String>), Keys>,
     call_keys: BTreeMap<(ScopeId, Vec<String>), Keys>,
     writes: BTreeMap<VertexId, Writes>,

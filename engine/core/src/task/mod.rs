@@ -4,9 +4,11 @@
 //! (`when`), what are its arguments, what does it talk to. They differ in what is known. So the
 //! answers live here once: [`Instance`], [`Knowledge`], and the answers of `evaluate`.
 
+mod by_instance;
 pub mod evaluate;
 mod knowledge;
 
+pub(crate) use by_instance::ByInstance;
 pub use knowledge::{Knowledge, View, Writes, knowledge_writes};
 
 use crate::address::Address;

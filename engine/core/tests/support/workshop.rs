@@ -203,7 +203,7 @@ impl Workshop {
             leases: Arc::new(runbook_core::lease::NoLeases),
             looker: self.looker(graph),
             knowledge: Knowledge::default(),
-            plan,
+            plan: Arc::new(plan),
             journal,
             observer: Arc::new(|_| {}),
             cancel,
