@@ -18,8 +18,9 @@ use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::{Expanded, expand_vertex};
 use crate::task::{InstanceKey, Writes};
 
-/// How often other tasks of this process get their turn before a commit.
-const TURNS: usize = 4;
+/// How often other tasks of this process get their turn before a commit, when some are new: what needs no
+/// I/O has ended then.
+const TURNS: usize = 2;
 
 /// Version of the events' form.
 const EVENT_FORM: u32 = 1;
@@ -49,6 +50,8 @@ pub(super) struct Driver {
     pub(super) sender: UnboundedSender<Message>,
     pub(super) tokens: BTreeMap<InstanceKey, String>,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
+    /// An effect became a task, and has not had its turn yet.
+    pub(super) has_new_tasks: bool,
     /// The wish to stop has been taken note of.
     pub(super) cancelled: bool,
 }
@@ -77,7 +80,7 @@ impl Driver {
                 }
             }
             let may_gather = !writes.is_empty() && writes.len() < self.gathers;
-            if may_gather && let Some(message) = next_soon(&mut receiver).await {
+            if may_gather && let Some(message) = self.next_soon(&mut receiver).await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
@@ -90,7 +93,7 @@ impl Driver {
             if self.state.is_over() {
                 break;
             }
-            if let Some(message) = next_soon(&mut receiver).await {
+            if let Some(message) = self.next_soon(&mut receiver).await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
@@ -276,21 +279,24 @@ impl Driver {
             return;
         }
         tokio::spawn(work);
+        self.has_new_tasks = true;
     }
-}
 
-/// The next message, when it comes while whatever can run without waiting for the world runs.
-///
-/// Looks and writes that need no I/O end within a few turns; one commit for all of them costs as
-/// much as one for each.
-async fn next_soon(receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
-    for _ in 0..TURNS {
-        if let Ok(message) = receiver.try_recv() {
-            return Some(message);
+    /// The next message, when it comes while whatever can run without waiting for the world runs.
+    ///
+    /// Writes that need no I/O end within a few turns; one commit for all of them costs as much as one
+    /// for each. A turn is not free: it wakes other threads, which find nothing to do when everything
+    /// waits for the world.
+    async fn next_soon(&mut self, receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
+        let turns = if std::mem::take(&mut self.has_new_tasks) { TURNS } else { 1 };
+        for _ in 0..turns {
+            if let Ok(message) = receiver.try_recv() {
+                return Some(message);
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
+        receiver.try_recv().ok()
     }
-    receiver.try_recv().ok()
 }
 
 async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {

@@ -125,6 +125,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         sender,
         tokens: BTreeMap::new(),
         failures: BTreeMap::new(),
+        has_new_tasks: false,
         cancelled: false,
     };
     driver.record(Record { key: None, attempt: None, body: opening });

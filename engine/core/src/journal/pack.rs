@@ -13,6 +13,7 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::Blob;
 use super::format::MOST_EVENT;
@@ -84,25 +85,31 @@ fn write(
     bytes: &mut Vec<u8>,
 ) -> serde_json::Result<()> {
     let Event { v, seq, time, world_time, run, address, attempt, body } = event;
-    let (time, world_time) = (real.text(*time), world.text(*world_time));
-    // Writing to memory cannot fail; what serde writes could.
-    let _ = write!(
-        bytes,
-        r#"{{"v":{v},"seq":{seq},"time":"{time}","world_time":"{world_time}","run":"#
-    );
-    serde_json::to_writer(&mut *bytes, run)?;
+    member(bytes, r#"{"v":"#, v)?;
+    member(bytes, r#","seq":"#, seq)?;
+    member(bytes, r#","time":"#, real.text(*time))?;
+    member(bytes, r#","world_time":"#, world.text(*world_time))?;
+    member(bytes, r#","run":"#, run)?;
     if let Some(address) = address {
-        bytes.extend(br#","address":"#);
-        serde_json::to_writer(&mut *bytes, address)?;
+        member(bytes, r#","address":"#, address)?;
     }
     if let Some(attempt) = attempt {
-        let _ = write!(bytes, r#","attempt":{attempt}"#);
+        member(bytes, r#","attempt":"#, attempt)?;
     }
     // A body is a map that has at least its tag: its brace becomes a comma.
     let brace = bytes.len();
     serde_json::to_writer(&mut *bytes, body)?;
     bytes[brace] = b',';
     Ok(())
+}
+
+fn member(
+    bytes: &mut Vec<u8>,
+    name: &str,
+    value: &(impl Serialize + ?Sized),
+) -> serde_json::Result<()> {
+    bytes.extend(name.as_bytes());
+    serde_json::to_writer(bytes, value)
 }
 
 fn shorten(json: &mut serde_json::Value, most: usize) {

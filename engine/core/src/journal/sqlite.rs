@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::format::{APPLICATION, FORMAT, MIGRATIONS};
@@ -106,6 +107,11 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Error> {
     let database = |action| move |source| Error::Database { action, path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(database("open"))?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(database("open"))?;
+    // Plans do not depend on the values that are asked for: a statement that is kept is prepared once,
+    // not anew for each value.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(database("open"))?;
     Ok(connection)
 }
 

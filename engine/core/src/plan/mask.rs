@@ -1,7 +1,5 @@
 //! Values for storage: secrets as keyed hashes, unknown ones by their type.
 
-use std::collections::BTreeMap;
-
 use serde::{Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
@@ -10,6 +8,9 @@ use crate::change::{Action, Change, FieldChange};
 use crate::digest::hex;
 use crate::module::Values;
 use crate::value::Value;
+
+/// Bytes of a task's outputs, about.
+const TYPICAL: usize = 128;
 
 /// The key with which secrets are hashed; it lives beside the journal, in a file of mode 0600.
 #[derive(Clone)]
@@ -36,10 +37,11 @@ impl SecretKey {
 
     /// The JSON of outputs, masked.
     pub(crate) fn text_of(&self, values: &Values) -> String {
-        let shown: BTreeMap<&str, Shown<'_>> =
-            values.iter().map(|(name, value)| (name.as_str(), self.shown(value))).collect();
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        let shown = values.iter().map(|(name, value)| (name, self.shown(value)));
+        let written = serde_json::Serializer::new(&mut bytes).collect_map(shown);
         // Maps with text keys, texts and numbers: this cannot fail.
-        serde_json::to_string(&shown).unwrap_or_default()
+        written.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// The JSON of a change, masked. Its digest is a part of the token: keys stand in the order of
