@@ -11,7 +11,6 @@ use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
