@@ -133,6 +133,16 @@ impl Price {
         })
     }
 
+    /// The same in a calendar month of so many days, over which AWS spreads what has a price per month.
+    pub fn amount_in_month(self, count: i64, seconds: i64, days: i8) -> Amount {
+        let amount = self.amount(count, seconds);
+        if self.unit != Unit::Month {
+            return amount;
+        }
+        let (ours, theirs) = (i128::from(MONTH_HOURS) * 3600, i128::from(days.max(1)) * 86_400);
+        Amount((amount.0 * ours * 2 + theirs).div_euclid(theirs * 2))
+    }
+
     /// What it costs for a billing month.
     pub fn monthly(self) -> Amount {
         self.amount(1, MONTH_HOURS * 3600)

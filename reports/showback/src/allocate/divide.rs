@@ -18,6 +18,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use runbook_capacity::money::{Amount, Price};
 
 use super::Refused;
@@ -81,7 +83,7 @@ pub(super) fn divide<'w>(
         let until = life.facts.get(index + 1).map_or(life.end, |next| next.from.min(life.end));
         for (day, start, end) in view.by_day(from, until) {
             if start < end {
-                take(division(life, facts, day, (start, end))?)?;
+                take(division(life, facts, view, (day, start, end))?)?;
             }
         }
     }
@@ -91,8 +93,8 @@ pub(super) fn divide<'w>(
 fn division<'w>(
     life: &'w Life,
     facts: &Facts,
-    day: usize,
-    (start, end): (i64, i64),
+    view: &View,
+    (day, start, end): (usize, i64, i64),
 ) -> Result<Division<'w>, Refused> {
     let stays: Vec<Stay> =
         life.stays.iter().filter_map(|stay| stay.within(start, end.min(life.pods_until))).collect();
@@ -107,7 +109,12 @@ fn division<'w>(
             Amount::from_raw(found),
         )?;
     }
-    let cost = |price: Price| price.amount(1, seconds);
+    // A rate has no month of its own.
+    let month = (!view.is_rate()).then(|| days_in_month(start));
+    let cost = |price: Price| match month {
+        Some(days) => price.amount_in_month(1, seconds, days),
+        None => price.amount(1, seconds),
+    };
     let volume = How::Whole(To::Node(Overhead::Volume), Part::Whole);
     let costs = [
         (Class::Ec2Compute, facts.instance, How::ByWeight),
@@ -125,6 +132,12 @@ fn division<'w>(
         capacity: facts.capacity,
         shares,
     })
+}
+
+/// How many days the month of a moment has.
+fn days_in_month(second: i64) -> i8 {
+    let moment = Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+    moment.to_zoned(TimeZone::UTC).date().days_in_month()
 }
 
 fn quantities(life: &Life, facts: &Facts, stays: &[Stay], (start, end): (i64, i64)) -> Quantities {

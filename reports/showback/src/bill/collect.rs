@@ -299,12 +299,14 @@ impl Collector {
         let tag = wanted.owner.as_deref().unwrap_or(OWNER_TAG);
         let by_tag = has_ours && !wanted.account_scope;
         if !has_ours && !wanted.account_scope && !lines.is_empty() {
+            let of_owner =
+                wanted.owner.as_ref().map_or_else(String::new, |owner| format!(" of `{owner}`"));
             findings.push(Finding {
                 severity: Severity::Warning,
                 code: "tag_not_on_bill",
                 subject: tag.to_owned(),
                 message: format!(
-                    "no line of the bill carries the tag `{OWNER_TAG}` of `{tag}`, so it is account scope; \
+                    "no line of the bill carries the tag `{OWNER_TAG}`{of_owner}, so it is account scope; \
                      activate the tag as a cost allocation tag, and lines carry it from then on"
                 ),
             });

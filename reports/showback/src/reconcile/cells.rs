@@ -132,7 +132,7 @@ impl Cells {
             Of::Resource,
         );
         let cell = self.cells.entry(Place { day, class: line.class, of }).or_default();
-        let book = at_book(line, day, book);
+        let book = at_book(line, book);
         // Money without a use (a discount that is a line) needs no price.
         let is_priced = book.is_some() || line.quantity_billionths.is_none();
         if cell.is_billed {

@@ -1,10 +1,7 @@
 //! What the billed quantity would cost at the prices of our book.
 //!
-//! A bill's month of a volume is a calendar month, ours has 730 hours: the same volume in October is
-//! 744 ÷ 730 of our month. So a quantity of GB-months is first turned into hours of its own month; what
-//! is left of the difference shows as price, where it belongs.
+//! A bill's month of a volume is a calendar month, and so it is in an allocation.
 
-use jiff::civil::Date;
 use runbook_capacity::money::{Amount, Price, Unit};
 use runbook_capacity::prices::{PriceBook, Service};
 
@@ -14,12 +11,12 @@ use crate::bill::{Class, Line, split_region};
 const MEBIBYTES: i64 = 1024;
 
 /// A line's quantity at the book's price; none where either is not known.
-pub(super) fn at_book(line: &Line, day: Date, book: &PriceBook) -> Option<Amount> {
+pub(super) fn at_book(line: &Line, book: &PriceBook) -> Option<Amount> {
     let quantity = line.quantity_billionths?;
     let price = unit_price(line, book)?;
     let one = match price.unit() {
         Unit::Hour => price.hourly(),
-        Unit::Month => price.amount(1, i64::from(day.days_in_month()) * 86_400),
+        Unit::Month => price.monthly(),
         Unit::Piece => price.amount(1, 0),
     };
     Some(Amount::from_raw(times(one.raw(), quantity)))
