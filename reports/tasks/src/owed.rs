@@ -20,6 +20,11 @@ use crate::surroundings::{aws, observer};
 const DELIVERING: [(&str, &str); 3] =
     [("report.showback", ""), ("report.reconcile", ""), ("report.notify", "notify-")];
 
+/// Whether tasks of a module deliver something.
+pub fn delivers(module: &str) -> bool {
+    DELIVERING.iter().any(|(name, _)| *name == module)
+}
+
 /// The name of a task's report, as messages have it; none when the module delivers nothing, or the name
 /// is not known yet.
 pub fn report(module: &str, arguments: &Values) -> Option<String> {

@@ -78,14 +78,19 @@ impl Speaker {
             "unresolved" => (Meaning::Waiting, "◆"),
             _ => (Meaning::Bad, "✗"),
         };
-        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        let to = words::one_line(&owed.destination);
+        let text = match *outcome {
+            "delivered" => format!("delivered to {to}"),
+            "failed" => format!("not delivered to {to}, and tried again: {why}"),
+            "unresolved" => format!("waits for {to}: {why}"),
+            _ => format!("refused by {to}: {why}"),
+        };
         self.printer.out(&format!(
-            "{now:.0} {}  {} of {}  {outcome} to {}{}",
+            "{now:.0} {}  {} of {}  {}",
             self.printer.out.paint(meaning, mark),
             words::one_line(&owed.report),
             owed.window,
-            words::one_line(&owed.destination),
-            words::one_line(&why)
+            words::one_line(&text)
         ));
     }
 

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use runbook_core::clock::Hold;
 use runbook_core::connection::Access;
+use runbook_core::failure::Failure;
 use runbook_core::graph::{Graph, VertexId};
-use runbook_core::plan::look::{LookError, Looker};
+use runbook_core::plan::look::{Addressed, LookError, Looker};
+use runbook_core::task::Instance;
 use runbook_tasks::outbox::step::State;
 use runbook_tasks::outbox::{self, Outbox, Owed, PATIENCE};
-use runbook_tasks::owed::{Sender, report};
+use runbook_tasks::owed::{Sender, delivers, report};
 
 use super::Server;
 use crate::commands::Session;
@@ -254,44 +256,61 @@ async fn senders(
         }
         let graph = Arc::new(graph);
         let looker = looker(session, target, &graph, Access::Write, None, &[]);
-        if let Err(why) = of_graph(session, &looker, (scope, report), made, &mut found).await {
-            found.problem = Some(why);
-        }
+        of_graph(session, &looker, (scope, report), made, &mut found).await;
     }
     found
 }
 
+/// The senders of a graph. A task that cannot be one now does not stand in the way of another.
 async fn of_graph(
     session: &Session,
     looker: &Looker,
-    (scope, wanted): (&str, &str),
+    of: (&str, &str),
     made: Timestamp,
     found: &mut Found,
-) -> Result<(), String> {
+) {
     let graph: &Graph = &looker.graph;
     let mut known = knowledge(session);
     known.slot = Some(made);
     for (vertex, id) in graph.vertices.iter().zip((0..).map(VertexId)) {
         let module = vertex.module.schema().name;
-        let instances =
-            looker.instances(&mut known, id).map_err(|problem| problem.message.clone())?;
-        for instance in instances {
-            let addressed = looker
-                .addressed(&instance, &known.view(graph, id))
-                .map_err(|error| told(&error))?;
-            let Some(addressed) = addressed else { continue };
-            if report(module, &addressed.arguments).as_deref() != Some(wanted) {
+        if !delivers(module) {
+            continue;
+        }
+        let instances = match looker.instances(&mut known, id) {
+            Ok(instances) => instances,
+            Err(problem) => {
+                found.problem = Some(problem.message.clone());
                 continue;
             }
-            let told = |failure: runbook_core::failure::Failure| failure.message;
-            let context = looker.reach(&instance, &addressed).await.map_err(told)?;
-            let folder = &session.environment.working_directory;
-            let sender =
-                Sender::of(module, &context, &addressed.arguments, folder).map_err(told)?;
-            found.senders.extend(sender.filter(|sender| sender.scope == scope));
+        };
+        for instance in instances {
+            let addressed = looker.addressed(&instance, &known.view(graph, id));
+            match of_task(session, looker, module, &instance, addressed, of).await {
+                Ok(sender) => found.senders.extend(sender),
+                Err(why) => found.problem = Some(why),
+            }
         }
     }
-    Ok(())
+}
+
+async fn of_task(
+    session: &Session,
+    looker: &Looker,
+    module: &str,
+    instance: &Instance,
+    addressed: Result<Option<Addressed>, LookError>,
+    (scope, wanted): (&str, &str),
+) -> Result<Option<Sender>, String> {
+    let Some(addressed) = addressed.map_err(|error| told(&error))? else { return Ok(None) };
+    if report(module, &addressed.arguments).as_deref() != Some(wanted) {
+        return Ok(None);
+    }
+    let failed = |failure: Failure| failure.message;
+    let context = looker.reach(instance, &addressed).await.map_err(failed)?;
+    let folder = &session.environment.working_directory;
+    let sender = Sender::of(module, &context, &addressed.arguments, folder).map_err(failed)?;
+    Ok(sender.filter(|sender| sender.scope == scope))
 }
 
 fn told(error: &LookError) -> String {
