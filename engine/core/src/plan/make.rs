@@ -77,29 +77,28 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let wanted = maker.wanted(&input.targets)?;
     for level in maker.levels(&wanted) {
         let instances = maker.expand(&level);
-        let looks: Vec<(Instance, Vec<String>, bool, Result<Look, LookError>)> =
-            futures::stream::iter(instances)
-                .map(|instance| {
-                    let looker = &input.looker;
-                    let view = maker.knowledge.view(&maker.graph, instance.vertex);
-                    let ahead = maker.ahead_of(instance.vertex);
-                    let costs = looker.costs(&instance, &view);
-                    async move {
-                        let look = if ahead.is_empty() && !costs {
-                            // Time stands while somebody looks, and not while all of them wait for
-                            // the world to take another try.
-                            let _hold = looker.clock.hold();
-                            let given = looker.given(&instance, &view);
-                            looker.look(&instance, given).await
-                        } else {
-                            looker.defer(&instance, &view)
-                        };
-                        (instance, ahead, costs, look)
-                    }
-                })
-                .buffered(input.parallelism.max(1))
-                .collect()
-                .await;
+        let looks: Vec<Looked> = futures::stream::iter(instances)
+            .map(|instance| {
+                let looker = &input.looker;
+                let view = maker.knowledge.view(&maker.graph, instance.vertex);
+                let ahead = maker.ahead_of(instance.vertex);
+                let costs = looker.costs(&instance, &view);
+                async move {
+                    let look = if ahead.is_empty() && !costs {
+                        // Time stands while somebody looks, and not while all of them wait for
+                        // the world to take another try.
+                        let _hold = looker.clock.hold();
+                        let given = looker.given(&instance, &view);
+                        looker.look(&instance, given).await
+                    } else {
+                        looker.defer(&instance, &view)
+                    };
+                    (instance, ahead, costs, look)
+                }
+            })
+            .buffered(input.parallelism.max(1))
+            .collect()
+            .await;
         for (instance, ahead, costs, look) in looks {
             maker.settle(&instance, ahead, costs, look);
         }
@@ -124,6 +123,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     planned.plan.seal();
     Ok(planned)
 }
+
+/// An instance, what is ahead of it, whether looking at it costs, and the look.
+type Looked = (Instance, Vec<String>, bool, Result<Look, LookError>);
 
 /// A module's name and the identity of a connection.
 type Listing = (&'static str, String);
