@@ -18,6 +18,8 @@ use crate::trouble::Trouble;
 const NAME: &str = ".runbook";
 /// The key with which secrets are hashed.
 const KEY: &str = "secret.key";
+/// Where the answers of the sandbox's Cost Explorer are kept.
+pub(crate) const SIMULATED_ANSWERS: &str = "sandbox/cost-explorer";
 /// Who applies something.
 const LEASE: &str = "run.lock";
 
@@ -101,6 +103,29 @@ impl StateFolder {
             On::Sandbox => self.path.join("sandbox").join("samples"),
             On::Aws => self.path.join("samples"),
         }
+    }
+
+    /// Where messages wait for their destinations. What was said about a simulated world is forgotten
+    /// with it.
+    pub(crate) fn outbox(&self, on: On) -> PathBuf {
+        match on {
+            On::Sandbox => self.path.join("sandbox").join("outbox"),
+            On::Aws => self.path.clone(),
+        }
+    }
+
+    /// Where answers of Cost Explorer about an account are kept: of AWS, of whoever stands in for it, of
+    /// the sandbox's world, with which they are forgotten.
+    pub(crate) fn asked_costs(&self, on: On, endpoint: Option<&str>, account: &str) -> PathBuf {
+        let folder = match (on, endpoint) {
+            (On::Sandbox, _) => self.path.join(SIMULATED_ANSWERS),
+            (On::Aws, Some(url)) => {
+                let hash = blake3::hash(url.as_bytes()).to_hex();
+                self.path.join("cost-explorer").join(format!("at-{}", &hash[..16]))
+            }
+            (On::Aws, None) => self.path.join("cost-explorer").join("aws"),
+        };
+        folder.join(account)
     }
 
     /// Where modules keep files.

@@ -2,9 +2,11 @@
 //! target lie, and which cluster stands behind its connection.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use runbook_capacity::prices::PriceBook;
+use jiff::civil::Date;
+use runbook_capacity::prices::{ListSource, PriceBook, PriceList};
 use runbook_clients::aws;
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::Context;
@@ -14,7 +16,7 @@ use runbook_showback::observed::ClusterId;
 use runbook_tasks::surroundings::{Cluster as Looked, Places, Surroundings};
 
 use crate::environment::Environment;
-use crate::price_lists::PriceLists;
+use crate::price_lists::{PriceLists, unknown_endpoint};
 use crate::state::StateFolder;
 use crate::target::On;
 
@@ -53,18 +55,19 @@ impl Here {
     }
 }
 
+impl Here {
+    fn lists(&self, context: &Context) -> PriceLists {
+        PriceLists::on(self.target(context), &self.state, &self.environment)
+    }
+}
+
 impl Surroundings for Here {
     fn places(&self, context: &Context) -> Result<Places, Failure> {
         let target = self.target(context);
-        // What was said about a simulated world is forgotten with it.
-        let outbox = match target {
-            On::Sandbox => self.state.path.join("sandbox").join("outbox"),
-            On::Aws => self.state.path.clone(),
-        };
         Ok(Places {
             target: target.name().to_owned(),
             samples: self.state.samples(target),
-            outbox,
+            outbox: self.state.outbox(target),
             working_directory: self.environment.working_directory.clone(),
         })
     }
@@ -93,8 +96,38 @@ impl Surroundings for Here {
     }
 
     fn prices(&self, context: &Context) -> Result<Cow<'static, PriceBook>, Failure> {
-        PriceLists::on(self.target(context), &self.state, &self.environment)
-            .book(None)
-            .map_err(|why| Failure::new(Class::Invalid, why))
+        self.lists(context).book(None).map_err(|why| Failure::new(Class::Invalid, why))
+    }
+
+    fn prices_on(&self, context: &Context, day: Date) -> Result<Option<PriceBook>, Failure> {
+        self.lists(context).book_on(day).map_err(|why| Failure::new(Class::Invalid, why))
+    }
+
+    fn price_list(&self, context: &Context, region: &str) -> Result<Option<PriceList>, Failure> {
+        self.lists(context).list(region).map_err(|why| Failure::new(Class::Invalid, why))
+    }
+
+    fn price_source(
+        &self,
+        context: &Context,
+        endpoint: Option<&str>,
+    ) -> Result<ListSource, Failure> {
+        let source = self.lists(context).source().clone();
+        match unknown_endpoint(&source, endpoint) {
+            None => Ok(source),
+            Some(why) => Err(Failure::new(Class::Invalid, why)
+                .hint(format!("AWS_ENDPOINT_URL={}", endpoint.unwrap_or_default()))),
+        }
+    }
+
+    fn keep_prices(&self, context: &Context, list: &PriceList) -> Result<(), Failure> {
+        let stored = self.lists(context).store(list, &self.state);
+        stored.map(drop).map_err(|trouble| Failure::new(Class::Unavailable, trouble.message))
+    }
+
+    fn asked_costs(&self, context: &Context, account: &str) -> Result<PathBuf, Failure> {
+        self.state.create().map_err(|trouble| Failure::new(Class::Unavailable, trouble.message))?;
+        let endpoint = self.environment.get("AWS_ENDPOINT_URL");
+        Ok(self.state.asked_costs(self.target(context), endpoint, account))
     }
 }

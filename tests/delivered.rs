@@ -1,65 +1,9 @@
 //! The shipped report as a runbook: collected, priced, written, told, and sent once.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
-
 use serde_json::Value;
 
 use crate::support::Folder;
-
-/// A chat: takes whatever is posted to it, and hands on key and body.
-fn chat() -> (String, Receiver<(String, String)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/services/T0/secret-part", listener.local_addr().unwrap());
-    let (sender, posted) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let (mut key, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                let line = line.trim_end().to_ascii_lowercase();
-                if let Some(value) = line.strip_prefix("idempotency-key: ") {
-                    value.clone_into(&mut key);
-                }
-                if let Some(value) = line.strip_prefix("content-length: ") {
-                    length = value.parse().unwrap();
-                }
-                if line.is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
-            reader.get_mut().write_all(answer).unwrap();
-            if sender.send((key, String::from_utf8(body).unwrap())).is_err() {
-                return;
-            }
-        }
-    });
-    (url, posted)
-}
-
-/// Files below a folder, as `path` from it.
-fn files(folder: &Folder, below: &str) -> Vec<String> {
-    let root = folder.path().join(below);
-    let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
-    while let Some(one) = folders.pop() {
-        for entry in std::fs::read_dir(&one).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path.strip_prefix(&root).unwrap().display().to_string());
-            }
-        }
-    }
-    found.sort();
-    found
-}
+use crate::support::chat::chat;
 
 #[test]
 fn a_cluster_is_reported_once_by_a_runbook_into_a_folder_and_a_chat() {
@@ -70,11 +14,11 @@ fn a_cluster_is_reported_once_by_a_runbook_into_a_folder_and_a_chat() {
 
     let plan = folder.plan(&["05-showback.yaml", "-i", "webhook=@webhook.txt"]);
     assert!(!plan.to_string().contains("secret-part"), "{plan}");
-    assert!(files(&folder, "reports").is_empty(), "a plan writes nothing");
+    assert!(folder.files("reports").is_empty(), "a plan writes nothing");
 
     let said = folder.well(&["run", "05-showback.yaml", "-i", "webhook=@webhook.txt"]);
     assert!(!format!("{said:?}").contains("secret-part"), "{said:#?}");
-    let written = files(&folder, "reports");
+    let written = folder.files("reports");
     let names: Vec<&str> = written.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["showback.csv", "showback.html", "showback.json", "showback.txt"]);
     assert!(
@@ -87,14 +31,14 @@ fn a_cluster_is_reported_once_by_a_runbook_into_a_folder_and_a_chat() {
         serde_json::from_str(&folder.read(&format!("reports/{}", written[2]))).unwrap();
     assert!(answer.to_string().contains("kube-system"), "{answer}");
 
-    let (key, body) = posted.recv().unwrap();
-    assert_eq!(key.len(), 32);
-    let body: Value = serde_json::from_str(&body).unwrap();
+    let post = posted.recv().unwrap();
+    assert_eq!(post.key.len(), 32);
+    let body: Value = serde_json::from_str(&post.body).unwrap();
     assert!(body["blocks"][1]["text"]["text"].as_str().unwrap().contains("karpenter"), "{body}");
     assert!(posted.try_recv().is_err(), "it was told once");
 
     // Nothing that is stored knows the address.
-    for path in files(&folder, ".runbook") {
+    for path in folder.files(".runbook") {
         let bytes = std::fs::read(folder.path().join(".runbook").join(&path)).unwrap();
         assert!(!bytes.windows(11).any(|part| part == b"secret-part"), "{path}");
     }
@@ -109,7 +53,7 @@ fn a_window_that_nobody_saw_is_no_report() {
     assert_eq!(said.code, 1, "{said:#?}");
     let all = format!("{}{}", said.out, said.err);
     assert!(all.contains("nothing was observed") || all.contains("looked at once"), "{all}");
-    assert!(files(&folder, "reports").is_empty());
+    assert!(folder.files("reports").is_empty());
 }
 
 const REPORT: &str = r#"

@@ -9,6 +9,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod allocation;
+mod asked;
 mod bad_input;
 mod bills;
 mod charts;
@@ -25,10 +27,12 @@ mod mistakes;
 mod month;
 mod nodeless;
 mod outputs;
+mod owed;
 mod plans;
 mod prices;
 mod reconcile;
 mod reports;
+mod restated;
 mod samples;
 mod schedules;
 mod showback;

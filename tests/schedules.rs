@@ -183,7 +183,7 @@ schedule:
 }
 
 /// What a served address answers: the status line and the body.
-fn ask(address: &str, path: &str, host: &str) -> (String, String) {
+pub(crate) fn ask(address: &str, path: &str, host: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

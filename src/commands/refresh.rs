@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use runbook_capacity::prices::{ListSource, PriceList};
 use runbook_core::connection::{Access, Kind};
 use runbook_core::value::Value;
-use runbook_showback::prices::{Answered, Change, Changes, Missing, ask};
+use runbook_showback::prices::{Answered, Change, Changes, Missing, Refreshed, refreshed};
 
 use super::Session;
-use super::capacity::{region, remark, some, today};
+use super::capacity::{region, remark, some};
 use crate::arguments::TargetArguments;
 use crate::exit::Exit;
-use crate::price_lists::PriceLists;
+use crate::price_lists::{PriceLists, unknown_endpoint};
 use crate::style::{Meaning, Style};
 use crate::target::Target;
 use crate::trouble::Trouble;
@@ -49,15 +49,10 @@ pub(super) async fn run(session: &Session, arguments: &RefreshArguments) -> Resu
     session.printer.note(&words::prose(&target.banner, &session.printer.err));
     let asked = answers(session, &target, &region).await;
     target.close().await;
-    let (lists, answered) = asked?;
-    let old = lists.list(&region).map_err(Trouble::usage)?;
+    let (lists, Refreshed { answered, list }) = asked?;
+    let is_first = lists.list(&region).map_err(Trouble::usage)?.is_none();
     let before = lists.book(Some(&region)).map_err(Trouble::usage)?;
-    let report =
-        Report { is_first: old.is_none(), changes: Changes::of(&answered.list, &before), answered };
-    let mut list = report.answered.list.clone();
-    if let Some(old) = old {
-        list.keep(old);
-    }
+    let report = Report { is_first, changes: Changes::of(&answered.list, &before), answered };
     let path = lists.store(&list, &session.state)?;
     session.printer.out(&report.text(&path, session.printer.out));
     Ok(Exit::Done)
@@ -68,7 +63,7 @@ async fn answers(
     session: &Session,
     target: &Target,
     region: &str,
-) -> Result<(PriceLists, Answered), Trouble> {
+) -> Result<(PriceLists, Refreshed), Trouble> {
     let settings = BTreeMap::from([("region".to_owned(), Value::from(region))]);
     let connection = target
         .connector(None)
@@ -81,26 +76,24 @@ async fn answers(
         .ok_or_else(|| Trouble::failed("the connection is to no account"))?;
     let client = aws.pricing();
     let lists = PriceLists::on(target.on, &session.state, &session.environment);
-    if *lists.source() == ListSource::Aws
-        && let Some(url) = client.endpoint()
-    {
-        let message =
-            format!("the profile asks {url}, and questions would not know whose list to use");
-        return Err(Trouble::usage(message).hint(format!("AWS_ENDPOINT_URL={url}")));
+    if let Some(why) = unknown_endpoint(lists.source(), client.endpoint()) {
+        let url = client.endpoint().unwrap_or_default();
+        return Err(Trouble::usage(why).hint(format!("AWS_ENDPOINT_URL={url}")));
     }
-    let answered =
-        ask(&client, region, lists.source().clone(), today()).await.map_err(|error| {
-            let trouble = Trouble::of(&error);
-            if error.source.is_denied() {
-                return trouble.hint("the caller must be allowed `pricing:GetProducts`; the prices that were known stay");
-            }
-            trouble.hint("the prices that were known stay")
-        })?;
-    if answered.list.on_demand.is_empty() && answered.list.services.is_empty() {
-        return Err(Trouble::failed(format!("the {} has no price in {region}", lists.source()))
-            .hint("is it the name of a region? The prices that were known stay"));
-    }
-    Ok((lists, answered))
+    let old = lists.list(region).map_err(Trouble::usage)?;
+    // The day of the world: a simulated list is of its own time.
+    let today = target.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let asked = refreshed(&client, region, lists.source().clone(), today, old).await;
+    let refreshed = asked.map_err(|error| {
+        let trouble = Trouble::of(&error);
+        if error.is_denied() {
+            return trouble.hint(
+                "the caller must be allowed `pricing:GetProducts`; the prices that were known stay",
+            );
+        }
+        trouble.hint("the prices that were known stay")
+    })?;
+    Ok((lists, refreshed))
 }
 
 /// What came of it.

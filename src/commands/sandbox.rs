@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Session, block_on};
 use crate::arguments::{SandboxCommand, TableFormat};
 use crate::exit::{Exit, Signal};
+use crate::state::SIMULATED_ANSWERS;
 use crate::target::{SandboxOptions, World, open_world};
 use crate::trouble::Trouble;
 use crate::view;
@@ -155,7 +156,7 @@ async fn write_bill(session: &Session, bill: &Bill) -> Result<Exit, Trouble> {
 
 /// What Cost Explorer has said of the past is another past now.
 fn forget_answers(session: &Session) -> Result<(), Trouble> {
-    let folder = session.state.path.join(super::report::SIMULATED_ANSWERS);
+    let folder = session.state.path.join(SIMULATED_ANSWERS);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Trouble::failed(format!("failed to remove `{}`: {error}", folder.display())))

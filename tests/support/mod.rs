@@ -1,5 +1,6 @@
 //! Running the command in a folder of its own.
 
+pub(crate) mod chat;
 pub(crate) mod signed;
 
 use std::ffi::OsStr;
@@ -43,6 +44,24 @@ impl Folder {
     /// A file's text.
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path().join(name)).unwrap()
+    }
+
+    /// Files below a folder of it, as paths from there.
+    pub(crate) fn files(&self, below: &str) -> Vec<String> {
+        let root = self.path().join(below);
+        let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(one) = folders.pop() {
+            for entry in std::fs::read_dir(&one).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path.strip_prefix(&root).unwrap().display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Where it is.

@@ -316,6 +316,12 @@ pub trait Module: Send + Sync {
         false
     }
 
+    /// Whether a look at these arguments is free after all. Asked only where looking costs.
+    fn is_free(&self, arguments: &Values) -> bool {
+        let _ = arguments;
+        false
+    }
+
     /// How the task is named in a plan; arguments may be unknown.
     fn describe(&self, arguments: &Values) -> Description;
 

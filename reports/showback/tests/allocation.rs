@@ -197,7 +197,7 @@ fn asked(aggregate: &[&str], include_idle: bool) -> Value {
     let (charges, observed) = made();
     let aggregate = aggregate.iter().map(|one| one.parse::<Aggregate>().expect("a name")).collect();
     let set = Set { window: day(), charges: &charges, observed: &observed };
-    allocation(&[set], &Query { aggregate, include_idle })
+    allocation(&[set], &Query { aggregate, include_idle, ..Query::default() })
 }
 
 /// Hundred-thousandths of a dollar.

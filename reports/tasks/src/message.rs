@@ -133,6 +133,13 @@ impl Rendered {
     }
 }
 
+/// Ten-thousandths of a cent, half up. An amount counts 10⁻¹⁰ $ ÷ (730 · 3600).
+pub fn micros(raw: i128) -> i64 {
+    const UNIT: i128 = 730 * 3_600 * 10_000;
+    let rounded = (raw * 2 + UNIT).div_euclid(2 * UNIT);
+    i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX })
+}
+
 /// The SHA-256 of some bytes, in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))

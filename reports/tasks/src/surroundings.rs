@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runbook_capacity::prices::PriceBook;
+use jiff::civil::Date;
+use runbook_capacity::prices::{ListSource, PriceBook, PriceList};
 use runbook_clients::{Observer, Try, aws, kubernetes};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{Context, Try as CoreTry, TryObserver};
@@ -45,6 +46,25 @@ pub trait Surroundings: Send + Sync {
 
     /// The prices that answer questions about the task's target.
     fn prices(&self, context: &Context) -> Result<Cow<'static, PriceBook>, Failure>;
+
+    /// Those that did on a day; none where they are the same ones.
+    fn prices_on(&self, context: &Context, day: Date) -> Result<Option<PriceBook>, Failure>;
+
+    /// The list of a region, if one was asked for.
+    fn price_list(&self, context: &Context, region: &str) -> Result<Option<PriceList>, Failure>;
+
+    /// Whom a list is asked of. Refused where questions would not know whose list to use.
+    fn price_source(
+        &self,
+        context: &Context,
+        endpoint: Option<&str>,
+    ) -> Result<ListSource, Failure>;
+
+    /// Keeps a list for all questions about its region.
+    fn keep_prices(&self, context: &Context, list: &PriceList) -> Result<(), Failure>;
+
+    /// Where Cost Explorer's answers about an account are kept.
+    fn asked_costs(&self, context: &Context, account: &str) -> Result<PathBuf, Failure>;
 }
 
 /// The task's AWS connection, reporting to the task.

@@ -29,7 +29,8 @@ pub(crate) use autoscalers::AutoscalersArguments;
 pub(crate) use compare::CompareArguments;
 pub(crate) use focus_check::FocusCheckArguments;
 pub(crate) use plan::PlanCostArguments;
-pub(crate) use reconcile::{ReconcileArguments, SIMULATED_ANSWERS};
+pub(crate) use reconcile::ReconcileArguments;
+pub(crate) use seen::of_target;
 pub(crate) use showback::ShowbackArguments;
 
 /// What is reported.

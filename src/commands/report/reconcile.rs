@@ -6,22 +6,21 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, which have no markup")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use runbook_capacity::answer::schema::Shape;
-use runbook_capacity::prices::{PriceBook, Service};
+use runbook_capacity::prices::PriceBook;
 use runbook_clients::aws::Connection;
 use runbook_core::connection::{Access, Kind};
 use runbook_core::value::Value;
-use runbook_showback::allocate::showback::Basis;
-use runbook_showback::allocate::{self, Charges, Request, Rules};
-use runbook_showback::bill::cost_explorer::{self, AskError, Cache, Question};
-use runbook_showback::bill::{Bill, Wanted, read_files};
-use runbook_showback::observed::{Finding, Observed, Period, SETTLED, Severity, Window};
-use runbook_showback::reconcile::{Ours, Reconciliation, Refused, reconcile};
+use runbook_showback::allocate::Rules;
+use runbook_showback::bill::cost_explorer::AskError;
+use runbook_showback::observed::{Period, SETTLED, Window};
+use runbook_showback::reconcile::{Reconciliation, Refused};
 use runbook_showback::render::reconcile as forms;
+use runbook_tasks::comparison::{Comparison, NotCompared, Source, compare};
 
 use super::deliver;
 use super::seen::{Seen, SeenArguments};
@@ -30,9 +29,6 @@ use crate::commands::{Session, block_on};
 use crate::exit::Exit;
 use crate::target::{On, SandboxOptions, Target};
 use crate::trouble::Trouble;
-
-/// Where the answers of the sandbox's Cost Explorer are kept, in the state folder.
-pub(crate) const SIMULATED_ANSWERS: &str = "sandbox/cost-explorer";
 
 /// Arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -168,118 +164,39 @@ async fn compared(
     let now = target.as_ref().map(|target| target.clock.now());
     let slot = arguments.slot.or(now).unwrap_or_default();
     let window = arguments.window.at(slot, SETTLED).window;
-    let both = both(session, arguments, seen, book, (rules, window, slot), target.as_ref()).await;
+    let found = held(session, arguments, seen, book, (rules, window, slot), target.as_ref()).await;
     if let Some(target) = target {
         target.close().await;
     }
-    let Both { observed, charges, billed } = both?;
-    let ours =
-        Ours { charges: &charges.charges, clusters: &observed.clusters, without: &billed.unknown };
-    let mut found = reconcile(ours, &billed.bill, book, slot).map_err(|error| {
-        let exit = match error {
-            Refused::NothingSettled { .. } => Exit::Usage,
-            Refused::NotBilled { .. } => Exit::Failed,
-        };
-        Trouble::of(&error).exit(exit)
-    })?;
-    found.findings = findings(&observed, &charges, billed.findings);
-    Ok(found)
+    found
 }
 
-/// Both sides.
-struct Both {
-    observed: Observed,
-    charges: Charges,
-    billed: Billed,
-}
-
-/// A bill, and what of it is not known.
-struct Billed {
-    bill: Bill,
-    unknown: Vec<jiff::civil::Date>,
-    findings: Vec<Finding>,
-}
-
-async fn both(
+async fn held(
     session: &Session,
     arguments: &ReconcileArguments,
     seen: &Seen,
     book: &PriceBook,
     (rules, window, slot): (Rules, Window, Timestamp),
     target: Option<&Target>,
-) -> Result<Both, Trouble> {
+) -> Result<Reconciliation, Trouble> {
     let observed = seen.observed(window)?;
-    let by = allocate::dimensions("namespace").map_err(|error| Trouble::of(&error))?;
-    let request = Request {
-        window,
-        basis: Basis::Period,
-        by,
-        weight: None,
-        as_of: slot,
-        from: seen.from.clone(),
-        is_provisional: false,
+    let comparison = Comparison {
+        observed: &observed,
+        book,
         rules,
-        prices: allocate::PriceOptions::default(),
-    };
-    let charges = allocate::charges(&observed, book, &request).map_err(|error| {
-        Trouble::of(&error).hint("runbook collect --every 5m observes from now on")
-    })?;
-    let billed = match target.filter(|_| arguments.bills.is_empty()) {
-        Some(target) => asked(session, arguments, target, &observed, (book, window, slot)).await?,
-        None => read(session, arguments, &observed, window)?,
-    };
-    Ok(Both { observed, charges, billed })
-}
-
-/// The bill of files.
-fn read(
-    session: &Session,
-    arguments: &ReconcileArguments,
-    observed: &Observed,
-    window: Window,
-) -> Result<Billed, Trouble> {
-    let folder = &session.environment.working_directory;
-    let paths: Vec<PathBuf> = arguments.bills.iter().map(|file| folder.join(file)).collect();
-    let clusters: BTreeSet<String> =
-        observed.clusters.iter().map(|cluster| cluster.id.name.clone()).collect();
-    let wanted = Wanted {
         window,
-        owner: arguments.owner.first().cloned(),
-        clusters: (!arguments.account_scope && !clusters.is_empty()).then_some(clusters),
+        slot,
+        from: &seen.from,
+        owners: &arguments.owner,
         account_scope: arguments.account_scope,
     };
-    let read =
-        read_files(&paths, &wanted).map_err(|error| Trouble::of(&error).exit(Exit::Usage))?;
-    if read.bill.lines.is_empty() {
-        return Err(Trouble::usage(format!("the bill has no line of {window}"))
-            .hint("is it of another month? --window names the one to compare"));
-    }
-    Ok(Billed { bill: read.bill, unknown: Vec::new(), findings: read.observed.findings })
-}
-
-/// The bill that Cost Explorer tells.
-async fn asked(
-    session: &Session,
-    arguments: &ReconcileArguments,
-    target: &Target,
-    observed: &Observed,
-    (book, window, slot): (&PriceBook, Window, Timestamp),
-) -> Result<Billed, Trouble> {
-    let asked_for = settled(window, slot);
-    if asked_for.is_empty() {
-        return Err(Trouble::of(&Refused::NothingSettled { window, slot }).exit(Exit::Usage));
-    }
-    let clusters = &observed.clusters;
-    let regions: BTreeSet<String> = clusters.iter().map(|one| one.id.region.clone()).collect();
-    let region = regions.first().cloned().unwrap_or_else(|| "us-east-1".to_owned());
-    let price = book.service(&region, Service::CostExplorerRequest);
-    let price = price.map_err(|error| Trouble::of(&error).exit(Exit::Unpriced))?.price;
-    let owners = match (arguments.account_scope, arguments.owner.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, false) => arguments.owner.clone(),
-        (false, true) => clusters.iter().map(|one| format!("nodeless/{}", one.id.name)).collect(),
+    let Some(target) = target.filter(|_| arguments.bills.is_empty()) else {
+        let folder = &session.environment.working_directory;
+        let files: Vec<PathBuf> = arguments.bills.iter().map(|file| folder.join(file)).collect();
+        return compare(&comparison, &Source::Files(&files)).await.map_err(not_compared);
     };
-    let settings = BTreeMap::from([("region".to_owned(), Value::from(region.as_str()))]);
+    let region = observed.clusters.first().map_or("us-east-1", |one| one.id.region.as_str());
+    let settings = BTreeMap::from([("region".to_owned(), Value::from(region))]);
     let connection = target
         .connector(None)
         .connect(Kind::Aws, &settings, None, Access::Read)
@@ -290,40 +207,32 @@ async fn asked(
         .downcast_ref::<Connection>()
         .ok_or_else(|| Trouble::failed("the connection is to no account"))?;
     session.state.create()?;
-    let cache = Cache::at(&cache_folder(session, target, aws));
-    let question = Question {
-        window: asked_for,
-        owners,
-        regions: regions.into_iter().collect(),
+    let cache = session.state.asked_costs(target.on, aws.endpoint_url(), aws.account());
+    let source = Source::CostExplorer {
+        aws,
+        cache: &cache,
         most_requests: arguments.ask_at_most,
-        price,
         now: target.clock.now(),
     };
-    let asked = cost_explorer::ask(aws, &cache, &question).await.map_err(refused)?;
-    let bill = Bill { window, ..asked.bill };
-    Ok(Billed { bill, unknown: asked.unknown, findings: asked.findings })
+    compare(&comparison, &source).await.map_err(not_compared)
 }
 
-/// The days of a window that may be compared: nothing is paid for others.
-fn settled(window: Window, slot: Timestamp) -> Window {
-    let until = slot.saturating_sub(SETTLED).unwrap_or(Timestamp::MIN);
-    let last = window.days().map(|(_, part)| part.end).take_while(|end| *end <= until).last();
-    Window { start: window.start, end: last.unwrap_or(window.start) }
-}
-
-/// Answers of an account at one place: of AWS, of whoever stands in, of the sandbox's world, with which
-/// they are forgotten.
-fn cache_folder(session: &Session, target: &Target, aws: &Connection) -> PathBuf {
-    let state = &session.state.path;
-    let folder = match (target.on, aws.endpoint_url()) {
-        (On::Sandbox, _) => state.join(SIMULATED_ANSWERS),
-        (On::Aws, Some(url)) => {
-            let hash = blake3::hash(url.as_bytes()).to_hex();
-            state.join("cost-explorer").join(format!("at-{}", &hash[..16]))
-        }
-        (On::Aws, None) => state.join("cost-explorer").join("aws"),
+fn not_compared(why: NotCompared) -> Trouble {
+    let trouble = match why {
+        NotCompared::Asking(error) => return refused(error),
+        other => (Trouble::of(&other), other),
     };
-    folder.join(aws.account())
+    match trouble {
+        (trouble, NotCompared::Ours(_)) => {
+            trouble.hint("runbook collect --every 5m observes from now on")
+        }
+        (trouble, NotCompared::OtherTime(_)) => trouble
+            .exit(Exit::Usage)
+            .hint("is it of another month? --window names the one to compare"),
+        (trouble, NotCompared::Price(_)) => trouble.exit(Exit::Unpriced),
+        (trouble, NotCompared::Refused(Refused::NotBilled { .. })) => trouble,
+        (trouble, _) => trouble.exit(Exit::Usage),
+    }
 }
 
 fn refused(error: AskError) -> Trouble {
@@ -337,38 +246,5 @@ fn refused(error: AskError) -> Trouble {
             "what was answered is kept and not asked for again; a CUR or FOCUS file by --bill needs no asking",
         ),
         AskError::Cache(_) | AskError::Answer { .. } => trouble,
-    }
-}
-
-/// What a reader has to know of either side.
-fn findings(observed: &Observed, charges: &Charges, billed: Vec<Finding>) -> Vec<Finding> {
-    let mut all = billed;
-    all.extend(charges.unpriced.iter().map(|(what, why)| Finding {
-        severity: Severity::Loss,
-        code: "unpriced",
-        subject: what.clone(),
-        message: format!("it is in none of our figures: {}", why.reason),
-    }));
-    let grave = observed.findings.iter().chain(&charges.findings);
-    all.extend(grave.filter(|one| one.severity == Severity::Loss).cloned());
-    all.sort_by(|one, other| other.severity.cmp(&one.severity).then_with(|| one.cmp(other)));
-    all.dedup();
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::SignedDuration;
-
-    use super::*;
-
-    #[test]
-    fn only_settled_days_are_paid_for() {
-        let month = Period::Days("2026-10-01".parse().unwrap(), "2026-10-31".parse().unwrap());
-        let slot: Timestamp = "2026-10-08T12:00:00Z".parse().unwrap();
-        let window = month.at(slot, SignedDuration::ZERO).window;
-        assert_eq!(settled(window, slot).to_string(), "2026-10-01 to 2026-10-05");
-        let early: Timestamp = "2026-10-02T00:00:00Z".parse().unwrap();
-        assert!(settled(window, early).is_empty());
     }
 }

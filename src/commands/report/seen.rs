@@ -79,10 +79,7 @@ impl Seen {
         let store = Store::open(folder).map_err(|error| trouble(&error, arguments.on))?;
         let known = store.clusters().map_err(|error| trouble(&error, arguments.on))?;
         let has_endpoint = session.environment.get("AWS_ENDPOINT_URL").is_some();
-        // Who names a folder, or stands behind an endpoint, may have simulated clusters among real ones.
-        let is_of_target =
-            |id: &ClusterId| arguments.on == On::Sandbox || has_endpoint || !is_simulated(id);
-        let of_target: Vec<&ClusterId> = known.iter().filter(|id| is_of_target(id)).collect();
+        let of_target = of_target(&known, arguments.on, has_endpoint);
         if of_target.is_empty() && !bills.is_empty() {
             let from = format!("{}, by its bill", arguments.on.name());
             let source = Source::Bill(arguments.cluster.clone());
@@ -152,6 +149,12 @@ impl Seen {
 
 /// The account of the shipped worlds, which AWS keeps for examples and gives to nobody.
 const SIMULATED: &str = "111122223333";
+
+/// The clusters that a report about a target is about. Who names a folder, or stands behind an endpoint,
+/// may have simulated clusters among real ones.
+pub(crate) fn of_target(known: &[ClusterId], on: On, has_endpoint: bool) -> Vec<&ClusterId> {
+    known.iter().filter(|id| on == On::Sandbox || has_endpoint || !is_simulated(id)).collect()
+}
 
 /// Whether a cluster is of a sandbox.
 fn is_simulated(id: &ClusterId) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use runbook_core::journal::slots::Ending;
 use runbook_core::schedule::decide::Reason;
+use runbook_tasks::outbox::Owed;
 use serde_json::json;
 
 use crate::arguments::EventFormat;
@@ -31,6 +32,14 @@ pub(crate) enum Happened<'a> {
     Waits(&'a str),
 }
 
+/// A delivery that was owed and was sent again, or could not be.
+pub(crate) struct Delivery<'a> {
+    pub(crate) owed: &'a Owed,
+    /// `delivered`, `failed`, `refused`, `unresolved`.
+    pub(crate) outcome: &'static str,
+    pub(crate) why: &'a str,
+}
+
 /// Says it.
 pub(crate) struct Speaker {
     pub(crate) printer: Arc<Printer>,
@@ -49,6 +58,40 @@ impl Speaker {
                 }
             }
         }
+    }
+
+    /// Says what became of a delivery that was owed.
+    pub(crate) fn say_delivery(&self, delivery: &Delivery<'_>, now: Timestamp) {
+        let Delivery { owed, outcome, why } = delivery;
+        if self.format == EventFormat::Json {
+            let document = json!({
+                "v": 1, "event": "delivery_retried", "time": real_now(), "world_time": now,
+                "report": owed.report, "window": owed.window.to_string(),
+                "destination": owed.destination, "outcome": outcome, "because": why,
+            });
+            self.printer.out(&document.to_string());
+            return;
+        }
+        let (meaning, mark) = match *outcome {
+            "delivered" => (Meaning::Good, "✓"),
+            "failed" => (Meaning::Waiting, "◔"),
+            "unresolved" => (Meaning::Waiting, "◆"),
+            _ => (Meaning::Bad, "✗"),
+        };
+        let to = words::one_line(&owed.destination);
+        let text = match *outcome {
+            "delivered" => format!("delivered to {to}"),
+            "failed" => format!("not delivered to {to}, and tried again: {why}"),
+            "unresolved" => format!("waits for {to}: {why}"),
+            _ => format!("refused by {to}: {why}"),
+        };
+        self.printer.out(&format!(
+            "{now:.0} {}  {} of {}  {}",
+            self.printer.out.paint(meaning, mark),
+            words::one_line(&owed.report),
+            owed.window,
+            words::one_line(&text)
+        ));
     }
 
     fn line(&self, entry: &Entry, slot: Timestamp, what: &Happened<'_>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` on loopback.
+//! `/healthz`, `/readyz`, `/metrics` and OpenCost's `/allocation` on loopback.
 //!
 //! Nobody is asked who they are, so only this machine is answered: another address is refused unless
 //! `--listen-anywhere` says that something in front of it decides who may ask. On loopback a request
@@ -11,15 +11,26 @@ use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use super::figures::{Figures, NoAnswer};
 use super::metrics::{Health, Metrics};
 use crate::target::clock::real_now;
 use crate::trouble::Trouble;
+
+const JSON: &str = "application/json";
+
+/// What is answered from.
+pub(crate) struct Answers {
+    /// What the server counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What was seen, and its money.
+    pub(crate) figures: Arc<Figures>,
+}
 
 /// Serves until it is dropped.
 pub(crate) struct Listening {
@@ -38,7 +49,7 @@ impl Drop for Listening {
 pub(crate) async fn listen(
     address: SocketAddr,
     anywhere: bool,
-    metrics: Arc<Metrics>,
+    answers: Answers,
 ) -> Result<Listening, Trouble> {
     if !address.ip().is_loopback() && !anywhere {
         return Err(Trouble::usage(format!(
@@ -52,22 +63,22 @@ pub(crate) async fn listen(
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let serving = tokio::spawn(accept(listener, address.ip().is_loopback(), metrics));
+    let serving = tokio::spawn(accept(listener, address.ip().is_loopback(), Arc::new(answers)));
     Ok(Listening { address, serving })
 }
 
-async fn accept(listener: TcpListener, is_loopback: bool, metrics: Arc<Metrics>) {
+async fn accept(listener: TcpListener, is_loopback: bool, answers: Arc<Answers>) {
     loop {
         // A connection that could not be taken is its client's to try again.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             continue;
         };
-        let metrics = metrics.clone();
+        let answers = answers.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let answer = answer(&request, is_loopback, &metrics);
-                async move { Ok::<_, Infallible>(answer) }
+                let answers = answers.clone();
+                async move { Ok::<_, Infallible>(answer(&request, is_loopback, &answers).await) }
             });
             let serving = hyper::server::conn::http1::Builder::new()
                 .timer(hyper_util::rt::TokioTimer::new())
@@ -79,10 +90,10 @@ async fn accept(listener: TcpListener, is_loopback: bool, metrics: Arc<Metrics>)
     }
 }
 
-fn answer(
+async fn answer(
     request: &Request<Incoming>,
     is_loopback: bool,
-    metrics: &Metrics,
+    answers: &Answers,
 ) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if is_loopback && !is_this_machine(host) {
@@ -93,18 +104,38 @@ fn answer(
     }
     let now = real_now();
     match request.uri().path() {
-        "/healthz" => health(metrics.health(now)),
-        "/readyz" => health(metrics.readiness(now)),
+        "/healthz" => health(answers.metrics.health(now)),
+        "/readyz" => health(answers.metrics.readiness(now)),
         "/metrics" => {
-            let mut response = plain(StatusCode::OK, metrics.text());
-            let kind = "text/plain; version=0.0.4; charset=utf-8";
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-            response
+            let seen = answers.figures.clone().seen(now).await;
+            let text = answers.metrics.text(seen.as_ref(), answers.figures.clock.now());
+            of_kind(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
         }
-        _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n"),
+        "/allocation" | "/allocation/compute" => {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            allocation(answers.figures.clone().allocation(query).await)
+        }
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there are /healthz, /readyz, /metrics, /allocation and /allocation/compute\n",
+        ),
     }
+}
+
+/// In OpenCost's envelope.
+fn allocation(answer: Result<String, NoAnswer>) -> Response<Full<Bytes>> {
+    let (status, why) = match answer {
+        Ok(text) => return of_kind(StatusCode::OK, JSON, text),
+        Err(NoAnswer::Asked(why)) => (StatusCode::BAD_REQUEST, why),
+        Err(NoAnswer::Nothing(why)) => (StatusCode::NOT_FOUND, why),
+        Err(NoAnswer::Failed(why)) => (StatusCode::INTERNAL_SERVER_ERROR, why),
+        Err(NoAnswer::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "others are asking; ask again in a moment".to_owned())
+        }
+    };
+    let message = format!("Error: {why}");
+    let text = serde_json::json!({"code": status.as_u16(), "data": null, "message": message});
+    of_kind(status, JSON, text.to_string())
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -121,10 +152,17 @@ fn health(health: Health) -> Response<Full<Bytes>> {
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    of_kind(status, "text/plain; charset=utf-8", text)
+}
+
+fn of_kind(
+    status: StatusCode,
+    kind: &'static str,
+    text: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

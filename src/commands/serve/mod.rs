@@ -13,6 +13,7 @@
 //! part in the world's clock, time jumps from slot to slot, and it ends there.
 
 mod events;
+mod figures;
 mod http;
 mod metrics;
 mod presence;
@@ -27,11 +28,13 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
+use runbook_showback::allocate::Rules;
 use runbook_showback::collect::Told;
 
 use self::server::{Server, Stopped};
 use self::work::Manner;
 use super::Session;
+use super::capacity::files;
 use super::collect::{ClusterArguments, CollectArguments};
 use super::schedule::Paths;
 use crate::arguments::ApplyOptions;
@@ -51,12 +54,15 @@ pub(crate) struct ServeArguments {
     /// Apply on AWS without asking, where a schedule's mode is `apply`; else such a plan is stored
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
-    /// Answer /healthz, /readyz and /metrics on this address of this machine
+    /// Answer /healthz, /readyz, /metrics and OpenCost's /allocation on this address of this machine
     #[arg(long, value_name = "127.0.0.1:PORT")]
     listen: Option<SocketAddr>,
     /// Allow an address that other machines can reach; nobody is asked who they are
     #[arg(long, requires = "listen")]
     listen_anywhere: bool,
+    /// Owners, for aggregate=team of /allocation: a YAML file as report showback has it
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    rules: Option<String>,
     /// Collect samples beside: look again and again, or watch
     #[arg(long, value_enum, default_value = "off", value_name = "HOW")]
     collect: Collecting,
@@ -122,7 +128,11 @@ async fn on_target(
     server.greet();
     let listening = match arguments.listen {
         None => None,
-        Some(address) => Some(http::listen(address, arguments.listen_anywhere, metrics).await?),
+        Some(address) => {
+            let figures = Arc::new(figures(session, arguments, target)?);
+            let answers = http::Answers { metrics, figures };
+            Some(http::listen(address, arguments.listen_anywhere, answers).await?)
+        }
     };
     if let Some(listening) = &listening {
         session.printer.note(&format!("listening on http://{}", listening.address));
@@ -142,6 +152,30 @@ async fn on_target(
         stopped = server.serve(signals) => stopped,
         () = collecting => Err(Trouble::failed("the collecting of samples ended by itself")),
     }
+}
+
+/// What `/allocation` and the gauges of `/metrics` are made of.
+fn figures(
+    session: &Session,
+    arguments: &ServeArguments,
+    target: &Target,
+) -> Result<figures::Figures, Trouble> {
+    let rules = match &arguments.rules {
+        None => Rules::default(),
+        Some(name) => {
+            let file = files::read(name, &session.environment).map_err(Trouble::usage)?;
+            Rules::read(&file.name, &file.text).map_err(|all| Trouble::usage(all.join("; ")))?
+        }
+    };
+    let has_endpoint = session.environment.get("AWS_ENDPOINT_URL").is_some();
+    Ok(figures::Figures::new(
+        target.on,
+        session.state.samples(target.on),
+        session.price_lists(target.on),
+        has_endpoint,
+        rules,
+        target.clock.clone(),
+    ))
 }
 
 /// A look was taken, or could not be.

@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::instances::{Expanded, expand_vertex};
 use crate::change::{Action, Change};
 use crate::clock::Clock;
 use crate::connection::{Access, Connection, Connector};
 use crate::failure::{Class, Failure};
-use crate::graph::{ConnectionId, Graph, Problem, Read};
+use crate::graph::{ConnectionId, Graph, Problem, Read, VertexId};
 use crate::module::{Context, Observed, TryObserver, Values, Verdict};
 use crate::owner::{Mark, Owner, Ownership};
 use crate::task::evaluate::{self, Arguments, Runs, Settings};
-use crate::task::{Instance, View};
+use crate::task::{Instance, Knowledge, View};
 use crate::turn::Turn;
 use crate::value::Value;
 
@@ -123,6 +124,13 @@ pub struct Seen {
     pub not_yet: Option<String>,
 }
 
+/// An instance as far as it is known before anything ran.
+pub struct Addressed {
+    /// Its arguments; some may be unknown.
+    pub arguments: Values,
+    chain: Vec<(ConnectionId, crate::connection::Kind, BTreeMap<String, Value>)>,
+}
+
 /// Why a look failed.
 #[derive(Debug)]
 pub enum LookError {
@@ -204,6 +212,60 @@ impl Looker {
             scratch: self.scratch.clone(),
             tries: tries.clone(),
         }
+    }
+
+    /// The instances of a vertex, as far as inputs alone say them; none of one that hangs on another task.
+    pub fn instances(
+        &self,
+        knowledge: &mut Knowledge,
+        vertex: VertexId,
+    ) -> Result<Vec<Instance>, Problem> {
+        Ok(match expand_vertex(&self.graph, knowledge, vertex)? {
+            Expanded::Instances(instances) => instances,
+            Expanded::Unknown(_) | Expanded::Skipped(_) => Vec::new(),
+        })
+    }
+
+    /// The arguments of an instance as far as they are known, and what it talks to: for who works for a
+    /// task outside of a run. Nothing is looked at. None when it does not run, or when that or its
+    /// connection hangs on another task.
+    pub fn addressed(
+        &self,
+        instance: &Instance,
+        view: &View<'_>,
+    ) -> Result<Option<Addressed>, LookError> {
+        let graph = &self.graph;
+        if evaluate::runs(graph, instance, view)? != Runs::Yes {
+            return Ok(None);
+        }
+        let arguments = evaluate::arguments(graph, instance, view).map_err(LookError::Problems)?;
+        let chain = match evaluate::settings(graph, instance, view)? {
+            Settings::Known(chain) => chain,
+            Settings::None => Vec::new(),
+            Settings::Unknown(_) | Settings::Skipped(_) => return Ok(None),
+        };
+        Ok(arguments.skipped.is_none().then_some(Addressed { arguments: arguments.values, chain }))
+    }
+
+    /// What a module would be called with for an instance, its connection opened.
+    pub async fn reach(
+        &self,
+        instance: &Instance,
+        addressed: &Addressed,
+    ) -> Result<Context, Failure> {
+        let connection = self.connections.open(&addressed.chain, &self.clock).await?;
+        Ok(self.context(instance, connection))
+    }
+
+    /// Whether looking at an instance costs money. What is wrong with its arguments costs nothing: the
+    /// look says it.
+    pub fn costs(&self, instance: &Instance, view: &View<'_>) -> bool {
+        let module = &self.graph.vertex(instance.vertex).module;
+        let is_free = || {
+            let arguments = evaluate::arguments(&self.graph, instance, view);
+            arguments.map_or(true, |arguments| module.is_free(&arguments.values))
+        };
+        module.looking_costs() && !is_free()
     }
 
     /// What an instance is given, from what is known.

@@ -76,31 +76,30 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let wanted = maker.wanted(&input.targets)?;
     for level in maker.levels(&wanted) {
         let instances = maker.expand(&level);
-        let looks: Vec<(Instance, Vec<String>, Result<Look, LookError>)> =
-            futures::stream::iter(instances)
-                .map(|instance| {
-                    let looker = &input.looker;
-                    let view = maker.knowledge.view(&maker.graph, instance.vertex);
-                    let ahead = maker.ahead_of(instance.vertex);
-                    let has_price = maker.graph.vertex(instance.vertex).module.looking_costs();
-                    async move {
-                        let look = if ahead.is_empty() && !has_price {
-                            // Time stands while somebody looks, and not while all of them wait for
-                            // the world to take another try.
-                            let _hold = looker.clock.hold();
-                            let given = looker.given(&instance, &view);
-                            looker.look(&instance, given).await
-                        } else {
-                            looker.defer(&instance, &view)
-                        };
-                        (instance, ahead, look)
-                    }
-                })
-                .buffered(input.parallelism.max(1))
-                .collect()
-                .await;
-        for (instance, ahead, look) in looks {
-            maker.settle(&instance, ahead, look);
+        let looks: Vec<Looked> = futures::stream::iter(instances)
+            .map(|instance| {
+                let looker = &input.looker;
+                let view = maker.knowledge.view(&maker.graph, instance.vertex);
+                let ahead = maker.ahead_of(instance.vertex);
+                let costs = looker.costs(&instance, &view);
+                async move {
+                    let look = if ahead.is_empty() && !costs {
+                        // Time stands while somebody looks, and not while all of them wait for
+                        // the world to take another try.
+                        let _hold = looker.clock.hold();
+                        let given = looker.given(&instance, &view);
+                        looker.look(&instance, given).await
+                    } else {
+                        looker.defer(&instance, &view)
+                    };
+                    (instance, ahead, costs, look)
+                }
+            })
+            .buffered(input.parallelism.max(1))
+            .collect()
+            .await;
+        for (instance, ahead, costs, look) in looks {
+            maker.settle(&instance, ahead, costs, look);
         }
     }
     if !maker.error.problems.is_empty() || !maker.error.failures.is_empty() {
@@ -123,6 +122,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     planned.plan.seal();
     Ok(planned)
 }
+
+/// An instance, what is ahead of it, whether looking at it costs, and the look.
+type Looked = (Instance, Vec<String>, bool, Result<Look, LookError>);
 
 /// A module's name and the identity of a connection.
 type Listing = (&'static str, String);
@@ -277,7 +279,13 @@ impl Maker {
         found.into_iter().collect()
     }
 
-    fn settle(&mut self, instance: &Instance, ahead: Vec<String>, look: Result<Look, LookError>) {
+    fn settle(
+        &mut self,
+        instance: &Instance,
+        ahead: Vec<String>,
+        costs: bool,
+        look: Result<Look, LookError>,
+    ) {
         let key = instance.key();
         let id = instance.vertex;
         let mut task = match look {
@@ -310,7 +318,7 @@ impl Maker {
             Ok(Look::Seen(seen)) => self.seen(instance, *seen),
         };
         if task.kind == Kind::Deferred {
-            if self.graph.vertex(id).module.looking_costs() {
+            if costs {
                 let why = "looking costs money: it is looked at when this is applied";
                 task.reasons.push(why.to_owned());
             }

@@ -218,6 +218,20 @@ impl PriceList {
         }
     }
 
+    /// Whether both price everything alike, whenever they were asked for.
+    pub fn has_prices_of(&self, other: &Self) -> bool {
+        fn alike<K: Ord>(one: &BTreeMap<K, ListedPrice>, other: &BTreeMap<K, ListedPrice>) -> bool {
+            let prices = |all: &BTreeMap<K, ListedPrice>| -> Vec<Price> {
+                all.values().map(|listed| listed.price).collect()
+            };
+            one.keys().eq(other.keys()) && prices(one) == prices(other)
+        }
+        self.region == other.region
+            && alike(&self.on_demand, &other.on_demand)
+            && alike(&self.services, &other.services)
+            && self.unpriced.keys().eq(other.unpriced.keys())
+    }
+
     fn quote(&self, listed: &ListedPrice) -> Quote {
         let source =
             format!("{}, {}, published {}", self.source, listed.usage_type, listed.published);
@@ -329,6 +343,24 @@ mod tests {
         assert_eq!(value(&list().text()), value(TEXT));
         assert_eq!(list().text().lines().count(), TEXT.lines().count());
         assert_eq!(PriceList::read("x.json", TEXT), Ok(list()));
+    }
+
+    #[test]
+    fn lists_are_alike_by_their_prices_alone() {
+        let mut later = list();
+        later.fetched = day("2026-12-01");
+        if let Some(listed) = later.on_demand.get_mut("m7g.large") {
+            listed.published = day("2026-11-30");
+        }
+        assert!(list().has_prices_of(&later) && later.has_prices_of(&list()));
+        later.on_demand.insert("c7g.large".to_owned(), listed("0.1", Unit::Hour, "c7g"));
+        assert!(!list().has_prices_of(&later) && !later.has_prices_of(&list()));
+        let mut dearer = list();
+        dearer.on_demand.insert("m7g.large".to_owned(), listed("0.2", Unit::Hour, "m7g"));
+        assert!(!list().has_prices_of(&dearer));
+        let mut open = list();
+        open.unpriced.clear();
+        assert!(!list().has_prices_of(&open));
     }
 
     #[test]

@@ -105,6 +105,13 @@ impl Period {
             }
         }
     }
+
+    /// The day by whose prices the window before was reported: as long after its end as the slot is after
+    /// the end of this one, a week at most. A report that is made much later was made in time then.
+    pub fn known_before(self, window: Window, slot: Timestamp) -> Date {
+        let late = slot.duration_since(window.end).clamp(SignedDuration::ZERO, LATEST);
+        day_of(self.before(window).end.saturating_add(late).unwrap_or(Timestamp::MAX))
+    }
 }
 
 impl FromStr for Period {
@@ -167,9 +174,26 @@ fn days(first: Date, after: Date) -> Window {
     Window { start: Window::day(first).start, end: Window::day(after).start }
 }
 
+/// So long after its window a report is still one that was made in time.
+const LATEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_window_before_has_the_prices_of_its_own_report() {
+        let day = |period: &str, slot: &str| {
+            let period: Period = period.parse().unwrap();
+            let slot: Timestamp = slot.parse().unwrap();
+            let window = period.at(slot, SETTLED).window;
+            period.known_before(window, slot).to_string()
+        };
+        assert_eq!(day("previous_month", "2026-12-03T06:00:00Z"), "2026-11-03");
+        assert_eq!(day("previous_day", "2026-10-06T06:00:00Z"), "2026-10-05");
+        assert_eq!(day("2026-10", "2026-10-20T00:00:00Z"), "2026-10-01");
+        assert_eq!(day("2026-10", "2027-03-01T00:00:00Z"), "2026-10-08");
+    }
 
     fn at(period: &str, slot: &str, settle_hours: i64) -> String {
         let period: Period = period.parse().unwrap();

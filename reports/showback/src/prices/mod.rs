@@ -103,6 +103,57 @@ pub async fn ask(
     Ok(read(&texts, region, source, today))
 }
 
+/// A list that takes the place of the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refreshed {
+    /// What was answered.
+    pub answered: Answered,
+    /// The same with what the list before had and nobody answered.
+    pub list: PriceList,
+}
+
+/// Why the list before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Asking failed.
+    #[error(transparent)]
+    Asking(#[from] AskError),
+    /// Nothing was answered.
+    #[error("the {from} has no price in {region}; is it the name of a region?")]
+    Nothing {
+        /// Who was asked.
+        from: ListSource,
+        /// About which region.
+        region: String,
+    },
+}
+
+impl RefreshError {
+    /// Whether the caller is not allowed to ask.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Asking(error) if error.source.is_denied())
+    }
+}
+
+/// Asks for a region's prices. What was not answered keeps the price and the day of the list before.
+pub async fn refreshed(
+    client: &Client,
+    region: &str,
+    source: ListSource,
+    today: Date,
+    old: Option<PriceList>,
+) -> Result<Refreshed, RefreshError> {
+    let answered = ask(client, region, source, today).await?;
+    let mut list = answered.list.clone();
+    if list.on_demand.is_empty() && list.services.is_empty() {
+        return Err(RefreshError::Nothing { from: list.source, region: list.region });
+    }
+    if let Some(old) = old {
+        list.keep(old);
+    }
+    Ok(Refreshed { answered, list })
+}
+
 /// Reads products, whatever was asked for: those that are not looked for are passed over.
 pub fn read(texts: &[String], region: &str, source: ListSource, today: Date) -> Answered {
     let mut reading = Reading::default();

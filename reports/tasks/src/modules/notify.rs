@@ -1,21 +1,21 @@
 //! `report.notify`: a short message of a runbook, delivered to each destination once per slot.
 
 use async_trait::async_trait;
-use runbook_core::change::{Action, Change};
-use runbook_core::connection::{Connection, Kind};
+use runbook_core::change::Action;
+use runbook_core::connection::Kind;
 use runbook_core::failure::{Class, Failure};
-use runbook_core::module::{
-    Applied, Context, Description, Intent, Module, Nature, Observed, Schema, Values, Verdict,
-};
-use runbook_core::value::Type;
+use runbook_core::module::{Context, Description, Nature, Schema, Values};
+use runbook_core::value::{Type, Value};
 use runbook_showback::observed::Window;
 use std::sync::Arc;
 
+use super::report::Report;
 use super::schema::{
-    check, identity, output, required, slot, slot_argument, text, texts, volatile,
+    destinations_argument, identity, output, required, slot, slot_argument, text, texts, volatile,
 };
-use super::sending::{Sending, change, read_destinations};
+use super::sending::{Sending, read_destinations};
 use crate::message::{About, Basis, File, Rendered, Totals, one_line};
+use crate::owed::scope;
 use crate::surroundings::Surroundings;
 
 /// See the module documentation.
@@ -37,11 +37,7 @@ impl Notify {
                 slot_argument(),
                 required("subject", Type::String, "One line."),
                 required("text", Type::String, "What it says."),
-                required(
-                    "destinations",
-                    Type::List(Box::new(Type::Any)),
-                    "Where it goes; see `report.showback`. A webhook with an empty `url` is left out.",
-                ),
+                destinations_argument(),
             ],
             outputs: vec![
                 output("subject", Type::String, "One line."),
@@ -53,24 +49,6 @@ impl Notify {
             bills: None,
         };
         Self { schema, surroundings }
-    }
-
-    fn sending(&self, context: &Context, arguments: &Values) -> Result<Sending, Failure> {
-        let invalid = |problem: String| {
-            Failure::new(Class::Invalid, format!("`report.notify` cannot do that: {problem}"))
-        };
-        let slot = slot(arguments).ok_or_else(|| invalid("`slot` is no moment".to_owned()))?;
-        let window = Window { start: slot, end: slot };
-        let connection = context.connection.as_ref().map(Connection::identity_text);
-        let about = About {
-            scope: format!("{} {}", context.owner, connection.unwrap_or_default()),
-            report: format!("notify-{}", text(arguments, "name").unwrap_or_default()),
-            window,
-        };
-        let destinations =
-            read_destinations(arguments, &context.folder).map_err(|all| invalid(all.join("; ")))?;
-        let places = self.surroundings.places(context)?;
-        Ok(Sending { about, slot, restate: None, destinations, places })
     }
 }
 
@@ -89,24 +67,25 @@ fn rendered(arguments: &Values) -> Rendered {
     }
 }
 
+/// What a task asks for.
+pub(super) struct Asked {
+    rendered: Rendered,
+    sending: Sending,
+}
+
 #[async_trait]
-impl Module for Notify {
+impl Report for Notify {
+    type Asked = Asked;
+
     fn schema(&self) -> &Schema {
         &self.schema
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {
-        let mut problems = check(arguments);
-        if let Err(all) = read_destinations(arguments, std::path::Path::new(".")) {
-            problems.extend(all.into_iter().map(|problem| ("destinations".to_owned(), problem)));
-        }
-        for name in ["subject", "text"] {
-            if arguments.get(name).is_some_and(runbook_core::value::Value::has_secret) {
-                let problem = "is secret, and would be stored and sent".to_owned();
-                problems.push((name.to_owned(), problem));
-            }
-        }
-        problems
+        let is_secret = |name: &&str| arguments.get(*name).is_some_and(Value::has_secret);
+        let problem = "is secret, and would be stored and sent";
+        let secret = ["subject", "text"].into_iter().filter(is_secret);
+        secret.map(|name| (name.to_owned(), problem.to_owned())).collect()
     }
 
     fn describe(&self, arguments: &Values) -> Description {
@@ -119,31 +98,28 @@ impl Module for Notify {
         format!("{} {}", shown("name"), shown("slot"))
     }
 
-    async fn observe(&self, context: &Context, arguments: &Values) -> Result<Observed, Failure> {
-        let sending = self.sending(context, arguments)?;
-        Ok(sending.look(|| Ok(rendered(arguments)))?.observed(&sending))
+    fn asked(&self, context: &Context, arguments: &Values) -> Result<Asked, Failure> {
+        let invalid = |problem: String| {
+            Failure::new(Class::Invalid, format!("`report.notify` cannot do that: {problem}"))
+        };
+        let slot = slot(arguments).ok_or_else(|| invalid("`slot` is no moment".to_owned()))?;
+        let about = About {
+            scope: scope(context),
+            report: format!("notify-{}", text(arguments, "name").unwrap_or_default()),
+            window: Window { start: slot, end: slot },
+        };
+        let destinations =
+            read_destinations(arguments, &context.folder).map_err(|all| invalid(all.join("; ")))?;
+        let places = self.surroundings.places(context)?;
+        let sending = Sending { about, slot, restate: None, destinations, places };
+        Ok(Asked { rendered: rendered(arguments), sending })
     }
 
-    fn diff(&self, _: &Values, observed: &Observed) -> Change {
-        change(observed)
+    fn sending<'a>(&self, asked: &'a Asked) -> &'a Sending {
+        &asked.sending
     }
 
-    async fn apply(&self, context: &Context, intent: Intent<'_>) -> Applied {
-        let looked = self.sending(context, intent.arguments).and_then(|sending| {
-            let look = sending.look(|| Ok(rendered(intent.arguments)))?;
-            Ok((sending, look))
-        });
-        match looked {
-            Ok((sending, look)) => sending.apply(context, look).await,
-            Err(failure) => Applied::Rejected(failure),
-        }
-    }
-
-    async fn verify(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
-        let sending = self.sending(context, arguments)?;
-        if sending.destinations.is_empty() {
-            return Ok(Verdict::Converged(sending.nothing(rendered(arguments).subject)));
-        }
-        sending.verdict()
+    async fn render(&self, _: &Context, asked: &Asked) -> Result<Rendered, Failure> {
+        Ok(asked.rendered.clone())
     }
 }

@@ -94,6 +94,54 @@ pub(super) fn slot_argument() -> Argument {
     }
 }
 
+/// What reports are made of and where they go: the arguments that all of them have behind their own.
+pub(super) fn report_arguments() -> [Argument; 5] {
+    [
+        Argument {
+            identity: true,
+            ..argument("clusters", texts(), "Which clusters; without it all that were looked at.")
+        },
+        argument(
+            "rules",
+            Type::String,
+            "Owners, shared cost, idle and budgets: the text of a rules file, as `${{ file('rules.yaml') }}`.",
+        ),
+        defaulted(
+            "formats",
+            texts(),
+            text_list(["html", "csv", "json"]),
+            "html, text, markdown, csv, json; the first one is the one to read.",
+        ),
+        destinations_argument(),
+        argument(
+            "restate",
+            Type::Nullable(Box::new(Type::Any)),
+            "When it is sent again: {until: month_close + 5d, threshold: 1%} or an amount such as $5.",
+        ),
+    ]
+}
+
+/// The argument `destinations`.
+pub(super) fn destinations_argument() -> Argument {
+    required(
+        "destinations",
+        Type::List(Box::new(Type::Any)),
+        "Where it goes, each a map with `kind`: folder {path}, s3 {bucket, key}, webhook {url, format}, smtp {host, port, tls, from, to, user, password}. A webhook with an empty `url` is left out.",
+    )
+}
+
+/// The outputs of a report.
+pub(super) fn report_outputs(total: &'static str) -> Vec<Output> {
+    vec![
+        output("window", Type::String, "The window."),
+        volatile("revision", Type::Integer, "The newest revision, from 1."),
+        volatile("subject", Type::String, "One line."),
+        volatile("summary", Type::String, "The table as text."),
+        volatile("total", Type::Nullable(Box::new(Type::String)), total),
+        volatile("delivered", texts(), "Each destination with what it said."),
+    ]
+}
+
 /// What is wrong with the arguments that several tasks have.
 pub(super) fn check(arguments: &Values) -> Vec<(String, String)> {
     let mut problems = Vec::new();

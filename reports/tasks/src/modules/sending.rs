@@ -11,27 +11,27 @@
 //! What earlier windows of the same report still owe to the same destinations is delivered along.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_clients::post::Poster;
 use runbook_core::change::{Action, Change, FieldChange};
 use runbook_core::failure::{Class, Failure};
 use runbook_core::module::{Applied, Context, Observation, Observed, Values, Verdict};
 use runbook_core::owner::Ownership;
 use runbook_core::value::Value;
-use std::sync::Arc;
 
 use super::schema::text_list;
-use crate::destinations::{ClientClock, Destination, Means, destinations};
+use crate::destinations::{Destination, destinations};
 use crate::message::{About, File, Message, Rendered};
 use crate::outbox::step::State;
 use crate::outbox::{self, Backoff, Delivering, Delivery, Outbox, Pass, Sent, Silent};
+use crate::owed::means;
 use crate::restate::{Restate, told};
-use crate::surroundings::{Places, aws, observer};
+use crate::surroundings::Places;
 
 /// How long a task waits for destinations that fail, in world time.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+const PATIENCE: SignedDuration = outbox::PATIENCE;
 
 /// A message, as far as a task can say without sending anything.
 pub(super) struct Sending {
@@ -59,7 +59,9 @@ pub(super) fn outbox_failure(error: &outbox::Error) -> Failure {
     let class = match error {
         outbox::Error::Busy { .. } => Class::Conflict,
         outbox::Error::Newer { .. } | outbox::Error::NotOurs { .. } => Class::Invalid,
-        outbox::Error::OtherContent { .. } | outbox::Error::Damaged { .. } => Class::Terminal,
+        outbox::Error::OtherContent { .. }
+        | outbox::Error::Damaged { .. }
+        | outbox::Error::Forgotten { .. } => Class::Terminal,
         outbox::Error::Database { .. } | outbox::Error::File { .. } => Class::Unavailable,
     };
     let failure = Failure::new(class, error.told());
@@ -87,13 +89,22 @@ impl Sending {
 
     /// Where the message stands, and whether a revision is to be made. `render` is asked only when it
     /// could make a difference: for a window that was not sent, or that may still be sent again.
-    pub(super) fn look(
+    pub(super) async fn look(
         &self,
-        render: impl FnOnce() -> Result<Rendered, Failure>,
+        render: impl Future<Output = Result<Rendered, Failure>> + Send,
     ) -> Result<Look, Failure> {
         let mut look = self.standing()?;
-        self.decide(&mut look, render)?;
+        if self.may_be_made(&look) {
+            let rendered = render.await?;
+            self.decide(&mut look, rendered);
+        }
         Ok(look)
+    }
+
+    /// Whether a revision may be made: of a window that was not sent, or that may still be sent again.
+    fn may_be_made(&self, look: &Look) -> bool {
+        let is_open = |one: &Restate| one.is_open(self.about.window, self.slot);
+        look.sent.is_none() || self.restate.as_ref().is_some_and(is_open)
     }
 
     /// Where the message stands.
@@ -129,29 +140,21 @@ impl Sending {
         Ok(owed)
     }
 
-    fn decide(
-        &self,
-        look: &mut Look,
-        render: impl FnOnce() -> Result<Rendered, Failure>,
-    ) -> Result<(), Failure> {
+    fn decide(&self, look: &mut Look, mut rendered: Rendered) {
         let message = |revision, rendered| Message {
             about: self.about.clone(),
             revision,
             made: self.slot,
             rendered,
         };
-        let Some(sent) = &look.sent else {
-            look.next = Some(message(1, render()?));
-            return Ok(());
+        let (Some(sent), restate) = (&look.sent, self.restate) else {
+            look.next = Some(message(1, rendered));
+            return;
         };
-        let Some(restate) = self.restate.filter(|one| one.is_open(self.about.window, self.slot))
-        else {
-            return Ok(());
-        };
-        let mut rendered = render()?;
-        let moved = restate.moved(&sent.totals, &rendered.totals);
+        let moved = restate.map(|one| one.moved(&sent.totals, &rendered.totals));
+        let moved = moved.unwrap_or_default();
         if moved.is_empty() {
-            return Ok(());
+            return;
         }
         let revision = sent.revision.saturating_add(1);
         let why = told(revision, &moved, &sent.basis, &rendered.basis);
@@ -163,7 +166,6 @@ impl Sending {
             bytes: why.into_bytes(),
         });
         look.next = Some(message(revision, rendered));
-        Ok(())
     }
 
     /// Makes what is to be made durable, and delivers what is due, waiting for destinations that fail.
@@ -178,8 +180,9 @@ impl Sending {
                 return Err(Failure::new(Class::Bug, "there is neither a message nor a revision"));
             }
         };
+        outbox.prune(now).map_err(failed)?;
         outbox.put(&message, &self.identities(), now).map_err(failed)?;
-        let means = self.means(context)?;
+        let means = means(context, &self.destinations, &self.places.working_directory)?;
         let give_up = now.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
         let mut again = Some(self.about.window);
         let mut refused = Vec::new();
@@ -202,18 +205,6 @@ impl Sending {
                 _ => return Ok(Pass { refused, ..pass }),
             }
         }
-    }
-
-    fn means(&self, context: &Context) -> Result<Means, Failure> {
-        let needs_aws = self.destinations.iter().any(Destination::needs_aws);
-        let poster = Poster::new(Arc::new(ClientClock(context.clock.clone())), observer(context))
-            .map_err(|problem| Failure::new(Class::Unavailable, problem))?;
-        Ok(Means {
-            clock: context.clock.clone(),
-            aws: needs_aws.then(|| aws(context)).transpose()?,
-            poster,
-            working_directory: self.places.working_directory.clone(),
-        })
     }
 
     /// What came of it, as the module contract words it.

@@ -5,13 +5,10 @@
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
-use runbook_core::change::{Action, Change};
-use runbook_core::connection::{Connection, Kind};
+use runbook_core::change::Action;
+use runbook_core::connection::Kind;
 use runbook_core::failure::{Class, Failure};
-use runbook_core::module::{
-    Applied, Argument, Context, Description, Intent, Module, Nature, Observed, Schema, Values,
-    Verdict,
-};
+use runbook_core::module::{Context, Description, Nature, Schema, Values};
 use runbook_core::value::{Type, Value, duration};
 use runbook_showback::allocate::showback::{Basis as Figures, Breakdown, RowKind, Showback};
 use runbook_showback::allocate::{self, PriceOptions, Request, Rules, dimensions};
@@ -20,17 +17,19 @@ use runbook_showback::render::showback as render;
 use runbook_showback::samples::{Store, StoreError};
 use std::sync::Arc;
 
+use super::report::{Format, Report, check_formats, files};
 use super::schema::{
-    argument, check, defaulted, identity, list, output, required, slot, slot_argument, text,
-    text_list, texts, volatile,
+    defaulted, identity, list, report_arguments, report_outputs, slot, slot_argument, text,
+    text_list, texts,
 };
-use super::sending::{Sending, change, read_destinations};
-use crate::message::{About, File, Rendered, Totals, one_line};
+use super::sending::{Sending, read_destinations};
+use crate::message::{About, Rendered, Totals, micros, one_line};
+use crate::owed::scope;
 use crate::restate::Restate;
 use crate::surroundings::{Places, Surroundings};
 
 /// The formats that a report may have, with file name and media type.
-const FORMATS: [(&str, &str, &str); 5] = [
+const FORMATS: [Format; 5] = [
     ("html", "showback.html", "text/html; charset=utf-8"),
     ("text", "showback.txt", "text/plain; charset=utf-8"),
     ("markdown", "showback.md", "text/markdown; charset=utf-8"),
@@ -41,21 +40,20 @@ const FORMATS: [(&str, &str, &str); 5] = [
 const SUMMARY: usize = 78;
 
 /// See the module documentation.
-pub(super) struct Report {
+pub(super) struct Showbacks {
     schema: Schema,
     surroundings: Arc<dyn Surroundings>,
 }
 
-impl Report {
+impl Showbacks {
     pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        let anything = || Type::Nullable(Box::new(Type::Any));
         let schema = Schema {
             name: "report.showback",
             summary: "Says who pays for a window, and delivers that to each destination once.",
             nature: Nature::Observable,
             follows: true,
             connection: Some(Kind::Aws),
-            arguments: vec![
+            arguments: [
                 identity("name", "The report's name; stands in paths and keys."),
                 identity(
                     "window",
@@ -68,98 +66,23 @@ impl Report {
                     Value::from("48h"),
                     "How long before the slot the window ends at the latest.",
                 ),
-                Argument {
-                    identity: true,
-                    ..argument(
-                        "clusters",
-                        texts(),
-                        "Which clusters; without it all that were looked at.",
-                    )
-                },
                 defaulted(
                     "by",
                     texts(),
                     text_list(["team", "namespace"]),
                     "What a row stands for: team, namespace, cluster, controller, label:KEY …",
                 ),
-                argument(
-                    "rules",
-                    Type::String,
-                    "Owners, shared cost, idle and budgets: the text of a rules file, as `${{ file('rules.yaml') }}`.",
-                ),
-                defaulted(
-                    "formats",
-                    texts(),
-                    text_list(["html", "csv", "json"]),
-                    "html, text, markdown, csv, json; the first one is the one to read.",
-                ),
-                required(
-                    "destinations",
-                    Type::List(Box::new(Type::Any)),
-                    "Where it goes, each a map with `kind`: folder {path}, s3 {bucket, key}, webhook {url, format}, smtp {host, port, tls, from, to, user, password}.",
-                ),
-                argument(
-                    "restate",
-                    anything(),
-                    "When it is sent again: {until: month_close + 5d, threshold: 1%} or an amount such as $5.",
-                ),
-            ],
-            outputs: vec![
-                output("window", Type::String, "The window."),
-                volatile("revision", Type::Integer, "The newest revision, from 1."),
-                volatile("subject", Type::String, "One line."),
-                volatile("summary", Type::String, "The table as text."),
-                volatile(
-                    "total",
-                    Type::Nullable(Box::new(Type::String)),
-                    "All of it in dollars; of a rate, per hour.",
-                ),
-                volatile("delivered", texts(), "Each destination with what it said."),
-            ],
+            ]
+            .into_iter()
+            .chain(report_arguments())
+            .collect(),
+            outputs: report_outputs("All of it in dollars; of a rate, per hour."),
             may: &[Action::Create, Action::Update],
             iam_actions: &["s3:GetObject", "s3:PutObject"],
             kubernetes_verbs: &[],
             bills: None,
         };
         Self { schema, surroundings }
-    }
-
-    fn asked(&self, context: &Context, arguments: &Values) -> Result<Asked, Failure> {
-        let places = self.surroundings.places(context)?;
-        Asked::read(context, arguments, places).map_err(|problem| {
-            Failure::new(Class::Invalid, format!("`report.showback` cannot do that: {problem}"))
-        })
-    }
-
-    fn render(&self, context: &Context, asked: &Asked) -> Result<Rendered, Failure> {
-        let showback = self.showback(context, asked)?;
-        let told = |error: render::Unwritten| Failure::new(Class::Bug, error.to_string());
-        let mut files = Vec::new();
-        for format in &asked.formats {
-            let Some((_, name, media_type)) = FORMATS.iter().find(|(one, ..)| one == format) else {
-                continue;
-            };
-            let text = match format.as_str() {
-                "html" => render::html(&showback),
-                "markdown" => render::markdown(&showback),
-                "csv" => render::csv(&showback),
-                "json" => render::json(&showback),
-                _ => render::text(&showback, &render::Layout::plain(None)),
-            };
-            files.push(File {
-                name: (*name).to_owned(),
-                media_type: (*media_type).to_owned(),
-                bytes: text.map_err(told)?.into_bytes(),
-            });
-        }
-        let summary = render::text(&showback, &render::Layout::plain(Some(SUMMARY)));
-        Ok(Rendered {
-            subject: render::title(&showback),
-            summary: summary.map_err(told)?,
-            files,
-            totals: totals(&showback),
-            basis: basis(&showback, asked),
-        })
     }
 
     fn showback(&self, context: &Context, asked: &Asked) -> Result<Showback, Failure> {
@@ -171,7 +94,12 @@ impl Report {
             .map_err(|error| store_failure(&error))?;
         let before = before(&store, clusters, asked)?;
         let prices = self.surroundings.prices(context)?;
-        allocate::showback(&observed, before.as_ref(), &prices, &asked.request).map_err(|refused| {
+        let mut request = asked.request.clone();
+        if before.is_some() {
+            let day = asked.period.known_before(request.window, asked.sending.slot);
+            request.prices.before = self.surroundings.prices_on(context, day)?.map(Arc::new);
+        }
+        allocate::showback(&observed, before.as_ref(), &prices, &request).map_err(|refused| {
             let class = match refused {
                 allocate::Refused::NotConserved { .. } => Class::Bug,
                 allocate::Refused::NothingSeen { .. } => Class::NotFound,
@@ -211,7 +139,7 @@ pub(super) fn store_failure(error: &StoreError) -> Failure {
 }
 
 /// What a task asks for.
-struct Asked {
+pub(super) struct Asked {
     period: Period,
     clusters: Vec<String>,
     formats: Vec<String>,
@@ -239,9 +167,8 @@ impl Asked {
         }
         let restate = arguments.get("restate").unwrap_or(&Value::Null);
         let restate = Restate::read(restate).map_err(|problem| format!("`restate` {problem}"))?;
-        let connection = context.connection.as_ref().map(Connection::identity_text);
         let about = About {
-            scope: format!("{} {}", context.owner, connection.unwrap_or_default()),
+            scope: scope(context),
             report: text(arguments, "name").unwrap_or_default().to_owned(),
             window: resolved.window,
         };
@@ -293,13 +220,6 @@ fn totals(showback: &Showback) -> Totals {
     totals
 }
 
-/// Ten-thousandths of a cent, half up. An amount counts 10⁻¹⁰ $ ÷ (730 · 3600).
-pub(super) fn micros(raw: i128) -> i64 {
-    const UNIT: i128 = 730 * 3_600 * 10_000;
-    let rounded = (raw * 2 + UNIT).div_euclid(2 * UNIT);
-    i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX })
-}
-
 /// What the figures stand on.
 fn basis(showback: &Showback, asked: &Asked) -> std::collections::BTreeMap<String, String> {
     let coverage = &showback.coverage;
@@ -319,24 +239,20 @@ fn basis(showback: &Showback, asked: &Asked) -> std::collections::BTreeMap<Strin
 }
 
 #[async_trait]
-impl Module for Report {
+impl Report for Showbacks {
+    type Asked = Asked;
+
     fn schema(&self) -> &Schema {
         &self.schema
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {
-        let mut problems = check(arguments);
+        let mut problems = check_formats(arguments, &FORMATS);
         let mut tell = |name: &str, problem: String| problems.push((name.to_owned(), problem));
         if let Some(window) = text(arguments, "window")
             && let Err(error) = window.parse::<Period>()
         {
             tell("window", error.to_string());
-        }
-        for format in list(arguments, "formats") {
-            if !FORMATS.iter().any(|(one, ..)| *one == format) {
-                let known = FORMATS.map(|(one, ..)| one).join(", ");
-                tell("formats", format!("holds `{format}`; there are {known}"));
-            }
         }
         if arguments.contains_key("by")
             && let Err(error) = dimensions(&list(arguments, "by").join(","))
@@ -348,22 +264,15 @@ impl Module for Report {
         {
             tell("rules", problem);
         }
+        let all = read_destinations(arguments, std::path::Path::new(".")).unwrap_or_default();
+        let fixed = all.iter().find(|one| !one.takes_revisions());
         let restate = arguments.get("restate").map(Restate::read);
-        if let Some(Err(problem)) = &restate {
-            tell("restate", problem.clone());
-        }
-        match read_destinations(arguments, std::path::Path::new(".")) {
-            Err(all) => all.into_iter().for_each(|problem| tell("destinations", problem)),
-            Ok(all) => {
-                let fixed = all.iter().find(|one| !one.takes_revisions());
-                if let (Some(fixed), Some(Ok(Some(_)))) = (fixed, &restate) {
-                    let problem = format!(
-                        "`{}` has no place for {{revision}} in its key, and `restate` would need one",
-                        fixed.identity()
-                    );
-                    tell("destinations", problem);
-                }
-            }
+        if let (Some(fixed), Some(Ok(Some(_)))) = (fixed, &restate) {
+            let problem = format!(
+                "`{}` has no place for {{revision}} in its key, and `restate` would need one",
+                fixed.identity()
+            );
+            tell("destinations", problem);
         }
         problems
     }
@@ -377,33 +286,37 @@ impl Module for Report {
         Description { subject: shown("name"), detail: format!("{}{to}", shown("window")) }
     }
 
-    fn identity(&self, arguments: &Values) -> String {
-        let shown = |name| text(arguments, name).unwrap_or_default();
-        format!("{} {} {}", shown("name"), shown("window"), shown("slot"))
+    fn asked(&self, context: &Context, arguments: &Values) -> Result<Asked, Failure> {
+        let places = self.surroundings.places(context)?;
+        Asked::read(context, arguments, places).map_err(|problem| {
+            Failure::new(Class::Invalid, format!("`report.showback` cannot do that: {problem}"))
+        })
     }
 
-    async fn observe(&self, context: &Context, arguments: &Values) -> Result<Observed, Failure> {
-        let asked = self.asked(context, arguments)?;
-        let look = asked.sending.look(|| self.render(context, &asked))?;
-        Ok(look.observed(&asked.sending))
+    fn sending<'a>(&self, asked: &'a Asked) -> &'a Sending {
+        &asked.sending
     }
 
-    fn diff(&self, _: &Values, observed: &Observed) -> Change {
-        change(observed)
-    }
-
-    async fn apply(&self, context: &Context, intent: Intent<'_>) -> Applied {
-        let asked = match self.asked(context, intent.arguments) {
-            Ok(asked) => asked,
-            Err(failure) => return Applied::Rejected(failure),
-        };
-        match asked.sending.look(|| self.render(context, &asked)) {
-            Ok(look) => asked.sending.apply(context, look).await,
-            Err(failure) => Applied::Rejected(failure),
-        }
-    }
-
-    async fn verify(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
-        self.asked(context, arguments)?.sending.verdict()
+    async fn render(&self, context: &Context, asked: &Asked) -> Result<Rendered, Failure> {
+        let showback = self.showback(context, asked)?;
+        let told = |error: render::Unwritten| Failure::new(Class::Bug, error.to_string());
+        let files = files(&asked.formats, &FORMATS, |format| {
+            let text = match format {
+                "html" => render::html(&showback),
+                "markdown" => render::markdown(&showback),
+                "csv" => render::csv(&showback),
+                "json" => render::json(&showback),
+                _ => render::text(&showback, &render::Layout::plain(None)),
+            };
+            text.map_err(told)
+        })?;
+        let summary = render::text(&showback, &render::Layout::plain(Some(SUMMARY)));
+        Ok(Rendered {
+            subject: render::title(&showback),
+            summary: summary.map_err(told)?,
+            files,
+            totals: totals(&showback),
+            basis: basis(&showback, asked),
+        })
     }
 }

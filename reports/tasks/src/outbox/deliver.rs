@@ -34,6 +34,10 @@ pub struct Silent;
 
 impl Watch for Silent {}
 
+/// How long a task waits for destinations that fail, in world time: so long after a try nobody else needs
+/// to see to it.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
 /// How long a delivery waits after a failed try: doubling, between half and the whole of the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {

@@ -14,6 +14,7 @@ pub mod format;
 pub mod step;
 
 mod deliver;
+mod owed;
 mod read;
 
 use std::io::{Read as _, Write as _};
@@ -29,7 +30,8 @@ use crate::message::{Key, Message, sha256};
 use format::{APPLICATION, FORMAT, MIGRATIONS};
 use step::{IllegalStep, Standing, Step};
 
-pub use deliver::{Backoff, Delivering, Pass, Silent, Watch, deliver};
+pub use deliver::{Backoff, Delivering, PATIENCE, Pass, Silent, Watch, deliver};
+pub use owed::{KEPT, Owed};
 pub use read::{Delivery, Sent};
 
 /// The database's name in its folder.
@@ -90,6 +92,15 @@ pub enum Error {
     Busy {
         /// Where.
         path: PathBuf,
+    },
+    /// Bytes that are needed no more.
+    #[error(
+        "the files of `{subject}` were forgotten {} days after all had it; what it said is where it was delivered",
+        KEPT.as_hours() / 24
+    )]
+    Forgotten {
+        /// The message.
+        subject: String,
     },
     /// The same revision twice, with other content.
     #[error(

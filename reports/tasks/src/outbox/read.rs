@@ -141,6 +141,13 @@ impl Outbox {
                 Ok(File { name, media_type, bytes })
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        let known: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM files WHERE message = ?1", [of.id], |row| row.get(0))
+            .map_err(&read)?;
+        if i64::try_from(files.len()) != Ok(known) {
+            return Err(Error::Forgotten { subject: of.subject.clone() });
+        }
         let rendered = Rendered {
             subject: of.subject.clone(),
             summary: of.summary.clone(),

@@ -42,31 +42,8 @@ pub enum Step {
     },
 }
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// Not sent yet.
-    Queued,
-    /// It was being sent when last heard of.
-    Attempting,
-    /// The destination has it.
-    Delivered {
-        /// What the destination said.
-        said: String,
-    },
-    /// To be tried again.
-    Failed {
-        /// When, at the earliest.
-        retry_at: Timestamp,
-        /// What happened.
-        why: String,
-    },
-    /// Waits for a person.
-    Refused {
-        /// What happened, and what to do.
-        why: String,
-    },
-}
+/// Where a delivery stands: at its last step.
+pub type State = Step;
 
 /// A step that cannot follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +66,9 @@ impl Standing {
     /// Where it stands after a step; none is where nothing has happened yet.
     pub fn after(before: Option<Self>, step: &Step) -> Result<Self, IllegalStep> {
         let tries = before.as_ref().map_or(0, |standing| standing.tries);
-        let state = match (before.map(|standing| standing.state), step) {
-            (None, Step::Queued) => State::Queued,
+        let state = before.map(|standing| standing.state);
+        match (&state, step) {
+            (None, Step::Queued) => Ok(Self { state: step.clone(), tries }),
             (
                 Some(
                     State::Queued
@@ -99,38 +77,21 @@ impl Standing {
                     | State::Attempting,
                 ),
                 Step::Attempting,
-            ) => return Ok(Self { state: State::Attempting, tries: tries.saturating_add(1) }),
-            (Some(State::Attempting), Step::Delivered { said }) => {
-                State::Delivered { said: said.clone() }
-            }
-            (Some(State::Attempting), Step::Failed { retry_at, why }) => {
-                State::Failed { retry_at: *retry_at, why: why.clone() }
-            }
-            (Some(State::Attempting), Step::Refused { why }) => State::Refused { why: why.clone() },
+            ) => Ok(Self { state: step.clone(), tries: tries.saturating_add(1) }),
+            (
+                Some(State::Attempting),
+                Step::Delivered { .. } | Step::Failed { .. } | Step::Refused { .. },
+            ) => Ok(Self { state: step.clone(), tries }),
             (state, step) => {
                 let state = state.as_ref().map_or("unknown", State::name);
-                return Err(IllegalStep { state, step: step.name() });
+                Err(IllegalStep { state, step: step.name() })
             }
-        };
-        Ok(Self { state, tries })
+        }
     }
 
     /// Whether the destination has it.
     pub fn is_delivered(&self) -> bool {
         matches!(self.state, State::Delivered { .. })
-    }
-}
-
-impl State {
-    /// In one word.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Attempting => "attempting",
-            Self::Delivered { .. } => "delivered",
-            Self::Failed { .. } => "failed",
-            Self::Refused { .. } => "refused",
-        }
     }
 }
 

@@ -9,10 +9,11 @@
 mod written;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_capacity::prices::PriceBook;
+use runbook_capacity::prices::{PriceBook, PriceList};
 use runbook_showback::allocate::showback::{Basis, Showback, Weight};
 use runbook_showback::allocate::{self, Dimension, Refused, Request, Rules};
 use runbook_showback::focus::Version;
@@ -22,6 +23,7 @@ use super::seen::{Seen, SeenArguments};
 use crate::commands::capacity::{Problems, files, refuse};
 use crate::commands::{Session, block_on};
 use crate::exit::Exit;
+use crate::price_lists::PriceLists;
 use crate::style::Meaning;
 use crate::target::{On, SandboxOptions, Target};
 use crate::trouble::Trouble;
@@ -51,6 +53,10 @@ pub(crate) struct ShowbackArguments {
     /// say, else 9:1]
     #[arg(long, value_name = "WEIGHT")]
     weight: Option<Weight>,
+    /// The prices of the window before, as a list that prices refresh wrote; again for another region
+    /// [default: the lists that were kept when that window was reported]
+    #[arg(long, value_name = "FILE")]
+    prices_before: Vec<String>,
     #[command(flatten)]
     seen: SeenArguments,
     /// The form of the answer
@@ -105,6 +111,16 @@ struct Asked {
     rules: Rules,
     slot: Timestamp,
     period: Option<Period>,
+    prices_before: PricesBefore,
+}
+
+/// By which prices the window before was reported.
+#[derive(Clone)]
+enum PricesBefore {
+    /// Those of these lists.
+    Given(Arc<PriceBook>),
+    /// Those that were kept then.
+    Kept(PriceLists),
 }
 
 pub(super) fn run(session: &Session, arguments: &ShowbackArguments) -> Result<Exit, Trouble> {
@@ -134,14 +150,34 @@ fn asked(
     let mut problems = Vec::new();
     let by = allocate::dimensions(&arguments.by).map_err(|why| problems.push(why.to_string())).ok();
     let rules = rules(session, arguments).map_err(|found| problems.extend(found)).ok();
-    let (Some(by), Some(rules)) = (by, rules) else { return Ok(Err(problems)) };
+    let given = given_prices(session, arguments).map_err(|why| problems.push(why)).ok();
+    let (Some(by), Some(rules), Some(given)) = (by, rules, given) else { return Ok(Err(problems)) };
+    let prices_before = given.map_or_else(
+        || PricesBefore::Kept(session.price_lists(arguments.seen.on)),
+        |book| PricesBefore::Given(Arc::new(book)),
+    );
     let slot = match (arguments.slot, &arguments.seen.inventory) {
         (Some(slot), _) => slot,
         // An inventory has a moment of its own.
         (None, Some(_)) => Timestamp::UNIX_EPOCH,
         (None, None) => block_on(now(session, arguments.seen.on))?,
     };
-    Ok(Ok(Asked { by, rules, slot, period: arguments.window }))
+    Ok(Ok(Asked { by, rules, slot, period: arguments.window, prices_before }))
+}
+
+/// The prices of the window before, where files say them.
+fn given_prices(
+    session: &Session,
+    arguments: &ShowbackArguments,
+) -> Result<Option<PriceBook>, String> {
+    let mut book = None;
+    for name in &arguments.prices_before {
+        let file = files::read(name, &session.environment)?;
+        let list = PriceList::read(&format!("`{}`", file.name), &file.text)
+            .map_err(|error| error.to_string())?;
+        book = Some(book.unwrap_or_else(|| PriceBook::embedded().clone()).refreshed(&list));
+    }
+    Ok(book)
 }
 
 fn rules(session: &Session, arguments: &ShowbackArguments) -> Result<Rules, Problems> {
@@ -186,8 +222,13 @@ fn made(
                 "--window now says what an hour costs; runbook collect --every 5m makes samples",
             ));
         }
-        let asked =
-            Asked { by: asked.by.clone(), rules: asked.rules.clone(), slot: at, period: None };
+        let asked = Asked {
+            by: asked.by.clone(),
+            rules: asked.rules.clone(),
+            slot: at,
+            period: None,
+            prices_before: asked.prices_before.clone(),
+        };
         return of_period(arguments, &asked, seen, book, Period::Now)
             .map_err(|why| explained(&why));
     }
@@ -224,6 +265,14 @@ fn of_period(
     let Resolved { window, is_provisional } = period.at(asked.slot, settle);
     let observed = seen.observed(window).map_err(Failed::Store)?;
     let before = before(seen, period, window).map_err(Failed::Store)?;
+    let prices_before = match (&before, &asked.prices_before) {
+        (None, _) => None,
+        (Some(_), PricesBefore::Given(book)) => Some(book.clone()),
+        (Some(_), PricesBefore::Kept(lists)) => lists
+            .book_on(period.known_before(window, asked.slot))
+            .map_err(|why| Failed::Store(Trouble::usage(why)))?
+            .map(Arc::new),
+    };
     let request = Request {
         window,
         basis: if period == Period::Now { Basis::HourlyRate } else { Basis::Period },
@@ -233,7 +282,7 @@ fn of_period(
         from: seen.from.clone(),
         is_provisional,
         rules: asked.rules.clone(),
-        prices: allocate::PriceOptions::default(),
+        prices: allocate::PriceOptions { before: prices_before },
     };
     let showback =
         allocate::showback(&observed, before.as_ref(), book, &request).map_err(Failed::Refused)?;

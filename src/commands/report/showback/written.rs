@@ -137,7 +137,7 @@ fn allocated(made: &Made) -> Result<String, Trouble> {
     let charges = charges(made)?;
     let aggregate: Vec<Aggregate> =
         made.request.by.iter().map(aggregate).collect::<Result<_, _>>()?;
-    let query = Query { aggregate, include_idle: true };
+    let query = Query { aggregate, include_idle: true, ..Query::default() };
     let window = made.request.window;
     let set = Set { window, charges: &charges, observed: &made.observed };
     let text = json(&allocation(&[set], &query)).map_err(|error| Trouble::of(&error))?;

@@ -57,10 +57,13 @@ pub(super) fn place(pod: &PodInterval) -> String {
     }
 }
 
-/// When a pod held what it asked for: from being bound until it ended, on Fargate until it was deleted.
-fn held(pod: &PodInterval) -> Window {
+/// When a pod held what it asked for: from being bound until it ended, on Fargate until it was deleted. One
+/// that the newest look saw holds it until the end of the window, as it is charged.
+fn held(pod: &PodInterval, window: Window, newest: Option<Timestamp>) -> Window {
     let start = pod.scheduled.or(pod.started).unwrap_or(pod.seen.start);
-    let last = pod.ended.unwrap_or(pod.seen.end);
+    let is_there = newest.is_some_and(|newest| pod.seen.end >= newest);
+    let seen = if is_there { window.end.max(pod.seen.end) } else { pod.seen.end };
+    let last = pod.ended.unwrap_or(seen);
     let end = match (&pod.place, pod.finished) {
         (Place::Fargate { .. }, _) | (_, None) => last,
         (_, Some(finished)) => finished.min(last),
@@ -71,8 +74,9 @@ fn held(pod: &PodInterval) -> Window {
 }
 
 impl Measured {
-    pub(super) fn add(&mut self, pod: &PodInterval, window: Window) {
-        let Some(held) = held(pod).overlap(window) else { return };
+    /// Adds a pod; `newest` is the last moment at which any pod of its cluster was seen in the window.
+    pub(super) fn add(&mut self, pod: &PodInterval, window: Window, newest: Option<Timestamp>) {
+        let Some(held) = held(pod, window, newest).overlap(window) else { return };
         let seconds = i128::from(held.seconds());
         let usage = pod.usage.unwrap_or_default();
         let requests = &pod.requests;
@@ -181,6 +185,6 @@ impl Properties {
 }
 
 /// A label's key as Prometheus, and so OpenCost, has it.
-fn sanitised(key: &str) -> String {
+pub(super) fn sanitised(key: &str) -> String {
     key.chars().map(|one| if one.is_ascii_alphanumeric() { one } else { '_' }).collect()
 }

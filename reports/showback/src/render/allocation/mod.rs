@@ -19,22 +19,27 @@
 //! | control plane and other shared cost | `sharedCost` of `__unallocated__` |
 
 mod ask;
+mod filter;
 mod measure;
+mod question;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use runbook_capacity::money::{Amount, Price, Unit};
 use serde_json::{Map, Number, Value, json};
 
 use crate::allocate::Charges;
 use crate::allocate::charge::{Charge, Part, PodRef, Recipient};
 use crate::bill::Class;
-use crate::observed::{Observed, Window};
+use crate::observed::{ClusterId, Observed, Window};
 use crate::render::showback::apportion;
 
 pub use ask::{AskError, MOST_STEPS, steps, window};
+pub use filter::{Filter, FilterError};
 use measure::{Measured, Properties};
+pub use question::{LONGEST_SET, LONGEST_WINDOW, Question, QuestionError};
 
 /// Places of money and of averages, as OpenCost has them.
 const PLACES: usize = 5;
@@ -89,12 +94,14 @@ impl FromStr for Aggregate {
 }
 
 /// What is asked of `/allocation`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
     /// By what, the names joined by `/`; by nothing is by pod, as in OpenCost.
     pub aggregate: Vec<Aggregate>,
     /// Whether `__idle__` is among the allocations; OpenCost leaves it out unless asked.
     pub include_idle: bool,
+    /// Which charges count.
+    pub filter: Filter,
 }
 
 /// One step of the window.
@@ -110,8 +117,29 @@ pub struct Set<'a> {
 
 /// The answer of `/allocation`: a set of allocations for each step.
 pub fn allocation(sets: &[Set<'_>], query: &Query) -> Value {
-    let data: Vec<Value> = sets.iter().map(|set| of_set(set, query)).collect();
+    let data: Vec<Value> = sets
+        .iter()
+        .map(|set| {
+            let mut all = Map::new();
+            of_set(set, query, |name, value| drop(all.insert(name, value)));
+            Value::Object(all)
+        })
+        .collect();
     json!({"code": 200, "status": "success", "data": data})
+}
+
+/// One set as text, an allocation at a time: what it takes of memory is the text and no more. None when
+/// that would be longer than `most` bytes.
+pub fn set_text(set: &Set<'_>, query: &Query, most: usize) -> Option<String> {
+    let mut text = String::from("{");
+    of_set(set, query, |name, value| {
+        if text.len() <= most {
+            let comma = if text.len() > 1 { "," } else { "" };
+            text.push_str(&format!("{comma}{}:{value}", json!(name)));
+        }
+    });
+    text.push('}');
+    (text.len() <= most).then_some(text)
 }
 
 /// Costs as OpenCost names them, in the order in which they are divided.
@@ -133,7 +161,7 @@ struct Allocation {
     properties: Option<Properties>,
 }
 
-fn of_set(set: &Set<'_>, query: &Query) -> Value {
+fn of_set(set: &Set<'_>, query: &Query, mut give: impl FnMut(String, Value)) {
     let mut all: BTreeMap<String, Allocation> = BTreeMap::new();
     let mut names: BTreeMap<(&str, &str), String> = BTreeMap::new();
     for charge in &set.charges.charges {
@@ -149,13 +177,19 @@ fn of_set(set: &Set<'_>, query: &Query) -> Value {
             names.insert((&pod.uid, &charge.origin.name), name);
         }
     }
+    let mut newest: BTreeMap<&ClusterId, Timestamp> = BTreeMap::new();
+    for interval in &set.observed.pods {
+        let known = newest.entry(&interval.cluster).or_insert(interval.seen.end);
+        *known = interval.seen.end.max(*known);
+    }
     for interval in &set.observed.pods {
         // A pod's time counts where its money went.
         let place = measure::place(interval);
         if let Some(name) = names.get(&(interval.uid.as_str(), place.as_str()))
             && let Some(one) = all.get_mut(name)
         {
-            one.measured.add(interval, set.window);
+            let newest = newest.get(&*interval.cluster).copied();
+            one.measured.add(interval, set.window, newest);
         }
     }
     let unit = Price::new(100_000, Unit::Piece).amount(1, 0).raw();
@@ -165,11 +199,10 @@ fn of_set(set: &Set<'_>, query: &Query) -> Value {
     let total = (whole.raw() * 2 + unit).div_euclid(2 * unit);
     let totals = apportion::parts(total, &wholes, unit);
     let cells = apportion::table(&totals, &rows, unit);
-    let written = all.into_iter().zip(totals).zip(cells).map(|(((name, one), total), costs)| {
+    for (((name, one), total), costs) in all.into_iter().zip(totals).zip(cells) {
         let value = written(&name, &one, set.window, total, &costs);
-        (name, value)
-    });
-    Value::Object(written.collect::<Map<_, _>>())
+        give(name, value);
+    }
 }
 
 /// Which field a charge is in.
@@ -188,8 +221,11 @@ fn cost(charge: &Charge) -> usize {
     COSTS.iter().position(|one| *one == name).unwrap_or_default()
 }
 
-/// What allocation a charge goes to; none when it is idle and nobody asked for that.
+/// What allocation a charge goes to; none when it is filtered out, or idle and nobody asked for that.
 fn name(charge: &Charge, query: &Query) -> Option<String> {
+    if !query.filter.admits(charge) {
+        return None;
+    }
     match &charge.recipient {
         Recipient::Idle | Recipient::Node(_) => query.include_idle.then(|| "__idle__".to_owned()),
         Recipient::Shared(_) => Some("__unallocated__".to_owned()),
@@ -213,7 +249,7 @@ fn of_pod(pod: &PodRef, charge: &Charge, query: &Query) -> String {
         }
         Aggregate::Pod => pod.name.clone(),
         Aggregate::Team => pod.owner.to_string(),
-        Aggregate::Label(key) => pod.labels.get(key).cloned().unwrap_or_else(|| NONE.to_owned()),
+        Aggregate::Label(key) => filter::label(&pod.labels, key).unwrap_or(NONE).to_owned(),
     };
     if query.aggregate.is_empty() {
         let parts = [Aggregate::Cluster, Aggregate::Node, Aggregate::Namespace, Aggregate::Pod];

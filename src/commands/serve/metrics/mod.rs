@@ -1,11 +1,15 @@
 //! What a server has done, counted, and in the text form that Prometheus reads.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use runbook_core::journal::slots::Ending;
 use runbook_core::schedule::decide::Reason;
+
+use super::figures::Seen;
 
 /// Counts, and what is known of each schedule.
 #[derive(Default)]
@@ -25,6 +29,12 @@ struct State {
     at_work: u64,
     broken: u64,
     world: Option<Timestamp>,
+    /// Deliveries that have not arrived, by where they stand.
+    owed: BTreeMap<&'static str, u64>,
+    /// Of those, how many no runbook here says how to send.
+    unresolved: u64,
+    /// Deliveries that were sent again, by outcome.
+    sent: BTreeMap<&'static str, u64>,
     /// Real time of the last look; whether it takes anything on.
     looked: Option<Timestamp>,
     stopping: bool,
@@ -84,6 +94,27 @@ impl Metrics {
         });
     }
 
+    /// Deliveries have not arrived, each in that state.
+    pub(crate) fn owed(&self, states: impl Iterator<Item = &'static str>) {
+        self.with(|state| {
+            state.owed.clear();
+            states.for_each(|one| *state.owed.entry(one).or_default() += 1);
+            if state.owed.is_empty() {
+                state.unresolved = 0;
+            }
+        });
+    }
+
+    /// So many of them nobody here knows how to send.
+    pub(crate) fn unresolved(&self, count: usize) {
+        self.with(|state| state.unresolved = count as u64);
+    }
+
+    /// A delivery was sent again.
+    pub(crate) fn sent(&self, outcome: &'static str) {
+        self.with(|state| *state.sent.entry(outcome).or_default() += 1);
+    }
+
     /// A schedule was looked at.
     pub(crate) fn schedule(&self, schedule: &str, next: Option<Timestamp>, failures: u32) {
         self.with(|state| {
@@ -125,9 +156,13 @@ impl Metrics {
         self.health(now)
     }
 
-    /// In Prometheus' text form.
-    pub(crate) fn text(&self) -> String {
-        self.with(|state| state.text())
+    /// In Prometheus' text form, with what was seen in the last 24 hours.
+    pub(crate) fn text(&self, seen: Option<&Seen>, world: Timestamp) -> String {
+        let mut text = self.with(|state| state.text());
+        if let Some(seen) = seen {
+            text.push_str(&text::of_seen(seen, world));
+        }
+        text
     }
 }
 
@@ -143,112 +178,6 @@ pub(crate) struct Look {
     pub(crate) real: Timestamp,
     /// Whether nothing new starts.
     pub(crate) stopping: bool,
-}
-
-/// A metric with its samples.
-struct Family(String);
-
-impl Family {
-    fn new(name: &str, kind: &str, help: &str) -> Self {
-        Self(format!("# HELP runbook_{name} {help}\n# TYPE runbook_{name} {kind}\n"))
-    }
-
-    fn sample(
-        mut self,
-        name: &str,
-        labels: &[(&str, &str)],
-        value: impl std::fmt::Display,
-    ) -> Self {
-        let labels: Vec<String> =
-            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        let labels =
-            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        self.0.push_str(&format!("runbook_{name}{labels} {value}\n"));
-        self
-    }
-}
-
-/// A label's value.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
-impl State {
-    fn text(&self) -> String {
-        let mut text = String::new();
-        text.push_str(&counted(
-            "slots_started_total",
-            "Slots that were started.",
-            self.started.iter().map(|(schedule, count)| (vec![("schedule", &**schedule)], *count)),
-        ));
-        text.push_str(&counted(
-            "slots_skipped_total",
-            "Slots that were skipped, by reason.",
-            self.skipped.iter().map(|((schedule, reason), count)| {
-                (vec![("schedule", &**schedule), ("reason", *reason)], *count)
-            }),
-        ));
-        text.push_str(&counted(
-            "slots_ended_total",
-            "Slots that ended, by outcome.",
-            self.ended.iter().map(|((schedule, outcome), count)| {
-                (vec![("schedule", &**schedule), ("outcome", *outcome)], *count)
-            }),
-        ));
-        for (name, help, times) in [
-            (
-                "schedule_last_success_timestamp_seconds",
-                "When a slot ended well last, world time.",
-                &self.last_success,
-            ),
-            ("schedule_next_slot_timestamp_seconds", "The next slot, world time.", &self.next),
-        ] {
-            let mut family = Family::new(name, "gauge", help);
-            for (schedule, at) in times {
-                family = family.sample(name, &[("schedule", schedule)], at.as_second());
-            }
-            text.push_str(&family.0);
-        }
-        let name = "schedule_failures_in_a_row";
-        let mut family = Family::new(name, "gauge", "Failures in a row, up to now.");
-        for (schedule, failures) in &self.failures {
-            family = family.sample(name, &[("schedule", schedule)], failures);
-        }
-        text.push_str(&family.0);
-        let name = "samples_looks_total";
-        let family = Family::new(name, "counter", "Looks at the cluster for samples, by outcome.");
-        let family = family.sample(name, &[("outcome", "taken")], self.looks);
-        text.push_str(&family.sample(name, &[("outcome", "failed")], self.looks_failed).0);
-        if let Some(at) = self.last_look {
-            let name = "samples_last_look_timestamp_seconds";
-            let family = Family::new(name, "gauge", "The last look for samples, world time.");
-            text.push_str(&family.sample(name, &[], at.as_second()).0);
-        }
-        for (name, help, value) in [
-            ("runs_in_progress", "Slots at work.", i128::from(self.at_work)),
-            ("runbooks_broken", "Runbooks whose text is broken now.", i128::from(self.broken)),
-            (
-                "world_time_seconds",
-                "World time.",
-                self.world.map_or(0, |world| i128::from(world.as_second())),
-            ),
-        ] {
-            text.push_str(&Family::new(name, "gauge", help).sample(name, &[], value).0);
-        }
-        text
-    }
-}
-
-fn counted<'a>(
-    name: &str,
-    help: &str,
-    samples: impl Iterator<Item = (Vec<(&'a str, &'a str)>, u64)>,
-) -> String {
-    samples
-        .fold(Family::new(name, "counter", help), |family, (labels, count)| {
-            family.sample(name, &labels, count)
-        })
-        .0
 }
 
 #[cfg(test)]
@@ -275,8 +204,18 @@ mod tests {
         assert!(matches!(metrics.health(at(160)), Health::Well));
         assert!(matches!(metrics.health(at(161)), Health::Ill(_)));
         assert!(matches!(metrics.readiness(at(100)), Health::Ill(_)), "it is stopping");
+        metrics.owed(["failed", "failed", "refused"].into_iter());
+        metrics.unresolved(1);
+        metrics.sent("failed");
+        let seen = Seen {
+            node_seconds: (86_000, 86_400),
+            largest_hole: 400,
+            last_look: Some(at(7)),
+            cost: vec![("control_plane".to_owned(), 2_400_000), ("ec2_compute".to_owned(), -5)],
+            unpriced: 2,
+        };
         let samples: Vec<String> = metrics
-            .text()
+            .text(Some(&seen), at(107))
             .lines()
             .filter(|line| !line.starts_with('#'))
             .map(str::to_owned)
@@ -293,9 +232,19 @@ mod tests {
                 "runbook_samples_looks_total{outcome=\"taken\"} 1",
                 "runbook_samples_looks_total{outcome=\"failed\"} 0",
                 "runbook_samples_last_look_timestamp_seconds 7",
+                "runbook_deliveries_owed{state=\"failed\"} 2",
+                "runbook_deliveries_owed{state=\"refused\"} 1",
+                "runbook_deliveries_retried_total{outcome=\"failed\"} 1",
+                "runbook_deliveries_unresolved 1",
                 "runbook_runs_in_progress 1",
                 "runbook_runbooks_broken 0",
                 "runbook_world_time_seconds 5",
+                "runbook_samples_coverage_ratio 0.9953",
+                "runbook_samples_largest_hole_seconds 400",
+                "runbook_samples_last_look_age_seconds 100",
+                "runbook_cost_dollars{class=\"control_plane\"} 2.400000",
+                "runbook_cost_dollars{class=\"ec2_compute\"} -0.000005",
+                "runbook_unpriced_things 2",
             ]
         );
     }
