@@ -49,6 +49,8 @@ pub(crate) async fn serve(
             return Ok(of_status(&Status::new(400, "BadRequest", why)));
         }
     };
+    // Until the answer's head is ready: what a watch waits for afterwards does not hold the clock.
+    let _serving = sandbox.begin_request().await;
     let text = |name: &str| header(&parts.headers, name);
     let request = Request {
         method: parts.method.as_str().to_owned(),

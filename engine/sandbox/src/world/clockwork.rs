@@ -2,7 +2,9 @@
 //!
 //! Registered clients say when they wait, and until when. When all of them wait and no request is
 //! being served, time jumps to the earliest deadline; what is due in the world before it happens
-//! on the way, each at its own instant. Without a registered client time runs with real time.
+//! on the way, each at its own instant. A request that comes when time could already jump waits for
+//! the jump: else clients who ask without pause would hold time for ever. Without a registered client
+//! time runs with real time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,6 +38,23 @@ struct Clients {
     anchor: Option<(Timestamp, Timestamp)>,
 }
 
+impl Clients {
+    /// Until when everybody waits at least; none while somebody works, or nobody says a time.
+    fn earliest(&self) -> Option<Timestamp> {
+        let mut earliest: Option<Timestamp> = None;
+        for activity in self.known.values() {
+            match activity {
+                Activity::Busy => return None,
+                Activity::Until(at) => {
+                    earliest = Some(earliest.map_or(*at, |one| one.min(*at)));
+                }
+                Activity::Elsewhere => {}
+            }
+        }
+        earliest
+    }
+}
+
 /// Moves the clock of a world.
 pub(crate) struct Clockwork {
     world: Arc<World>,
@@ -63,6 +82,8 @@ impl Clockwork {
         let id = ClientId(clients.last);
         clients.known.insert(id, Activity::Busy);
         clients.anchor = None;
+        drop(clients);
+        self.changed.notify_waiters();
         id
     }
 
@@ -92,6 +113,8 @@ impl Clockwork {
         if let Some(known) = self.clients().known.get_mut(&id) {
             *known = activity;
         }
+        // Who waits for a jump waits no more when somebody works.
+        self.changed.notify_waiters();
     }
 
     /// Waits until world time has reached `at`; the client is busy again when this returns. If the
@@ -113,10 +136,20 @@ impl Clockwork {
         }
     }
 
-    /// A request begins to be served.
-    pub(crate) fn begin_request(&self, real_now: Timestamp) -> Result<(), LogError> {
-        self.clients().serving += 1;
-        self.follow_real_time(real_now)
+    /// A request begins to be served, after a jump that only waits for other requests to end.
+    pub(crate) async fn begin_request(&self) {
+        loop {
+            let notified = self.changed.notified();
+            {
+                let mut clients = self.clients();
+                let jumps = clients.earliest().is_some_and(|target| target > self.world.now());
+                if clients.serving == 0 || !jumps {
+                    clients.serving += 1;
+                    return;
+                }
+            }
+            notified.await;
+        }
     }
 
     /// A request was answered.
@@ -154,20 +187,7 @@ impl Clockwork {
     fn turn(&self) -> Result<(), LogError> {
         let target = {
             let clients = self.clients();
-            if clients.serving > 0 || clients.known.is_empty() {
-                return Ok(());
-            }
-            let mut earliest: Option<Timestamp> = None;
-            for activity in clients.known.values() {
-                match activity {
-                    Activity::Busy => return Ok(()),
-                    Activity::Until(at) => {
-                        earliest = Some(earliest.map_or(*at, |one| one.min(*at)));
-                    }
-                    Activity::Elsewhere => {}
-                }
-            }
-            earliest
+            if clients.serving > 0 { None } else { clients.earliest() }
         };
         if let Some(target) = target.filter(|target| *target > self.world.now()) {
             self.world.advance(target)?;

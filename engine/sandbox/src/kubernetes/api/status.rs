@@ -72,20 +72,29 @@ impl Status {
 
     /// Invalid fields: (field, what is wrong).
     pub(super) fn invalid(kind: &Kind, name: &str, causes: &[(String, String, &str)]) -> Self {
-        let texts: Vec<String> =
-            causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
-        let listed =
-            if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
         let full = if kind.group.is_empty() {
             kind.kind.clone()
         } else {
             format!("{}.{}", kind.kind, kind.group)
         };
-        let mut status =
-            Self::new(422, "Invalid", format!("{full} \"{name}\" is invalid: {listed}"));
+        let mut status = Self::invalid_review(&full, causes);
+        status.message = status.message.replacen("\"\"", &format!("\"{name}\""), 1);
+        status.details["name"] = json!(name);
+        status.details["group"] = json!(kind.group);
+        status.details["kind"] = json!(kind.kind);
+        status
+    }
+
+    /// Invalid fields of what is posted for its answer alone, and has no name.
+    pub(super) fn invalid_review(full: &str, causes: &[(String, String, &str)]) -> Self {
+        let texts: Vec<String> =
+            causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
+        let listed =
+            if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+        let mut status = Self::new(422, "Invalid", format!("{full} \"\" is invalid: {listed}"));
         let causes: Vec<Value> = causes.iter().map(|(field, message, reason)| json!({"reason": reason, "message": message, "field": field})).collect();
-        status.details =
-            json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
+        let (kind, group) = full.split_once('.').unwrap_or((full, ""));
+        status.details = json!({"group": group, "kind": kind, "causes": causes});
         status
     }
 

@@ -49,7 +49,9 @@ pub(super) fn write(
         (!request.is_dry_run()).then(|| world.store.read(crate::store::State::revision))
     });
     let body = match revision {
-        Some(revision) if value["kind"] != "Status" && value["kind"] != "Scale" => {
+        Some(revision)
+            if !matches!(value["kind"].as_str(), Some("Status" | "Scale" | "TokenRequest")) =>
+        {
             with_revision(&value, revision)
         }
         _ => value,
@@ -81,11 +83,9 @@ fn carry_out(
         ("POST", Some(name), Some("eviction")) => {
             delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
         }
-        ("POST", Some(name), Some("token")) => {
-            if transaction.get(&kind.collection(cluster), &key_of(target, name)).is_none() {
-                return Err(Status::not_found(kind, name));
-            }
-            Ok((201, reviews::token(transaction, name, target), Vec::new()))
+        ("POST", Some(_), Some("token")) => {
+            let token = reviews::token(context, transaction, cluster, kind, target, request)?;
+            Ok((201, token, Vec::new()))
         }
         ("PUT", Some(name), _) => {
             replace(context, transaction, cluster, kind, target, name, request)
