@@ -34,6 +34,8 @@ struct Clients {
     known: BTreeMap<ClientId, Activity>,
     last: u64,
     serving: usize,
+    /// Time is jumping: requests wait until it has.
+    is_jumping: bool,
     /// Real and world time when real time began to drive, while nobody is registered.
     anchor: Option<(Timestamp, Timestamp)>,
 }
@@ -67,7 +69,13 @@ pub(crate) struct Clockwork {
 
 impl Clockwork {
     pub(crate) fn new(world: Arc<World>, speed: u32) -> Self {
-        let clients = Clients { known: BTreeMap::new(), last: 0, serving: 0, anchor: None };
+        let clients = Clients {
+            known: BTreeMap::new(),
+            last: 0,
+            serving: 0,
+            is_jumping: false,
+            anchor: None,
+        };
         Self { world, clients: Mutex::new(clients), changed: Notify::new(), speed: speed.max(1) }
     }
 
@@ -95,6 +103,7 @@ impl Clockwork {
     /// Forgets a client.
     pub(crate) fn deregister(&self, id: ClientId) -> Result<(), LogError> {
         self.clients().known.remove(&id);
+        self.changed.notify_waiters();
         self.turn()
     }
 
@@ -142,8 +151,8 @@ impl Clockwork {
             let notified = self.changed.notified();
             {
                 let mut clients = self.clients();
-                let jumps = clients.earliest().is_some_and(|target| target > self.world.now());
-                if clients.serving == 0 || !jumps {
+                let is_due = clients.earliest().is_some_and(|target| target > self.world.now());
+                if !clients.is_jumping && (clients.serving == 0 || !is_due) {
                     clients.serving += 1;
                     return;
                 }
@@ -183,17 +192,26 @@ impl Clockwork {
         Ok(())
     }
 
-    /// Jumps when everybody waits.
+    /// Jumps when everybody waits, and again when everybody still does.
     fn turn(&self) -> Result<(), LogError> {
-        let target = {
-            let clients = self.clients();
-            if clients.serving > 0 { None } else { clients.earliest() }
-        };
-        if let Some(target) = target.filter(|target| *target > self.world.now()) {
-            self.world.advance(target)?;
+        while let Some(target) = self.begin_jump() {
+            let outcome = self.world.advance(target);
+            self.clients().is_jumping = false;
+            self.changed.notify_waiters();
+            outcome?;
         }
-        self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Where time is to jump to now, if nobody else makes it jump.
+    fn begin_jump(&self) -> Option<Timestamp> {
+        let mut clients = self.clients();
+        if clients.serving > 0 || clients.is_jumping {
+            return None;
+        }
+        let target = clients.earliest().filter(|target| *target > self.world.now())?;
+        clients.is_jumping = true;
+        Some(target)
     }
 }
 
@@ -206,5 +224,48 @@ struct BusyAgain<'a> {
 impl Drop for BusyAgain<'_> {
     fn drop(&mut self) {
         self.clockwork.busy(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::super::tests::world;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_comes_when_time_is_due_waits_for_the_jump() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let clockwork = Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let client = clockwork.register();
+        clockwork.begin_request().await;
+        let at = clockwork.world.now() + SignedDuration::from_mins(1);
+        let mut idle = Box::pin(clockwork.idle_until(client, at));
+        assert!(idle.as_mut().now_or_never().is_none(), "a request is served");
+        let mut second = Box::pin(clockwork.begin_request());
+        assert!(second.as_mut().now_or_never().is_none(), "it would hold time for longer");
+        clockwork.end_request().unwrap();
+        assert_eq!(clockwork.world.now(), at);
+        assert_eq!(idle.await.unwrap(), at);
+        second.await;
+        // Somebody works again: nothing waits.
+        assert!(clockwork.begin_request().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waited_for_a_jump_goes_on_when_its_client_is_gone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let clockwork = Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let client = clockwork.register();
+        clockwork.begin_request().await;
+        let at = clockwork.world.now() + SignedDuration::from_mins(1);
+        let mut idle = Box::pin(clockwork.idle_until(client, at));
+        assert!(idle.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(clockwork.begin_request());
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(idle);
+        clockwork.deregister(client).unwrap();
+        second.await;
     }
 }
