@@ -2,7 +2,7 @@
 //! are no clients of the world's clock. The run takes as long as without them, and no watch
 //! misses or repeats anything.
 
-mod clients;
+pub(crate) mod clients;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -70,11 +70,17 @@ impl Target {
         let said = asked.envs(served.environment.iter().cloned()).output().unwrap();
         assert!(said.status.success(), "{said:?}");
         let credential: Value = serde_json::from_slice(&said.stdout).unwrap();
-        Some(Self {
-            host: at["server"].as_str().unwrap().trim_start_matches("https://").to_owned(),
-            roots: trusting(&STANDARD.decode(authority).unwrap()),
-            token: credential["status"]["token"].as_str().unwrap().to_owned(),
-        })
+        let token = credential["status"]["token"].as_str().unwrap();
+        Some(Self::at(at["server"].as_str().unwrap(), &STANDARD.decode(authority).unwrap(), token))
+    }
+
+    /// The API server of that URL, behind a certificate of one of these authorities.
+    pub(crate) fn at(server: &str, authorities: &[u8], token: &str) -> Self {
+        Self {
+            host: server.trim_start_matches("https://").to_owned(),
+            roots: trusting(authorities),
+            token: token.to_owned(),
+        }
     }
 
     /// A new connection.
@@ -91,9 +97,11 @@ impl Target {
     }
 }
 
-fn trusting(authority: &[u8]) -> Arc<ClientConfig> {
+fn trusting(authorities: &[u8]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority).unwrap()).unwrap();
+    for authority in CertificateDer::pem_slice_iter(authorities) {
+        roots.add(authority.unwrap()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -108,16 +116,27 @@ impl Connection {
     async fn send(&mut self, method: Method, path: &str, body: &Value) -> Response<Incoming> {
         let kind = if method == Method::PATCH { "merge-patch+json" } else { "json" };
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &self.host)
-            .header("content-type", format!("application/{kind}"))
-            .header("authorization", format!("Bearer {}", self.token))
-            .body(Full::new(body))
-            .unwrap();
+        let kind = format!("application/{kind}");
+        self.send_as(method, path, &[("content-type", &kind)], body).await
+    }
+
+    /// The same with headers as they are given; `authorization` takes the place of ours.
+    pub(crate) async fn send_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Response<Incoming> {
+        let mut request = Request::builder().method(method).uri(path).header("host", &self.host);
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
         self.sender.ready().await.unwrap();
-        self.sender.send_request(request).await.unwrap()
+        self.sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap()
     }
 
     /// Sends a request; status and answer.

@@ -95,7 +95,7 @@ pub(super) fn denied(kind: &Kind, target: &Target, request: &Request, user: &str
     );
     match &target.name {
         Some(name) => Status::forbidden(kind, name, &why),
-        None => Status::new(403, "Forbidden", format!("{} is forbidden: {why}", kind.qualified())),
+        None => Status::forbidden_all(kind, &why),
     }
 }
 
