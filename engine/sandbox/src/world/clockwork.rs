@@ -237,7 +237,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_comes_when_time_is_due_waits_for_the_jump() {
         let folder = tempfile::TempDir::new().unwrap();
-        let clockwork = Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let clockwork =
+            Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
         let client = clockwork.register();
         clockwork.begin_request().await;
         let at = clockwork.world.now() + SignedDuration::from_mins(1);
@@ -256,7 +257,8 @@ mod tests {
     #[tokio::test]
     async fn who_waited_for_a_jump_goes_on_when_its_client_is_gone() {
         let folder = tempfile::TempDir::new().unwrap();
-        let clockwork = Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let clockwork =
+            Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
         let client = clockwork.register();
         clockwork.begin_request().await;
         let at = clockwork.world.now() + SignedDuration::from_mins(1);

@@ -18,11 +18,7 @@ fn note(_: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {
 }
 
 /// A world with nothing in it, at that time.
-pub(super) fn world(
-    folder: &tempfile::TempDir,
-    begins: Timestamp,
-    handler: TimerHandler,
-) -> World {
+pub(super) fn world(folder: &tempfile::TempDir, begins: Timestamp, handler: TimerHandler) -> World {
     let notices = Notices::new(Arc::new(|_| {}));
     let context = Context {
         account: "111122223333".to_owned(),
