@@ -101,10 +101,8 @@ fn insights(
     let refreshed = created + age - age % REFRESH_SECONDS;
     let described = findings.into_iter().map(|finding| {
         let is_passing = finding.resources.is_empty();
-        let (status, reason) = match is_passing {
-            true => ("PASSING", finding.passing),
-            false => ("ERROR", finding.failing),
-        };
+        let (status, reason) =
+            if is_passing { ("PASSING", finding.passing) } else { ("ERROR", finding.failing) };
         json!({
             "id": ids::uuid(context, &["insight", owner, finding.name, &next]), "name": finding.name,
             "category": "UPGRADE_READINESS", "kubernetesVersion": next, "description": finding.description,

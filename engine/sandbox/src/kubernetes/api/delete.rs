@@ -58,20 +58,17 @@ pub(super) fn delete_one(
         policy.as_deref(),
     );
     let after = transaction.get(&collection, key);
-    match after {
-        Some(still) => Ok((200, (*still).clone(), Vec::new())),
-        None => {
-            let mut details =
-                json!({"name": name, "kind": kind.plural, "uid": found["metadata"]["uid"]});
-            if !kind.group.is_empty() {
-                details["group"] = json!(kind.group);
-            }
-            let gone = json!({
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
-            });
-            Ok((200, gone, Vec::new()))
-        }
+    if let Some(still) = after {
+        return Ok((200, (*still).clone(), Vec::new()));
     }
+    let mut details = json!({"name": name, "kind": kind.plural, "uid": found["metadata"]["uid"]});
+    if !kind.group.is_empty() {
+        details["group"] = json!(kind.group);
+    }
+    let gone = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
+    });
+    Ok((200, gone, Vec::new()))
 }
 
 pub(super) fn delete_all(
