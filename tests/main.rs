@@ -23,6 +23,7 @@ mod faults;
 mod focus_check;
 mod foreign;
 mod kills;
+mod load;
 mod mistakes;
 mod month;
 mod nodeless;

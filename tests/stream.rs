@@ -7,6 +7,7 @@
 
 mod control_plane;
 mod normal;
+mod raw;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// `command | line, or any | reason`; `*` stands for any text.
-fn allowed() -> Vec<Allowed> {
-    let text = text("differences.txt");
+fn allowed(file: &str) -> Vec<Allowed> {
+    let text = text(file);
     text.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| {
@@ -98,9 +99,9 @@ fn answers(kubeconfig: &Path) -> Vec<Answer> {
         .collect()
 }
 
-fn written(answers: &[Answer], kubectl: &str) -> String {
+fn written(answers: &[Answer], stream: &str, client: &str) -> String {
     let mut text = format!(
-        "# What the real control plane answered to `stream.txt`; written by the test itself.\n# {kubectl}\n"
+        "# What the real control plane answered to `{stream}`; written by the test itself.\n# {client}\n"
     );
     for answer in answers {
         let _ = write!(text, "\n$ {}\n", answer.command);
@@ -112,9 +113,9 @@ fn written(answers: &[Answer], kubectl: &str) -> String {
     text
 }
 
-fn recorded() -> Vec<Answer> {
+fn recorded(file: &str) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
-    for line in text("recorded.txt").lines().skip(2) {
+    for line in text(file).lines().skip(2) {
         if let Some(command) = line.strip_prefix("$ ") {
             answers.push(Answer { command: command.to_owned(), lines: Vec::new(), code: 0 });
         } else if let Some(answer) = answers.last_mut() {
@@ -191,22 +192,26 @@ fn the_sandbox_answers_as_a_real_control_plane_does() {
             let plane = ControlPlane::start(Path::new(&programs));
             let real = answers(&plane.kubeconfig());
             if variable("RUNBOOK_RECORD").is_some() {
-                std::fs::write(folder().join("recorded.txt"), written(&real, &version)).unwrap();
+                std::fs::write(
+                    folder().join("recorded.txt"),
+                    written(&real, "stream.txt", &version),
+                )
+                .unwrap();
             } else if same_kubectl {
-                let problems = problems(&recorded(), &real, &[]);
+                let problems = problems(&recorded("recorded.txt"), &real, &[]);
                 assert!(problems.is_empty(), "the record is old:\n{}", problems.join("\n"));
             }
             real
         }
         None if same_kubectl => {
             not_run("RUNBOOK_CONTROL_PLANE names no real control plane; its record judges");
-            recorded()
+            recorded("recorded.txt")
         }
         None => return not_run("the record is of another kubectl, and there is no control plane"),
     };
     let (_folder, served) = finished_cluster();
     let ours = answers(&served.kubeconfig().unwrap());
-    let problems = problems(&ours, &real, &allowed());
+    let problems = problems(&ours, &real, &allowed("differences.txt"));
     assert!(
         problems.is_empty(),
         "{} of {} commands:\n{}",

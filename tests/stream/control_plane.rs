@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
+use crate::load::clients::Target;
 use crate::support::Folder;
 
 const NODE: &str = r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one",
@@ -85,6 +88,14 @@ impl ControlPlane {
     /// How kubectl reaches it.
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
+    }
+
+    /// How anybody reaches it who needs no kubeconfig: its URL, its authorities, an administrator.
+    pub(super) fn target(&self) -> Target {
+        let file: Value = serde_json::from_str(&self.folder.read("kubeconfig")).unwrap();
+        let server = file["clusters"][0]["cluster"]["server"].as_str().unwrap();
+        let authorities = self.folder.read("certificates/apiserver.crt");
+        Target::at(server, authorities.as_bytes(), "administrator")
     }
 
     fn files(&self, port: u16) {

@@ -302,12 +302,15 @@ impl Sandbox {
         self.stop.subscribe()
     }
 
-    /// Counts a request as being served until the guard is dropped: time stands.
-    pub(crate) fn begin_request(self: &Arc<Self>) -> Serving {
-        if let Err(error) = self.clockwork.begin_request(self.real_now()) {
+    /// Counts a request as being served until the guard is dropped: time stands. To be called once
+    /// its body is read, for a client that sends slowly is none that is served.
+    pub(crate) async fn begin_request(self: &Arc<Self>) -> Serving {
+        self.clockwork.begin_request().await;
+        let serving = Serving(self.clone());
+        if let Err(error) = self.clockwork.follow_real_time(self.real_now()) {
             self.fail(&error);
         }
-        Serving(self.clone())
+        serving
     }
 
     /// Appends to the request log.

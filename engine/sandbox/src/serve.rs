@@ -101,11 +101,7 @@ fn aws_handler(sandbox: &Arc<Sandbox>) -> Handler {
     let sandbox = sandbox.clone();
     Arc::new(move |request| {
         let sandbox = sandbox.clone();
-        async move {
-            let _serving = sandbox.begin_request();
-            aws::front::serve(&sandbox, request).await
-        }
-        .boxed()
+        async move { aws::front::serve(&sandbox, request).await }.boxed()
     })
 }
 
@@ -118,13 +114,7 @@ fn cluster_handler(sandbox: &Arc<Sandbox>, cluster: String) -> Handler {
     let sandbox = sandbox.clone();
     Arc::new(move |request| {
         let (sandbox, cluster) = (sandbox.clone(), cluster.clone());
-        async move {
-            // Until the answer's head is ready: what a watch waits for afterwards does not hold
-            // the clock.
-            let _serving = sandbox.begin_request();
-            kubernetes::serve(sandbox.clone(), cluster, request).await
-        }
-        .boxed()
+        kubernetes::serve(sandbox, cluster, request).boxed()
     })
 }
 

@@ -38,7 +38,11 @@ class Account:
         self.answered, self.refusals, self.problems = set(), {}, []
         self.model = {}
         # Served operations of which only the refusal can be had.
-        self.never = {("eks", "DescribeNodegroup")}
+        self.never = {
+            ("eks", "DescribeNodegroup"),
+            ("elasticloadbalancing", "DescribeTargetHealth"),
+            ("elasticloadbalancing", "DescribeTags"),
+        }
 
     def client(self, service):
         if service not in self.clients:

@@ -137,6 +137,17 @@ def balancers(account):
     account.refused("LoadBalancerNotFound", "elbv2", "DescribeLoadBalancers", LoadBalancerArns=[arn])
     account.refused("LoadBalancerNotFound", "elbv2", "DescribeTargetGroups", LoadBalancerArn=arn)
     account.waits("elbv2", "load_balancers_deleted", Names=["none"])
+    group = "arn:aws:elasticloadbalancing:ap-northeast-2:111122223333:targetgroup/none/50dc6c495c0c9188"
+    account.refused("TargetGroupNotFound", "elbv2", "DescribeTargetHealth", TargetGroupArn=group)
+    for kind, code in {
+        "loadbalancer/app": "LoadBalancerNotFound",
+        "targetgroup": "TargetGroupNotFound",
+        "listener/app": "ListenerNotFound",
+        "listener-rule/app": "RuleNotFound",
+        "truststore": "TrustStoreNotFound",
+    }.items():
+        arn = f"arn:aws:elasticloadbalancing:ap-northeast-2:111122223333:{kind}/none/50dc6c495c0c9188"
+        account.refused(code, "elbv2", "DescribeTags", "not found", ResourceArns=[arn])
 
 
 def groups(account):

@@ -16,10 +16,11 @@ import identity
 import lifecycle
 import messages
 import network
+import principals
 import wire
 from account import Account
 
-PARTS = (identity, messages, network, lifecycle, wire, cluster, costs)
+PARTS = (identity.check, principals.check, messages.check, network.check, lifecycle.check, wire.check, cluster.check, costs.check, principals.expired)
 
 
 def served():
@@ -48,9 +49,9 @@ def main():
     wanted, account = served(), Account()
     for part in PARTS:
         try:
-            part.check(account)
+            part(account)
         except Exception:  # Whatever stopped this part, the others are asked all the same.
-            account.problems.append(f"{part.__name__} stopped\n{traceback.format_exc()}")
+            account.problems.append(f"{part.__module__}.{part.__name__} stopped\n{traceback.format_exc()}")
     problems = account.problems + list(not_provoked(account))
     problems += [f"{service} {name} is served and not called" for service, name in sorted(wanted - account.answered - account.never)]
     errors = sum(len(codes) for codes in account.refusals.values())

@@ -1,4 +1,4 @@
-//! EKS: clusters, Fargate profiles, add-ons, access entries, updates.
+//! EKS: clusters, Fargate profiles, add-ons, access entries, pod identities, updates, insights.
 //!
 //! Lifecycles take world time and refuse what EKS refuses: one profile operation at a time per
 //! cluster and none during an update, profiles that cannot be changed, a cluster that keeps its
@@ -7,6 +7,8 @@
 pub(crate) mod access;
 pub(crate) mod addons;
 pub(crate) mod clusters;
+mod insights;
+mod pod_identity;
 pub(crate) mod profiles;
 pub(super) mod routes;
 
@@ -22,6 +24,7 @@ pub(crate) const PROFILES: &str = "eks/fargate-profile";
 pub(crate) const ADDONS: &str = "eks/addon";
 pub(crate) const ENTRIES: &str = "eks/access-entry";
 pub(crate) const UPDATES: &str = "eks/update";
+pub(crate) const POD_IDENTITIES: &str = "eks/pod-identity";
 
 pub(super) const OPERATIONS: &[Operation] = &[
     write("CreateCluster", "name", run),
@@ -54,6 +57,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     write("DisassociateAccessPolicy", "clusterName/principalArn", run),
     read("DescribeAccessEntry", "clusterName/principalArn", run),
     read("ListAssociatedAccessPolicies", "clusterName/principalArn", run),
+    write("CreatePodIdentityAssociation", "clusterName/namespace/serviceAccount", run),
+    write("UpdatePodIdentityAssociation", "clusterName/associationId", run),
+    write("DeletePodIdentityAssociation", "clusterName/associationId", run),
+    read("DescribePodIdentityAssociation", "clusterName/associationId", run),
+    read("ListPodIdentityAssociations", "clusterName", run),
+    read("ListInsights", "clusterName", run),
+    read("DescribeInsight", "clusterName/id", run),
     write("TagResource", "resourceArn", run),
     write("UntagResource", "resourceArn", run),
     read("ListTagsForResource", "resourceArn", run),
@@ -67,6 +77,8 @@ fn run(call: &mut Call<'_, '_>) -> Answer {
         name if name.contains("FargateProfile") => profiles::run(call),
         name if name.contains("Addon") => addons::run(call),
         name if name.contains("Access") => access::run(call),
+        name if name.contains("PodIdentity") => pod_identity::run(call),
+        name if name.contains("Insight") => insights::run(call),
         _ => clusters::run(call),
     }
 }
@@ -157,11 +169,11 @@ fn tag(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Ans
         return Err(Refusal::bad("BadRequestException", format!("Invalid Resource Arn: {arn}")));
     }
     let missing = || Refusal::new(404, "NotFoundException", format!("no resource {arn}"));
-    let (collection, name, document) = [CLUSTERS, PROFILES, ADDONS, ENTRIES]
+    let (collection, name, document) = [CLUSTERS, PROFILES, ADDONS, ENTRIES, POD_IDENTITIES]
         .iter()
         .find_map(|collection| {
             let (name, value) = transaction.list(collection).into_iter().find(|(_, value)| {
-                ["arn", "fargateProfileArn", "addonArn", "accessEntryArn"]
+                ["arn", "fargateProfileArn", "addonArn", "accessEntryArn", "associationArn"]
                     .iter()
                     .any(|key| value[*key] == json!(arn))
             })?;

@@ -9,7 +9,9 @@ use hyper::body::Incoming;
 use super::protocol::{Protocol, Request};
 use super::refusal::Code;
 use super::signature::{self, Claim};
-use super::{Answer, Call, Input, Operation, Principal, Refusal, Service, credentials, service};
+use super::{
+    Answer, Call, Input, Operation, Principal, Refusal, Service, credentials, service, sts,
+};
 use crate::Sandbox;
 use crate::faults::{Fault, FaultKind};
 use crate::notice::Notice;
@@ -34,6 +36,7 @@ pub(crate) async fn serve(
         Err(error @ BodyError::TooLong { .. }) => (hyper::body::Bytes::new(), Some(error)),
         Err(BodyError::BrokenOff) => return Err(Dropped),
     };
+    let _serving = sandbox.begin_request().await;
     let exchange = Exchange { sandbox, parts: &parts, text: &text };
     let mut outcome = exchange.outcome(too_long.as_ref());
     exchange.record(&outcome);
@@ -112,9 +115,11 @@ impl Exchange<'_> {
         let claim = match signature::claim(&self.parts.headers, &self.parts.uri) {
             Ok(Some(claim)) => claim,
             Ok(None) => {
-                let why = "Request is missing Authentication Token";
-                let refusal = Refusal::of(403, Code::MissingAuthentication, why);
-                return Outcome::new("unknown", guess, "unsigned").refuse(refusal);
+                return self.unsigned(guess).unwrap_or_else(|| {
+                    let why = "Request is missing Authentication Token";
+                    let refusal = Refusal::of(403, Code::MissingAuthentication, why);
+                    Outcome::new("unknown", guess, "unsigned").refuse(refusal)
+                });
             }
             Err(incomplete) => {
                 return Outcome::new("unknown", guess, "unsigned").refuse(incomplete.into());
@@ -132,6 +137,18 @@ impl Exchange<'_> {
             Ok((name, input)) => self.decoded(service, &claim, &name, input),
             Err(refusal) => Outcome::new(service.name, service.protocol, "unknown").refuse(refusal),
         }
+    }
+
+    /// What came of a request that nobody signs, if it is the one of its kind.
+    fn unsigned(&self, guess: Protocol) -> Option<Outcome> {
+        let Protocol::Query { .. } = guess else { return None };
+        let service = service("sts")?;
+        let (name, input) = service.protocol.decode(&self.request()).ok()?;
+        if name != sts::UNSIGNED {
+            return None;
+        }
+        let nobody = Principal { arn: "nobody".to_owned(), id: "nobody".to_owned() };
+        Some(self.known(service, &nobody, &name, input))
     }
 
     /// The protocol of a request whose service is unknown, so that even its refusal can be read.
@@ -159,15 +176,23 @@ impl Exchange<'_> {
     }
 
     fn decoded(&self, service: &Service, claim: &Claim, name: &str, input: Input) -> Outcome {
-        let mut outcome = Outcome::new(service.name, service.protocol, name);
-        outcome.version = input.text("Version").map(str::to_owned);
         let principal = self.sandbox.world.rehearse(|transaction| {
             credentials::authenticate(transaction, &self.request(), claim, self.sandbox.real_now())
         });
-        let principal = match principal {
-            Ok(principal) => principal,
-            Err(refusal) => return outcome.refuse(refusal),
-        };
+        match principal {
+            Ok(principal) => self.known(service, &principal, name, input),
+            Err(refusal) => {
+                let mut outcome = Outcome::new(service.name, service.protocol, name);
+                outcome.version = input.text("Version").map(str::to_owned);
+                outcome.refuse(refusal)
+            }
+        }
+    }
+
+    /// What came of a request of somebody who is known.
+    fn known(&self, service: &Service, principal: &Principal, name: &str, input: Input) -> Outcome {
+        let mut outcome = Outcome::new(service.name, service.protocol, name);
+        outcome.version = input.text("Version").map(str::to_owned);
         outcome.principal.clone_from(&principal.arn);
         let Some(operation) = service.operation(name) else {
             let mut refusal = self.not_simulated(service.name, name);
@@ -178,7 +203,7 @@ impl Exchange<'_> {
         outcome.class = operation.class;
         outcome.subject = subject(operation, &input);
         let fault = self.sandbox.faults.strike(service.name, name);
-        match self.suffer(service, operation, &principal, input, fault.as_ref()) {
+        match self.suffer(service, operation, principal, input, fault.as_ref()) {
             Ok((answer, is_dropped)) => {
                 outcome.answer = answer;
                 outcome.is_dropped = is_dropped;

@@ -1,12 +1,14 @@
-//! IAM: roles, policies with versions, OIDC providers, service-linked roles.
+//! IAM: roles, policies with versions, instance profiles, OIDC providers, service-linked roles.
 //!
 //! Documents are answered percent-encoded, as IAM does. A role is not usable at once: consumers ask
 //! [`usable`], which is false for some seconds of world time after its creation.
 
+mod instance_profiles;
 pub(crate) mod managed;
 mod policies;
-mod providers;
+pub(super) mod providers;
 mod roles;
+mod simulate;
 pub(crate) mod trust;
 
 use jiff::Timestamp;
@@ -22,6 +24,7 @@ use crate::world::Context;
 pub(crate) const ROLES: &str = "iam/role";
 pub(crate) const POLICIES: &str = "iam/policy";
 pub(crate) const PROVIDERS: &str = "iam/oidc-provider";
+pub(crate) const INSTANCE_PROFILES: &str = "iam/instance-profile";
 /// Tags of one thing.
 const MOST_TAGS: usize = 50;
 /// Seconds until a new role is known everywhere.
@@ -86,6 +89,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
     write("DeleteRolePolicy", "RoleName", run),
     write("DeleteRole", "RoleName", run),
     write("CreateServiceLinkedRole", "AWSServiceName", run),
+    write("CreateInstanceProfile", "InstanceProfileName", run),
+    read("GetInstanceProfile", "InstanceProfileName", run),
+    read("ListInstanceProfiles", "PathPrefix", run),
+    read("ListInstanceProfileTags", "InstanceProfileName", run),
+    write("AddRoleToInstanceProfile", "InstanceProfileName/RoleName", run),
+    write("RemoveRoleFromInstanceProfile", "InstanceProfileName/RoleName", run),
+    write("DeleteInstanceProfile", "InstanceProfileName", run),
+    write("TagInstanceProfile", "InstanceProfileName", run),
+    write("UntagInstanceProfile", "InstanceProfileName", run),
+    read("SimulatePrincipalPolicy", "PolicySourceArn", simulate::principal_policy),
     write("CreatePolicy", "PolicyName", run),
     read("ListPolicies", "PathPrefix", run),
     read("GetPolicy", "PolicyArn", run),
@@ -125,6 +138,9 @@ fn dispatch(
         return answer;
     }
     if let Some(answer) = policies::call(context, transaction, name, input) {
+        return answer;
+    }
+    if let Some(answer) = instance_profiles::call(context, transaction, name, input) {
         return answer;
     }
     if let Some(answer) = providers::call(context, transaction, name, input) {

@@ -1,15 +1,17 @@
 //! STS: who is calling, sessions of roles, and the tokens by which Kubernetes knows a caller.
 
+pub(crate) mod web_identity;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::credentials::{self, AccessKey, Session};
+use super::credentials::{self, AccessKey};
 use super::protocol::Request;
 use super::signature;
-use super::{Answer, Call, Operation, Principal, Refusal, iam, read, write};
+use super::{Answer, Call, Input, Operation, Principal, Refusal, iam, read, write};
 use crate::store::Transaction;
 use crate::world::ids;
 
@@ -24,7 +26,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read("GetCallerIdentity", "", caller_identity),
     // Hands out credentials, and changes nothing that anybody else could see.
     write("AssumeRole", "RoleArn", assume_role),
+    write("AssumeRoleWithWebIdentity", "RoleArn", web_identity::assume_role),
 ];
+
+/// What nobody signs: it is asked by who has no credentials yet.
+pub(super) const UNSIGNED: &str = "AssumeRoleWithWebIdentity";
 
 fn caller_identity(call: &mut Call<'_, '_>) -> Answer {
     let Principal { arn, id } = call.principal;
@@ -34,12 +40,7 @@ fn caller_identity(call: &mut Call<'_, '_>) -> Answer {
 fn assume_role(call: &mut Call<'_, '_>) -> Answer {
     let role_arn = call.input.required("RoleArn")?;
     let session_name = call.input.required("RoleSessionName")?;
-    let seconds = call.input.count("DurationSeconds")?.unwrap_or(3600);
-    if !(900..=43200).contains(&seconds) {
-        return Err(Refusal::invalid(
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-        ));
-    }
+    let seconds = duration(call.input)?;
     if let Some(policy) = call.input.text("Policy") {
         iam::check_document(policy)?;
     }
@@ -57,33 +58,54 @@ fn assume_role(call: &mut Call<'_, '_>) -> Answer {
     if !iam::trust::allows_principal(&role.trust, &call.principal.arn, &call.context.account) {
         return Err(denied());
     }
+    Ok(session(call, &Session { role: &role, role_arn, name: session_name, seconds }))
+}
+
+fn duration(input: &Input) -> Result<i64, Refusal> {
+    let seconds = input.count("DurationSeconds")?.unwrap_or(3600);
+    i64::try_from(seconds).ok().filter(|seconds| (900..=43200).contains(seconds)).ok_or_else(|| {
+        Refusal::invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        )
+    })
+}
+
+/// A session of a role that is asked for, and may be had.
+struct Session<'a> {
+    role: &'a iam::Role,
+    role_arn: &'a str,
+    name: &'a str,
+    seconds: i64,
+}
+
+/// Hands out a session's credentials.
+fn session(call: &mut Call<'_, '_>, asked: &Session<'_>) -> serde_json::Value {
+    let Session { role, role_arn, name, seconds } = asked;
     let role_name = role_arn.rsplit('/').next().unwrap_or_default();
     let account = &call.context.account;
-    let arn = format!("arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}");
+    let arn = format!("arn:aws:sts::{account}:assumed-role/{role_name}/{name}");
     let moment = call.real_now.to_string();
     let parts = ["session", &arn, &moment];
     let id = format!("ASIA{}", ids::hex(call.context, &parts, 16).to_uppercase());
     let secret = ids::hex(call.context, &["secret", &arn, &moment], 40);
     let token = ids::hex(call.context, &["token", &arn, &moment], 64);
-    let expires = call
-        .real_now
-        .saturating_add(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(3600)))
-        .unwrap_or(Timestamp::MAX);
-    let user_id = format!("{}:{session_name}", role.id);
+    let expires =
+        call.real_now.saturating_add(SignedDuration::from_secs(*seconds)).unwrap_or(Timestamp::MAX);
+    let user_id = format!("{}:{name}", role.id);
     let key = AccessKey {
         secret: secret.clone(),
         principal: arn.clone(),
         user_id: user_id.clone(),
-        session: Some(Session { token: token.clone(), expires }),
+        session: Some(credentials::Session { token: token.clone(), expires }),
     };
     credentials::put(call.transaction, &id, &key);
-    Ok(json!({
+    json!({
         "AssumedRoleUser": {"AssumedRoleId": user_id, "Arn": arn},
         "Credentials": {
             "AccessKeyId": id, "SecretAccessKey": secret, "SessionToken": token,
             "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         },
-    }))
+    })
 }
 
 /// A token is not accepted.

@@ -14,6 +14,12 @@ pub(super) fn problem(selector: &str) -> Option<String> {
         text.chars().all(|one| one.is_ascii_alphanumeric() || "-_./".contains(one))
     };
     requirements(selector).iter().find_map(|one| {
+        if let Some((_, values)) = one.split_once(" notin ").or_else(|| one.split_once(" in "))
+            && !values.trim().ends_with(')')
+        {
+            let why = "unable to parse requirement: found '', expected: ',', ')' or identifier";
+            return Some(why.to_owned());
+        }
         let key = one.split_once(" notin ").or_else(|| one.split_once(" in ")).map_or_else(
             || one.split(['=', '!']).find(|part| !part.is_empty()).unwrap_or_default(),
             |(key, _)| key,
@@ -124,6 +130,9 @@ pub(super) fn fields(object: &Value, selector: &str) -> Result<bool, String> {
         ];
         if !known.contains(&path) && !path.starts_with("involvedObject.") {
             return Err(format!("field label not supported: {path}"));
+        }
+        if object.is_null() {
+            continue;
         }
         let value =
             path.split('.').fold(object, |value, part| &value[part]).as_str().unwrap_or_default();

@@ -32,7 +32,7 @@ pub(super) fn of(
             let cells: Vec<Value> = columns.iter().map(|column| cell(kind, object, column, now)).collect();
             let mut row = json!({"cells": cells});
             match include {
-                Some("None") => {}
+                Some("None") => row["object"] = Value::Null,
                 Some("Object") => row["object"] = object.clone(),
                 _ => row["object"] = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]}),
             }

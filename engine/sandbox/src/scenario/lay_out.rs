@@ -30,6 +30,11 @@ pub(crate) fn identity(state: &State) -> Option<Identity> {
     state.get_as(COLLECTION, NAME)
 }
 
+/// The same, inside a transaction.
+pub(crate) fn identity_in(transaction: &Transaction<'_>) -> Option<Identity> {
+    transaction.get_as(COLLECTION, NAME)
+}
+
 /// Writes everything that a new world holds.
 pub(crate) fn lay_out(
     context: &Context,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::billing::Billing;
 
-pub(crate) use lay_out::{Identity, identity, lay_out};
+pub(crate) use lay_out::{Identity, identity, identity_in, lay_out};
 
 /// The scenarios inside the binary, the default first.
 pub(crate) const SHIPPED: [(&str, &str); 4] = [

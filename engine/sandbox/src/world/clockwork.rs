@@ -2,7 +2,9 @@
 //!
 //! Registered clients say when they wait, and until when. When all of them wait and no request is
 //! being served, time jumps to the earliest deadline; what is due in the world before it happens
-//! on the way, each at its own instant. Without a registered client time runs with real time.
+//! on the way, each at its own instant. A request that comes when time could already jump waits for
+//! the jump: else clients who ask without pause would hold time for ever. Without a registered client
+//! time runs with real time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,8 +34,27 @@ struct Clients {
     known: BTreeMap<ClientId, Activity>,
     last: u64,
     serving: usize,
+    /// Time is jumping: requests wait until it has.
+    is_jumping: bool,
     /// Real and world time when real time began to drive, while nobody is registered.
     anchor: Option<(Timestamp, Timestamp)>,
+}
+
+impl Clients {
+    /// Until when everybody waits at least; none while somebody works, or nobody says a time.
+    fn earliest(&self) -> Option<Timestamp> {
+        let mut earliest: Option<Timestamp> = None;
+        for activity in self.known.values() {
+            match activity {
+                Activity::Busy => return None,
+                Activity::Until(at) => {
+                    earliest = Some(earliest.map_or(*at, |one| one.min(*at)));
+                }
+                Activity::Elsewhere => {}
+            }
+        }
+        earliest
+    }
 }
 
 /// Moves the clock of a world.
@@ -48,7 +69,13 @@ pub(crate) struct Clockwork {
 
 impl Clockwork {
     pub(crate) fn new(world: Arc<World>, speed: u32) -> Self {
-        let clients = Clients { known: BTreeMap::new(), last: 0, serving: 0, anchor: None };
+        let clients = Clients {
+            known: BTreeMap::new(),
+            last: 0,
+            serving: 0,
+            is_jumping: false,
+            anchor: None,
+        };
         Self { world, clients: Mutex::new(clients), changed: Notify::new(), speed: speed.max(1) }
     }
 
@@ -63,6 +90,8 @@ impl Clockwork {
         let id = ClientId(clients.last);
         clients.known.insert(id, Activity::Busy);
         clients.anchor = None;
+        drop(clients);
+        self.changed.notify_waiters();
         id
     }
 
@@ -74,6 +103,7 @@ impl Clockwork {
     /// Forgets a client.
     pub(crate) fn deregister(&self, id: ClientId) -> Result<(), LogError> {
         self.clients().known.remove(&id);
+        self.changed.notify_waiters();
         self.turn()
     }
 
@@ -92,6 +122,8 @@ impl Clockwork {
         if let Some(known) = self.clients().known.get_mut(&id) {
             *known = activity;
         }
+        // Who waits for a jump waits no more when somebody works.
+        self.changed.notify_waiters();
     }
 
     /// Waits until world time has reached `at`; the client is busy again when this returns. If the
@@ -113,10 +145,20 @@ impl Clockwork {
         }
     }
 
-    /// A request begins to be served.
-    pub(crate) fn begin_request(&self, real_now: Timestamp) -> Result<(), LogError> {
-        self.clients().serving += 1;
-        self.follow_real_time(real_now)
+    /// A request begins to be served, after a jump that only waits for other requests to end.
+    pub(crate) async fn begin_request(&self) {
+        loop {
+            let notified = self.changed.notified();
+            {
+                let mut clients = self.clients();
+                let is_due = clients.earliest().is_some_and(|target| target > self.world.now());
+                if !clients.is_jumping && (clients.serving == 0 || !is_due) {
+                    clients.serving += 1;
+                    return;
+                }
+            }
+            notified.await;
+        }
     }
 
     /// A request was answered.
@@ -150,30 +192,26 @@ impl Clockwork {
         Ok(())
     }
 
-    /// Jumps when everybody waits.
+    /// Jumps when everybody waits, and again when everybody still does.
     fn turn(&self) -> Result<(), LogError> {
-        let target = {
-            let clients = self.clients();
-            if clients.serving > 0 || clients.known.is_empty() {
-                return Ok(());
-            }
-            let mut earliest: Option<Timestamp> = None;
-            for activity in clients.known.values() {
-                match activity {
-                    Activity::Busy => return Ok(()),
-                    Activity::Until(at) => {
-                        earliest = Some(earliest.map_or(*at, |one| one.min(*at)));
-                    }
-                    Activity::Elsewhere => {}
-                }
-            }
-            earliest
-        };
-        if let Some(target) = target.filter(|target| *target > self.world.now()) {
-            self.world.advance(target)?;
+        while let Some(target) = self.begin_jump() {
+            let outcome = self.world.advance(target);
+            self.clients().is_jumping = false;
+            self.changed.notify_waiters();
+            outcome?;
         }
-        self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Where time is to jump to now, if nobody else makes it jump.
+    fn begin_jump(&self) -> Option<Timestamp> {
+        let mut clients = self.clients();
+        if clients.serving > 0 || clients.is_jumping {
+            return None;
+        }
+        let target = clients.earliest().filter(|target| *target > self.world.now())?;
+        clients.is_jumping = true;
+        Some(target)
     }
 }
 
@@ -186,5 +224,50 @@ struct BusyAgain<'a> {
 impl Drop for BusyAgain<'_> {
     fn drop(&mut self) {
         self.clockwork.busy(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::super::tests::world;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_comes_when_time_is_due_waits_for_the_jump() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let clockwork =
+            Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let client = clockwork.register();
+        clockwork.begin_request().await;
+        let at = clockwork.world.now() + SignedDuration::from_mins(1);
+        let mut idle = Box::pin(clockwork.idle_until(client, at));
+        assert!(idle.as_mut().now_or_never().is_none(), "a request is served");
+        let mut second = Box::pin(clockwork.begin_request());
+        assert!(second.as_mut().now_or_never().is_none(), "it would hold time for longer");
+        clockwork.end_request().unwrap();
+        assert_eq!(clockwork.world.now(), at);
+        assert_eq!(idle.await.unwrap(), at);
+        second.await;
+        // Somebody works again: nothing waits.
+        assert!(clockwork.begin_request().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waited_for_a_jump_goes_on_when_its_client_is_gone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let clockwork =
+            Clockwork::new(Arc::new(world(&folder, Timestamp::UNIX_EPOCH, |_, _, _| ())), 1);
+        let client = clockwork.register();
+        clockwork.begin_request().await;
+        let at = clockwork.world.now() + SignedDuration::from_mins(1);
+        let mut idle = Box::pin(clockwork.idle_until(client, at));
+        assert!(idle.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(clockwork.begin_request());
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(idle);
+        clockwork.deregister(client).unwrap();
+        second.await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Context, Timer, World};
+use super::{Context, Timer, TimerHandler, World};
 use crate::addresses::Addresses;
 use crate::notice::Notices;
 use crate::store::{Store, Transaction};
@@ -17,10 +17,8 @@ fn note(_: &Context, transaction: &mut Transaction<'_>, timer: &Timer) {
     transaction.schedule_in(7, "test", &timer.subject, Value::Null);
 }
 
-#[test]
-fn timers_are_carried_out_at_their_own_instants_whoever_lets_time_pass() {
-    let folder = tempfile::tempdir().unwrap();
-    let begins: Timestamp = "2026-10-01T00:00:00Z".parse().unwrap();
+/// A world with nothing in it, at that time.
+pub(super) fn world(folder: &tempfile::TempDir, begins: Timestamp, handler: TimerHandler) -> World {
     let notices = Notices::new(Arc::new(|_| {}));
     let context = Context {
         account: "111122223333".to_owned(),
@@ -30,8 +28,14 @@ fn timers_are_carried_out_at_their_own_instants_whoever_lets_time_pass() {
         authority: String::new(),
         notices,
     };
-    let store = Store::open(folder.path(), begins).unwrap();
-    let world = World::new(store, context, Vec::new(), note);
+    World::new(Store::open(folder.path(), begins).unwrap(), context, Vec::new(), handler)
+}
+
+#[test]
+fn timers_are_carried_out_at_their_own_instants_whoever_lets_time_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let begins: Timestamp = "2026-10-01T00:00:00Z".parse().unwrap();
+    let world = world(&folder, begins, note);
     world
         .transact(|transaction| -> Result<(), std::convert::Infallible> {
             for (second, subject) in [(1, "a"), (3, "b"), (3, "c")] {

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use runbook_sandbox::{OpenOptions, Registration, Sandbox, Served, helm};
+use runbook_sandbox::{OpenOptions, RealClock, Registration, Sandbox, Served, helm};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -28,7 +28,7 @@ pub(crate) const NODE_ROLE: &str = "KarpenterNodeRole-myeks";
 const ACCOUNT: &str = "111122223333";
 
 #[allow(clippy::disallowed_methods, reason = "certificates and signatures are judged by real time")]
-fn real_now() -> Timestamp {
+pub(crate) fn real_now() -> Timestamp {
     Timestamp::now()
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) served: Served,
     clock: Registration,
-    signer: Signer,
+    pub(crate) signer: Signer,
 }
 
 impl World {
@@ -67,15 +67,24 @@ impl World {
             std::fs::write(&file, text).unwrap();
             file.display().to_string()
         });
-        Self::in_folder(folder, scenario).await
+        Self::in_folder(folder, scenario, Arc::new(real_now)).await
     }
 
-    async fn in_folder(folder: TempDir, scenario: Option<String>) -> Self {
+    /// An empty one whose real time another clock tells.
+    pub(crate) async fn by_clock(clock: Arc<dyn RealClock>) -> Self {
+        Self::in_folder(TempDir::new().unwrap(), None, clock).await
+    }
+
+    async fn in_folder(
+        folder: TempDir,
+        scenario: Option<String>,
+        real_clock: Arc<dyn RealClock>,
+    ) -> Self {
         let sandbox = Sandbox::open(OpenOptions {
             state_dir: folder.path().to_owned(),
             scenario,
             seed: "helm".to_owned(),
-            real_clock: Arc::new(real_now),
+            real_clock,
             speed: 1,
             faults: Vec::new(),
             listener: Arc::new(|_| {}),
@@ -84,7 +93,7 @@ impl World {
         let served = sandbox.serve().await.unwrap();
         let clock = served.control().register("test").await.unwrap();
         let (key, secret) = served.credentials();
-        let signer = Signer { key, secret, region: served.region().to_owned() };
+        let signer = Signer { key, secret, token: None, region: served.region().to_owned() };
         Self { folder, served, clock, signer }
     }
 
@@ -154,7 +163,7 @@ impl World {
         let Self { folder, served, clock, .. } = self;
         drop(clock);
         served.shutdown().await;
-        Self::in_folder(folder, None).await
+        Self::in_folder(folder, None, Arc::new(real_now)).await
     }
 
     /// Lets world time pass.

@@ -122,6 +122,7 @@ impl Month {
         let signer = Signer {
             key: text("access_key_id"),
             secret: text("secret_access_key"),
+            token: None,
             region: text("region"),
         };
         let began = clock.now();

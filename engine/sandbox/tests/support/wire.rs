@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -25,10 +25,23 @@ use tokio_rustls::client::TlsStream;
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Who signs, and where.
-pub(super) struct Signer {
-    pub(super) key: String,
-    pub(super) secret: String,
-    pub(super) region: String,
+pub(crate) struct Signer {
+    pub(crate) key: String,
+    pub(crate) secret: String,
+    /// Of temporary credentials.
+    pub(crate) token: Option<String>,
+    pub(crate) region: String,
+}
+
+/// A request to a service of AWS.
+pub(crate) struct Call<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) content_type: &'a str,
+    /// What the JSON protocols name the operation by.
+    pub(crate) target: Option<&'a str>,
+    pub(crate) body: String,
 }
 
 impl Signer {
@@ -60,32 +73,52 @@ impl Signer {
         body: String,
         now: Timestamp,
     ) -> (u16, String) {
+        let content_type =
+            if service == "eks" { "application/json" } else { "application/x-www-form-urlencoded" };
+        let call = Call { service, method, path, content_type, target: None, body };
+        let (status, _, body) = self.call(endpoint, call, now).await;
+        (status, body)
+    }
+
+    /// The same of any protocol; status, headers and body.
+    pub(crate) async fn call(
+        &self,
+        endpoint: &str,
+        call: Call<'_>,
+        now: Timestamp,
+    ) -> (u16, HeaderMap, String) {
+        let Call { service, method, path, content_type, target, body } = call;
         let host = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let time = stamp(now);
         let hash = digest(body.as_bytes());
-        let names = "host;x-amz-content-sha256;x-amz-date";
-        let canonical = format!(
-            "{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{hash}\nx-amz-date:{time}\n\n{names}\n{hash}"
-        );
+        let mut signed = vec![
+            ("host", host.as_str()),
+            ("x-amz-content-sha256", hash.as_str()),
+            ("x-amz-date", time.as_str()),
+        ];
+        signed.extend(self.token.as_deref().map(|token| ("x-amz-security-token", token)));
+        signed.extend(target.map(|target| ("x-amz-target", target)));
+        let lines: String =
+            signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
+        let names = names.join(";");
+        let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{hash}");
         let signature = self.sign(service, &time, &canonical);
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={names}, Signature={signature}",
             self.key,
             self.scope(service, &time[..8])
         );
-        let content_type =
-            if service == "eks" { "application/json" } else { "application/x-www-form-urlencoded" };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &host)
             .header("content-type", content_type)
-            .header("x-amz-content-sha256", hash)
-            .header("x-amz-date", time)
-            .header("authorization", authorization)
-            .body(Full::new(Bytes::from(body)))
-            .unwrap();
-        exchange(TcpStream::connect(&host).await.unwrap(), request).await
+            .header("authorization", authorization);
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        answered(TcpStream::connect(&host).await.unwrap(), request).await
     }
 
     /// A token for a cluster.
@@ -167,17 +200,25 @@ async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> (u16, String)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (status, _, body) = answered(stream, request).await;
+    (status, body)
+}
+
+async fn answered<S>(stream: S, request: Request<Full<Bytes>>) -> (u16, HeaderMap, String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let response = sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head.status.as_u16(), head.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// A part of a query.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, &PLAIN).to_string()
 }
 

@@ -45,7 +45,8 @@ const VERSIONS: [(&str, ByKubernetes); 3] = [
     ),
 ];
 
-fn versions(addon: &str, kubernetes: &str) -> Option<&'static [&'static str]> {
+/// The versions of an add-on that are offered for a version of Kubernetes, the default first.
+pub(super) fn versions(addon: &str, kubernetes: &str) -> Option<&'static [&'static str]> {
     let (_, all) = VERSIONS.iter().find(|(name, _)| *name == addon)?;
     all.iter().find(|(version, _)| *version == kubernetes).map(|(_, versions)| *versions)
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    ADDONS, CLUSTERS, ENTRIES, PAGING, PROFILES, UPDATES, cluster, in_use, invalid, not_found,
-    page, page_of, part, parts, time,
+    ADDONS, CLUSTERS, ENTRIES, PAGING, POD_IDENTITIES, PROFILES, UPDATES, cluster, in_use, invalid,
+    not_found, page, page_of, part, parts, time,
 };
 use crate::aws::refusal::Code;
 use crate::aws::{Answer, Call, Input, Principal, Refusal, ec2, iam};
@@ -14,6 +14,11 @@ use crate::world::{Context, Timer, ids};
 
 /// Versions that are offered, the default first.
 const VERSIONS: [&str; 4] = ["1.34", "1.35", "1.36", "1.33"];
+
+/// Whether a version is offered.
+pub(super) fn is_offered(version: &str) -> bool {
+    VERSIONS.contains(&version)
+}
 
 pub(super) fn run(call: &mut Call<'_, '_>) -> Answer {
     let Call { context, transaction, principal, name, input, .. } = call;
@@ -265,7 +270,7 @@ pub(super) fn due(context: &Context, transaction: &mut Transaction<'_>, timer: &
         kubernetes::bootstrap(context, transaction, name);
         return;
     }
-    for collection in [ADDONS, ENTRIES, UPDATES] {
+    for collection in [ADDONS, ENTRIES, UPDATES, POD_IDENTITIES] {
         for (one, _) in parts(transaction, collection, name) {
             transaction.delete(collection, &part(name, &one));
         }

@@ -89,6 +89,25 @@ pub(in crate::aws) fn find(method: &Method, path: &str) -> Option<(&'static str,
             "DisassociateAccessPolicy",
             labels(&[(1, "clusterName"), (3, "principalArn"), (5, "policyArn")]),
         ),
+        ("POST", ["clusters", _, "pod-identity-associations"]) => {
+            ("CreatePodIdentityAssociation", labels(&[(1, "clusterName")]))
+        }
+        ("GET", ["clusters", _, "pod-identity-associations"]) => {
+            ("ListPodIdentityAssociations", labels(&[(1, "clusterName")]))
+        }
+        (method, ["clusters", _, "pod-identity-associations", _]) => {
+            let name = match method {
+                "GET" => "DescribePodIdentityAssociation",
+                "POST" => "UpdatePodIdentityAssociation",
+                "DELETE" => "DeletePodIdentityAssociation",
+                _ => return None,
+            };
+            (name, labels(&[(1, "clusterName"), (3, "associationId")]))
+        }
+        ("POST", ["clusters", _, "insights"]) => ("ListInsights", labels(&[(1, "clusterName")])),
+        ("GET", ["clusters", _, "insights", _]) => {
+            ("DescribeInsight", labels(&[(1, "clusterName"), (3, "id")]))
+        }
         ("POST", ["tags", _]) => ("TagResource", labels(&[(1, "resourceArn")])),
         ("GET", ["tags", _]) => ("ListTagsForResource", labels(&[(1, "resourceArn")])),
         ("DELETE", ["tags", _]) => ("UntagResource", labels(&[(1, "resourceArn")])),

@@ -128,44 +128,54 @@ fn version(policy: &Policy, number: u32, with_document: bool) -> Value {
 fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let arn = input.required("PolicyArn")?.to_owned();
     check_arn(&arn, "policy/")?;
-    let mut policy: Policy = transaction
+    let policy: Policy = transaction
         .get_as(POLICIES, &arn)
         .ok_or_else(|| missing(&format!("Policy {arn} does not exist or is not attachable.")))?;
-    let asked =
-        input.text("VersionId").and_then(|text| text.trim_start_matches('v').parse::<u32>().ok());
-    let known = |policy: &Policy| {
-        asked.filter(|number| policy.versions.contains_key(number)).ok_or_else(|| {
-            missing(&format!(
-                "Policy {arn} version {} does not exist or is not attachable.",
-                input.text("VersionId").unwrap_or_default()
-            ))
-        })
-    };
-    let reads = operation.starts_with("Get") || operation.starts_with("List");
-    if arn.contains(":aws:policy/") && !reads {
+    if operation.starts_with("Get") || operation.starts_with("List") {
+        return tell(transaction, operation, input, &arn, &policy);
+    }
+    if arn.contains(":aws:policy/") {
         return Err(Refusal::new(403, "AccessDenied", "Policy is outside your own account."));
     }
     match operation {
-        "GetPolicy" => return Ok(json!({"Policy": describe(transaction, &arn, &policy)})),
+        "CreatePolicyVersion" => create_version(transaction, input, &arn, policy),
+        "DeletePolicy" => delete(transaction, &arn, &policy),
+        _ => change(transaction, operation, input, &arn, policy),
+    }
+}
+
+/// The version that a request names, when there is one.
+fn asked_version(policy: &Policy, arn: &str, input: &Input) -> Result<u32, Refusal> {
+    let text = input.text("VersionId").unwrap_or_default();
+    let number = text.trim_start_matches('v').parse::<u32>().ok();
+    number.filter(|number| policy.versions.contains_key(number)).ok_or_else(|| {
+        missing(&format!("Policy {arn} version {text} does not exist or is not attachable."))
+    })
+}
+
+/// What only reads.
+fn tell(
+    transaction: &Transaction<'_>,
+    operation: &str,
+    input: &Input,
+    arn: &str,
+    policy: &Policy,
+) -> Answer {
+    match operation {
+        "GetPolicy" => Ok(json!({"Policy": describe(transaction, arn, policy)})),
         "GetPolicyVersion" => {
-            return Ok(json!({"PolicyVersion": version(&policy, known(&policy)?, true)}));
+            let number = asked_version(policy, arn, input)?;
+            Ok(json!({"PolicyVersion": version(policy, number, true)}))
         }
         "ListPolicyVersions" => {
-            return page(
-                input,
-                "Versions",
-                policy
-                    .versions
-                    .keys()
-                    .rev()
-                    .map(|number| version(&policy, *number, false))
-                    .collect(),
-            );
+            let numbers = policy.versions.keys().rev();
+            let versions = numbers.map(|number| version(policy, *number, false));
+            page(input, "Versions", versions.collect())
         }
-        "ListPolicyTags" => return page(input, "Tags", tags::to_list(&policy.tags)),
-        "ListEntitiesForPolicy" => {
+        "ListPolicyTags" => page(input, "Tags", tags::to_list(&policy.tags)),
+        _ => {
             let wanted = matches!(input.text("EntityFilter"), None | Some("Role"));
-            let roles = users(transaction, &arn).into_iter().filter(|_| wanted);
+            let roles = users(transaction, arn).into_iter().filter(|_| wanted);
             let roles = roles.filter_map(|name| {
                 let role: Role = transaction.get_as(ROLES, &name)?;
                 Some(json!({"RoleName": name, "RoleId": role.id}))
@@ -173,60 +183,71 @@ fn on_policy(transaction: &mut Transaction<'_>, operation: &str, input: &Input) 
             let mut answer = page(input, "PolicyRoles", roles.collect())?;
             answer["PolicyUsers"] = json!([]);
             answer["PolicyGroups"] = json!([]);
-            return Ok(answer);
+            Ok(answer)
         }
-        "CreatePolicyVersion" => {
-            let document = input.required("PolicyDocument")?;
-            check_document(document)?;
-            check_size(document)?;
-            if policy.versions.len() >= MOST_VERSIONS {
-                return Err(limit(
-                    "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
-                ));
-            }
-            policy.last += 1;
-            policy.versions.insert(policy.last, document.to_owned());
-            if input.flag("SetAsDefault") == Some(true) {
-                policy.default = policy.last;
-            }
-            transaction.put_as(POLICIES, &arn, &policy);
-            return Ok(json!({"PolicyVersion": version(&policy, policy.last, false)}));
-        }
+    }
+}
+
+fn create_version(
+    transaction: &mut Transaction<'_>,
+    input: &Input,
+    arn: &str,
+    mut policy: Policy,
+) -> Answer {
+    let document = input.required("PolicyDocument")?;
+    check_document(document)?;
+    check_size(document)?;
+    if policy.versions.len() >= MOST_VERSIONS {
+        return Err(limit(
+            "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
+        ));
+    }
+    policy.last += 1;
+    policy.versions.insert(policy.last, document.to_owned());
+    if input.flag("SetAsDefault") == Some(true) {
+        policy.default = policy.last;
+    }
+    transaction.put_as(POLICIES, arn, &policy);
+    Ok(json!({"PolicyVersion": version(&policy, policy.last, false)}))
+}
+
+/// Its versions and tags.
+fn change(
+    transaction: &mut Transaction<'_>,
+    operation: &str,
+    input: &Input,
+    arn: &str,
+    mut policy: Policy,
+) -> Answer {
+    match operation {
         "DeletePolicyVersion" => {
-            let number = known(&policy)?;
+            let number = asked_version(&policy, arn, input)?;
             if number == policy.default {
-                return Err(Refusal::new(
-                    409,
-                    "DeleteConflict",
-                    "Cannot delete the default version of a policy.",
-                ));
+                return Err(conflict("Cannot delete the default version of a policy."));
             }
             policy.versions.remove(&number);
         }
-        "SetDefaultPolicyVersion" => policy.default = known(&policy)?,
+        "SetDefaultPolicyVersion" => policy.default = asked_version(&policy, arn, input)?,
         "TagPolicy" => add_tags(&mut policy.tags, input)?,
-        "UntagPolicy" => {
-            input.texts("TagKeys").iter().for_each(|key| drop(policy.tags.remove(*key)));
-        }
-        _ => {
-            if !users(transaction, &arn).is_empty() {
-                return Err(Refusal::new(
-                    409,
-                    "DeleteConflict",
-                    "Cannot delete a policy attached to entities.",
-                ));
-            }
-            if policy.versions.len() > 1 {
-                return Err(Refusal::new(
-                    409,
-                    "DeleteConflict",
-                    "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
-                ));
-            }
-            transaction.delete(POLICIES, &arn);
-            return Ok(json!({}));
-        }
+        _ => input.texts("TagKeys").iter().for_each(|key| drop(policy.tags.remove(*key))),
     }
-    transaction.put_as(POLICIES, &arn, &policy);
+    transaction.put_as(POLICIES, arn, &policy);
+    Ok(json!({}))
+}
+
+fn conflict(why: &str) -> Refusal {
+    Refusal::new(409, "DeleteConflict", why)
+}
+
+fn delete(transaction: &mut Transaction<'_>, arn: &str, policy: &Policy) -> Answer {
+    if !users(transaction, arn).is_empty() {
+        return Err(conflict("Cannot delete a policy attached to entities."));
+    }
+    if policy.versions.len() > 1 {
+        return Err(conflict(
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+        ));
+    }
+    transaction.delete(POLICIES, arn);
     Ok(json!({}))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    POLICIES, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded, exists, limit,
-    missing, page, size, tag_list, time,
+    POLICIES, ROLES, Role, add_tags, check_arn, check_document, check_name, encoded, exists,
+    instance_profiles, limit, missing, page, size, tag_list, time,
 };
 use crate::aws::tags;
 use crate::aws::{Answer, Input, Refusal};
@@ -50,8 +50,7 @@ pub(super) fn call(
         | "GetRolePolicy"
         | "DeleteRolePolicy"
         | "ListRolePolicies"
-        | "DeleteRole"
-        | "ListInstanceProfilesForRole" => on_role(transaction, name, input),
+        | "DeleteRole" => on_role(transaction, name, input),
         _ => return None,
     })
 }
@@ -70,7 +69,7 @@ fn describe(name: &str, role: &Role) -> Value {
 }
 
 /// As a listing has it: without tags and boundary.
-fn listed(name: &str, role: &Role) -> Value {
+pub(super) fn listed(name: &str, role: &Role) -> Value {
     let mut answer = describe(name, role);
     if let Some(entries) = answer.as_object_mut() {
         entries.remove("Tags");
@@ -163,12 +162,21 @@ fn create_linked(context: &Context, transaction: &mut Transaction<'_>, input: &I
     Ok(json!({"Role": describe(name, &role)}))
 }
 
+/// The role of that name.
+pub(super) fn find(transaction: &Transaction<'_>, name: &str) -> Result<Role, Refusal> {
+    let found = transaction.get_as(ROLES, name);
+    found.ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))
+}
+
+/// Whether it is a service's own.
+pub(super) fn is_of_service(role: &Role) -> bool {
+    role.path.starts_with(OF_SERVICES)
+}
+
 fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) -> Answer {
     let name = input.required("RoleName")?.to_owned();
-    let mut role: Role = transaction
-        .get_as(ROLES, &name)
-        .ok_or_else(|| missing(&format!("The role with name {name} cannot be found.")))?;
-    if role.path.starts_with(OF_SERVICES) {
+    let mut role = find(transaction, &name)?;
+    if is_of_service(&role) {
         check_protected(&name, operation, input)?;
     }
     match operation {
@@ -189,7 +197,6 @@ fn on_role(transaction: &mut Transaction<'_>, operation: &str, input: &Input) ->
                 role.inline.keys().map(|name| json!(name)).collect(),
             );
         }
-        "ListInstanceProfilesForRole" => return page(input, "InstanceProfiles", Vec::new()),
         "GetRolePolicy" => {
             let policy = input.required("PolicyName")?;
             let document = role.inline.get(policy).ok_or_else(|| {
@@ -253,15 +260,16 @@ fn check_protected(name: &str, operation: &str, input: &Input) -> Result<(), Ref
         "UpdateRole" => !input.value("MaxSessionDuration").is_null(),
         _ => false,
     };
-    if !changes {
-        return Ok(());
-    }
-    Err(Refusal::bad(
+    if changes { Err(protected(name)) } else { Ok(()) }
+}
+
+pub(super) fn protected(name: &str) -> Refusal {
+    Refusal::bad(
         "UnmodifiableEntity",
         format!(
             "Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
         ),
-    ))
+    )
 }
 
 fn attach(transaction: &Transaction<'_>, role: &mut Role, input: &Input) -> Result<(), Refusal> {
@@ -293,6 +301,9 @@ fn delete(transaction: &mut Transaction<'_>, name: &str, role: &Role) -> Answer 
     }
     if !role.inline.is_empty() {
         return conflict("Cannot delete entity, must delete policies first.");
+    }
+    if instance_profiles::hold(transaction, name) {
+        return conflict("Cannot delete entity, must remove roles from instance profile first.");
     }
     transaction.delete(ROLES, name);
     Ok(json!({}))

@@ -47,8 +47,10 @@ pub(super) fn parse(request: &Request, kind: &str) -> Result<Value, Status> {
     if text.trim().is_empty() {
         return Ok(json!({}));
     }
-    let is_json =
-        request.content_type.contains("json") || text.trim_start().starts_with(['{', '[']);
+    // YAML is a superset, and an application may come as either.
+    let is_yaml = request.content_type.contains("yaml");
+    let looks_like_json = text.trim_start().starts_with(['{', '[']);
+    let is_json = request.content_type.contains("json") || !is_yaml && looks_like_json;
     if is_json {
         return serde_json::from_str(text).map_err(|error| {
             // What Go says of a text that ends too early; of other faults our parser says its own.
@@ -57,10 +59,19 @@ pub(super) fn parse(request: &Request, kind: &str) -> Result<Value, Status> {
             } else {
                 error.to_string()
             };
+            if request.method == "PATCH" {
+                return Status::bad_request(format!("error decoding patch: {why}"));
+            }
             failed(format!("couldn't get version/kind; json parse error: {why}"))
         });
     }
     serde_saphyr::from_str(text).map_err(|error| failed(format!("yaml: {error}")))
+}
+
+/// The refusal of a body in which nothing is.
+pub(super) fn nothing(kind: &str) -> Status {
+    let why = "couldn't get version/kind; json parse error: unexpected end of JSON input";
+    unrecognized(kind, why, &[])
 }
 
 /// A body that cannot be read, with its beginning: as text when it looks like JSON, else in

@@ -78,6 +78,14 @@ pub(super) fn answer(
     }
 }
 
+/// Whether anything is served in a version of a group.
+pub(super) fn is_served(world: &World, cluster: &str, group: &str, version: &str) -> bool {
+    let kinds = world.rehearse(|transaction| -> Result<Vec<Kind>, std::convert::Infallible> {
+        Ok(kinds::all(transaction, cluster))
+    });
+    kinds.unwrap_or_default().iter().any(|kind| kind.group == group && kind.version == version)
+}
+
 fn groups(kinds: &[Kind]) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for kind in kinds.iter().filter(|kind| !kind.group.is_empty()) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::kinds::Kind;
 use super::super::schema::{self, Place};
-use super::{Request, Status};
+use super::{Request, Status, duplicates};
 
 /// Drops what means nothing, refuses what has another type, and deals with unknown fields as the
 /// request asks: refused when strict, pruned from custom resources, warned of otherwise.
@@ -30,11 +30,17 @@ pub(super) fn check(
     find_mistyped(&kind.kind, wanted, &root, "").map_err(|wrong| mistyped(kind, &wrong))?;
     let mut unknown = Vec::new();
     find_unknown(wanted, &root, "", &mut unknown);
-    if unknown.is_empty() {
+    // A patch is decoded by another way, and a text that is no JSON by another parser.
+    let doubled = match request.method.as_str() {
+        "POST" | "PUT" => duplicates::of(&request.body),
+        _ => Vec::new(),
+    };
+    let doubled = doubled.iter().map(|path| format!("duplicate field \"{path}\""));
+    let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    let texts: Vec<String> = unknown.chain(doubled).collect();
+    if texts.is_empty() {
         return Ok(Vec::new());
     }
-    let texts: Vec<String> =
-        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match request.get("fieldValidation") {
         Some("Strict") => {
             let message = format!(

@@ -4,9 +4,12 @@
 //! server above it knows sockets; nothing here does.
 
 mod body;
+mod delete;
 mod discovery;
+mod duplicates;
 mod fields;
 mod openapi;
+mod options;
 mod read;
 mod reviews;
 mod status;
@@ -22,6 +25,9 @@ pub(crate) use watch::Watch;
 
 use super::kinds::{self, Kind};
 use crate::world::{LogError, World};
+
+/// Who comes without a token.
+pub(crate) const ANONYMOUS: &str = "system:anonymous";
 
 /// A request to the API of a cluster.
 #[derive(Debug, Clone)]
@@ -51,7 +57,7 @@ impl Request {
     fn is_dry_run(&self) -> bool {
         let in_body = || {
             let has_options = self.method == "DELETE" || self.path.ends_with("/eviction");
-            has_options && write::options(self).is_ok_and(|options| options["dryRun"][0] == "All")
+            has_options && delete::options(self).is_ok_and(|options| options["dryRun"][0] == "All")
         };
         self.get("dryRun") == Some("All") || in_body()
     }
@@ -135,6 +141,12 @@ struct Target {
 
 /// Answers a request; the error is the world's log, which cannot be written.
 pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<Answer, LogError> {
+    if request.impersonated.as_deref() == Some(ANONYMOUS) && !is_for_anybody(&request.path) {
+        let method = request.method.to_lowercase();
+        let why =
+            format!("forbidden: User \"{ANONYMOUS}\" cannot {method} path \"{}\"", request.path);
+        return Ok(Status::new(403, "Forbidden", why).with_no_details().into());
+    }
     if let Some(answer) = general(world, cluster, request) {
         return Ok(answer);
     }
@@ -142,9 +154,12 @@ pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<
     let kind = world.rehearse(|transaction| -> Result<Option<Kind>, std::convert::Infallible> {
         Ok(kinds::find(transaction, cluster, &target.group, &target.version, &target.plural))
     });
-    let Ok(Some(kind)) = kind else { return Ok(no_path()) };
+    let Ok(Some(kind)) = kind else {
+        let is_served = discovery::is_served(world, cluster, &target.group, &target.version);
+        return Ok(if is_served { Status::no_path().into() } else { no_path() });
+    };
     if let Some(user) = &request.impersonated
-        && !kind.group.starts_with("auth")
+        && (user == ANONYMOUS || !kind.group.starts_with("auth"))
     {
         return Ok(reviews::denied(&kind, &target, request, user).into());
     }
@@ -155,6 +170,11 @@ pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<
     }
     if sub.is_some_and(|sub| !kind.subresources.iter().any(|one| one == sub)) {
         return Ok(Status::no_path().into());
+    }
+    if let Err(status) = options::check_accept(&request.accept)
+        .and_then(|()| options::check(&kind, &target, request))
+    {
+        return Ok(status.into());
     }
     match (request.method.as_str(), &target.name) {
         ("GET", None) if request.is("watch") => {
@@ -167,13 +187,14 @@ pub(crate) fn answer(world: &World, cluster: &str, request: &Request) -> Result<
         ("POST" | "PUT" | "PATCH" | "DELETE", _) => {
             write::write(world, cluster, &kind, &target, request)
         }
-        _ => Ok(Status::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )
-        .into()),
+        _ => Ok(Status::no_method().into()),
     }
+}
+
+/// Whether a path is judged by who may do what with its resource, or is everybody's to see.
+fn is_for_anybody(path: &str) -> bool {
+    matches!(path.trim_end_matches('/'), "/healthz" | "/livez" | "/readyz" | "/version")
+        || target(path).is_some()
 }
 
 /// What is not a resource: health, version, discovery, `OpenAPI`.

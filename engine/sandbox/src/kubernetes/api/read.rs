@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::controllers::leases;
 use super::super::kinds::Kind;
 use super::super::{selector, table};
-use super::{Answer, Request, Status, Target};
+use super::{Answer, Request, Status, Target, options};
 use crate::world::World;
 
 /// How an answer is wanted.
@@ -57,13 +57,8 @@ pub(super) fn selected(object: &Value, target: &Target, request: &Request) -> Re
     if target.name.as_deref().is_some_and(|name| object["metadata"]["name"] != name) {
         return Ok(false);
     }
-    if let Some(selector) = request.get("labelSelector") {
-        if let Some(problem) = selector::problem(selector) {
-            return Err(Status::bad_request(problem));
-        }
-        if !selector::labels(object, selector) {
-            return Ok(false);
-        }
+    if request.get("labelSelector").is_some_and(|selector| !selector::labels(object, selector)) {
+        return Ok(false);
     }
     match request.get("fieldSelector") {
         Some(selector) => selector::fields(object, selector).map_err(Status::bad_request),
@@ -80,6 +75,21 @@ pub(super) fn read(
 ) -> Answer {
     let collection = kind.collection(cluster);
     let now = world.now();
+    if target.name.is_some()
+        && let Some(text) = request.get("resourceVersion")
+        && text.parse::<u64>().is_err()
+    {
+        return Status::new(500, "", options::no_version(text)).into();
+    }
+    if shape(&request.accept) == Shape::Table
+        && let Some(other) = request.get("includeObject")
+        && !matches!(other, "Metadata" | "Object" | "None")
+    {
+        return Status::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: \"{other}\": must be 'Metadata', 'Object', 'None', or empty"
+        ))
+        .into();
+    }
     world.store.read(|state| {
         let renew = |object: &mut Value| {
             if object["kind"] == "Lease" {
@@ -109,10 +119,10 @@ pub(super) fn read(
                 _ => Answer::ok(object),
             };
         }
-        let start = request
-            .get("continue")
-            .and_then(|token| token.split_once('/'))
-            .map(|(_, name)| name.to_owned());
+        let start = match options::page_after(request) {
+            Ok(start) => start,
+            Err(status) => return status.into(),
+        };
         let limit = request
             .get("limit")
             .and_then(|limit| limit.parse::<usize>().ok())
@@ -138,15 +148,26 @@ pub(super) fn read(
         }
         let mut metadata = json!({"resourceVersion": state.revision().to_string()});
         if let Some(next) = next {
-            metadata["continue"] = json!(format!("{}/{next}", state.revision()));
+            metadata["continue"] = json!(options::next_page(state.revision(), &next));
         }
         list_answer(kind, items, &metadata, now, request)
     })
 }
 
+/// The items of a list say their kind only where it is a definition's.
+pub(super) fn without_types(kind: &Kind, mut items: Vec<Value>) -> Vec<Value> {
+    for item in &mut items {
+        if let Some(entries) = item.as_object_mut().filter(|_| kind.definition.is_none()) {
+            entries.remove("apiVersion");
+            entries.remove("kind");
+        }
+    }
+    items
+}
+
 fn list_answer(
     kind: &Kind,
-    mut items: Vec<Value>,
+    items: Vec<Value>,
     metadata: &Value,
     now: jiff::Timestamp,
     request: &Request,
@@ -168,12 +189,7 @@ fn list_answer(
             )
         }
         Shape::Plain => {
-            for item in &mut items {
-                if let Some(entries) = item.as_object_mut().filter(|_| kind.definition.is_none()) {
-                    entries.remove("apiVersion");
-                    entries.remove("kind");
-                }
-            }
+            let items = without_types(kind, items);
             Answer::ok(
                 json!({"kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(), "metadata": metadata, "items": items}),
             )

@@ -27,6 +27,17 @@ impl Status {
         status
     }
 
+    /// What the router itself refuses has details, and nothing in them.
+    pub(super) fn with_no_details(mut self) -> Self {
+        self.details = json!({});
+        self
+    }
+
+    pub(super) fn no_method() -> Self {
+        let why = "the server does not allow this method on the requested resource";
+        Self::new(405, "MethodNotAllowed", why).with_no_details()
+    }
+
     fn of(code: u16, reason: &'static str, kind: &Kind, name: &str, message: String) -> Self {
         let mut status = Self::new(code, reason, message);
         status.details = json!({"name": name, "group": kind.group, "kind": kind.plural});
@@ -60,6 +71,32 @@ impl Status {
         )
     }
 
+    /// A precondition of a deletion does not hold.
+    pub(super) fn precondition(kind: &Kind, name: &str, why: &str) -> Self {
+        let full = Self::full(kind);
+        let mut status = Self::conflict(kind, name, why);
+        status.message = format!("Operation cannot be fulfilled on {full} \"{name}\": {why}");
+        status.details["kind"] = json!(kind.kind);
+        status
+    }
+
+    /// Options of a deletion that cannot be read: of them it is not said where they are from.
+    pub(super) fn of_options(mut self) -> Self {
+        if let Some((_, rest)) = self.message.split_once("(must be of type DeleteOptions): ") {
+            let why = rest.rsplit_once(" (").map_or(rest, |(why, _)| why);
+            self.message = why.to_owned();
+        }
+        self
+    }
+
+    fn full(kind: &Kind) -> String {
+        if kind.group.is_empty() {
+            kind.kind.clone()
+        } else {
+            format!("{}.{}", kind.kind, kind.group)
+        }
+    }
+
     pub(super) fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
         Self::of(
             403,
@@ -70,22 +107,40 @@ impl Status {
         )
     }
 
+    /// The same of all objects of a kind.
+    pub(super) fn forbidden_all(kind: &Kind, why: &str) -> Self {
+        let message = format!("{} is forbidden: {why}", kind.qualified());
+        let mut status = Self::new(403, "Forbidden", message);
+        status.details = json!({"kind": kind.plural});
+        if !kind.group.is_empty() {
+            status.details["group"] = json!(kind.group);
+        }
+        status
+    }
+
     /// Invalid fields: (field, what is wrong).
     pub(super) fn invalid(kind: &Kind, name: &str, causes: &[(String, String, &str)]) -> Self {
+        let mut status = Self::invalid_review(&Self::full(kind), causes);
+        status.message = status.message.replacen("\"\"", &format!("\"{name}\""), 1);
+        if !name.is_empty() {
+            status.details["name"] = json!(name);
+        }
+        status
+    }
+
+    /// Invalid fields of what is posted for its answer alone, and has no name.
+    pub(super) fn invalid_review(full: &str, causes: &[(String, String, &str)]) -> Self {
         let texts: Vec<String> =
             causes.iter().map(|(field, message, _)| format!("{field}: {message}")).collect();
         let listed =
             if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let full = if kind.group.is_empty() {
-            kind.kind.clone()
-        } else {
-            format!("{}.{}", kind.kind, kind.group)
-        };
-        let mut status =
-            Self::new(422, "Invalid", format!("{full} \"{name}\" is invalid: {listed}"));
+        let mut status = Self::new(422, "Invalid", format!("{full} \"\" is invalid: {listed}"));
         let causes: Vec<Value> = causes.iter().map(|(field, message, reason)| json!({"reason": reason, "message": message, "field": field})).collect();
-        status.details =
-            json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes});
+        let (kind, group) = full.split_once('.').unwrap_or((full, ""));
+        status.details = json!({"kind": kind, "causes": causes});
+        if !group.is_empty() {
+            status.details["group"] = json!(group);
+        }
         status
     }
 
@@ -117,7 +172,7 @@ impl Status {
     /// A patch that does not apply; why is not said.
     pub(super) fn rejected() -> Self {
         let message = "the server rejected our request due to an error in our request";
-        Self::new(422, "Invalid", message)
+        Self::new(422, "Invalid", message).with_no_details()
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -127,8 +182,11 @@ impl Status {
     /// As the wire has it.
     pub(crate) fn body(&self) -> Value {
         let mut body = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message, "reason": self.reason, "code": self.code,
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
         if !self.details.is_null() {
             body["details"] = self.details.clone();
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::kinds::Kind;
 use super::super::table;
 use super::read::{self, Shape, partial, shape, with_revision};
-use super::{Answer, Request, Status, Target};
+use super::{Answer, Request, Status, Target, options};
 use crate::store::{Change, Subscription, TooOld};
 use crate::world::World;
 
@@ -37,7 +37,14 @@ pub(super) fn open(
     let asked = match request.get("resourceVersion").map(str::parse::<u64>) {
         None => None,
         Some(Ok(revision)) => Some(revision).filter(|revision| *revision > 0),
-        Some(Err(_)) => return no_revision(request.get("resourceVersion").unwrap_or_default()),
+        Some(Err(_)) => {
+            return Status::new(
+                500,
+                "",
+                options::no_version(request.get("resourceVersion").unwrap_or_default()),
+            )
+            .into();
+        }
     };
     let (first, revision) = world.store.read(|state| {
         let revision = state.revision();
@@ -55,7 +62,7 @@ pub(super) fn open(
         if initial {
             let bookmark = json!({
                 "kind": kind.kind, "apiVersion": kind.api_version(),
-                "metadata": {"resourceVersion": revision.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}, "creationTimestamp": null},
+                "metadata": {"resourceVersion": revision.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}},
             });
             first.push(json!({"type": "BOOKMARK", "object": bookmark}));
         }
@@ -83,14 +90,6 @@ pub(super) fn open(
                 .into()
         }
     }
-}
-
-/// The apiserver gives no reason here, and says what its language's library says.
-fn no_revision(text: &str) -> Answer {
-    let why = format!(
-        "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
-    );
-    Status::new(500, "", why).into()
 }
 
 impl Watch {

@@ -6,6 +6,7 @@ use super::super::kinds::Kind;
 use super::super::schema;
 use super::super::{defaults, managed_fields, object, patch, validate};
 use super::body::{self, parse, parse_object, takes_patch};
+use super::delete::{delete_all, delete_one};
 use super::fields;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::reviews;
@@ -17,7 +18,7 @@ const OTHER_NAMESPACE: &str =
     "the namespace of the provided object does not match the namespace sent on the request";
 
 /// The answer of a write, and warnings of it.
-type Written = Result<(u16, Value, Vec<String>), Status>;
+pub(super) type Written = Result<(u16, Value, Vec<String>), Status>;
 
 pub(super) fn write(
     world: &World,
@@ -29,7 +30,8 @@ pub(super) fn write(
     // Built-in kinds are served by a router that knows their types, and answers before anybody else.
     let patch_type = request.content_type.split(';').next().unwrap_or_default().trim();
     if request.method == "PATCH" && kind.definition.is_none() && !takes_patch(kind, patch_type) {
-        return Ok(Answer::Text { status: 415, body: "415: Unsupported Media Type".to_owned() });
+        let why = "415: Unsupported Media Type";
+        return Ok(Status::new(415, "UnsupportedMediaType", why).with_no_details().into());
     }
     let revision_of = |key: &str| {
         world
@@ -49,9 +51,7 @@ pub(super) fn write(
         (!request.is_dry_run()).then(|| world.store.read(crate::store::State::revision))
     });
     let body = match revision {
-        Some(revision) if value["kind"] != "Status" && value["kind"] != "Scale" => {
-            with_revision(&value, revision)
-        }
+        Some(revision) if has_revision(&value) => with_revision(&value, revision),
         _ => value,
     };
     let body = match shape(&request.accept) {
@@ -68,6 +68,12 @@ pub(super) fn write(
     Ok(Answer::Json { status, content_type: "application/json".to_owned(), body, warnings })
 }
 
+/// What is posted for its answer alone has no version.
+fn has_revision(value: &Value) -> bool {
+    let kind = value["kind"].as_str().unwrap_or_default();
+    !matches!(kind, "Status" | "Scale" | "TokenRequest") && !kind.ends_with("Review")
+}
+
 fn carry_out(
     context: &Context,
     transaction: &mut Transaction<'_>,
@@ -81,11 +87,9 @@ fn carry_out(
         ("POST", Some(name), Some("eviction")) => {
             delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
         }
-        ("POST", Some(name), Some("token")) => {
-            if transaction.get(&kind.collection(cluster), &key_of(target, name)).is_none() {
-                return Err(Status::not_found(kind, name));
-            }
-            Ok((201, reviews::token(transaction, name, target), Vec::new()))
+        ("POST", Some(_), Some("token")) => {
+            let token = reviews::token(context, transaction, cluster, kind, target, request)?;
+            Ok((201, token, Vec::new()))
         }
         ("PUT", Some(name), _) => {
             replace(context, transaction, cluster, kind, target, name, request)
@@ -97,11 +101,7 @@ fn carry_out(
             delete_one(context, transaction, cluster, kind, &key_of(target, name), request)
         }
         ("DELETE", None, _) => delete_all(context, transaction, cluster, kind, target, request),
-        _ => Err(Status::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        )),
+        _ => Err(Status::no_method()),
     }
 }
 
@@ -120,6 +120,9 @@ fn create(
     target: &Target,
     request: &Request,
 ) -> Written {
+    if request.body.is_empty() {
+        return Err(body::nothing(&kind.kind));
+    }
     let mut wanted = parse_object(request, &kind.kind)?;
     if kind.group == "authorization.k8s.io" || kind.group == "authentication.k8s.io" {
         return Ok((201, reviews::review(kind, wanted, request), Vec::new()));
@@ -128,6 +131,14 @@ fn create(
         return Err(Status::bad_request(format!(
             "{given} in version \"{}\" cannot be handled as a {}: no kind \"{given}\" is registered",
             kind.version, kind.kind
+        )));
+    }
+    if let Some(given) = wanted["apiVersion"].as_str().filter(|_| kind.definition.is_none())
+        && given.rsplit('/').next() != Some(kind.version.as_str())
+    {
+        return Err(Status::bad_request(format!(
+            "{} in version \"{given}\" cannot be handled as a {}: no kind \"{}\" is registered for version \"{given}\" in scheme \"pkg/runtime/scheme.go:111\"",
+            kind.kind, kind.kind, kind.kind
         )));
     }
     wanted["apiVersion"] = json!(kind.api_version());
@@ -297,10 +308,17 @@ fn belongs(wanted: &mut Value, target: &Target, name: &str) -> Result<(), Status
         "" => Err(Status::bad_request(format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"
         ))),
-        given if given == name => Ok(()),
-        given => Err(Status::bad_request(format!(
+        _ => is_named(wanted, name),
+    }
+}
+
+/// A name that an object has must be the path's.
+fn is_named(object: &Value, name: &str) -> Result<(), Status> {
+    match object["metadata"]["name"].as_str() {
+        Some(given) if given != name => Err(Status::bad_request(format!(
             "the name of the object ({given}) does not match the name on the URL ({name})"
         ))),
+        _ => Ok(()),
     }
 }
 
@@ -391,6 +409,7 @@ fn patch_one(
             patch::json_patch(&mut after, &body).map_err(|_| Status::rejected())?;
         }
     }
+    is_named(&after, name)?;
     check_revision(transaction, cluster, kind, &key, name, &after)?;
     if is_scale {
         return scale(context, transaction, cluster, kind, &before, &after, request, target);
@@ -420,6 +439,7 @@ fn apply(
     if !declared["metadata"]["managedFields"].is_null() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
+    is_named(&declared, name)?;
     declared["apiVersion"] = json!(kind.api_version());
     declared["kind"] = json!(kind.kind);
     declared["metadata"]["name"] = json!(name);
@@ -470,96 +490,4 @@ fn apply(
         store(context, transaction, cluster, kind, merged, before.as_deref(), request, target)?;
     let status = if before.is_some() { 200 } else { 201 };
     Ok((status, stored, warnings))
-}
-
-/// The options in the body of a deletion, or in an eviction.
-pub(super) fn options(request: &Request) -> Result<Value, Status> {
-    let body = parse(request, "DeleteOptions")?;
-    Ok(if body["kind"] == "Eviction" { body["deleteOptions"].clone() } else { body })
-}
-
-fn delete_one(
-    context: &Context,
-    transaction: &mut Transaction<'_>,
-    cluster: &str,
-    kind: &Kind,
-    key: &str,
-    request: &Request,
-) -> Written {
-    let collection = kind.collection(cluster);
-    let name = key.rsplit('/').next().unwrap_or(key).to_owned();
-    let Some(found) = transaction.get(&collection, key) else {
-        return Err(Status::not_found(kind, &name));
-    };
-    let options = options(request)?;
-    if let Some(uid) = options["preconditions"]["uid"].as_str()
-        && found["metadata"]["uid"] != uid
-    {
-        return Err(Status::conflict(
-            kind,
-            &name,
-            &format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                found["metadata"]["uid"].as_str().unwrap_or_default()
-            ),
-        ));
-    }
-    if kind.plural == "namespaces"
-        && matches!(name.as_str(), "default" | "kube-system" | "kube-public")
-    {
-        return Err(Status::forbidden(kind, &name, "this namespace may not be deleted"));
-    }
-    let policy = request
-        .get("propagationPolicy")
-        .map(str::to_owned)
-        .or_else(|| options["propagationPolicy"].as_str().map(str::to_owned));
-    super::super::controllers::delete(
-        context,
-        transaction,
-        cluster,
-        kind.group.as_str(),
-        &kind.plural,
-        key,
-        policy.as_deref(),
-    );
-    let after = transaction.get(&collection, key);
-    match after {
-        Some(still) => Ok((200, (*still).clone(), Vec::new())),
-        None => Ok((
-            200,
-            json!({
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                "details": {"name": name, "group": kind.group, "kind": kind.plural, "uid": found["metadata"]["uid"]},
-            }),
-            Vec::new(),
-        )),
-    }
-}
-
-fn delete_all(
-    context: &Context,
-    transaction: &mut Transaction<'_>,
-    cluster: &str,
-    kind: &Kind,
-    target: &Target,
-    request: &Request,
-) -> Written {
-    for (key, value) in transaction.list(&kind.collection(cluster)) {
-        if read::selected(&value, target, request)? {
-            super::super::controllers::delete(
-                context,
-                transaction,
-                cluster,
-                kind.group.as_str(),
-                &kind.plural,
-                &key,
-                None,
-            );
-        }
-    }
-    Ok((
-        200,
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"group": kind.group, "kind": kind.plural}}),
-        Vec::new(),
-    ))
 }

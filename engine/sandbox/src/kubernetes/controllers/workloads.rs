@@ -78,6 +78,55 @@ fn surge(spec: &Value, wanted: i64) -> i64 {
     share(&spec["strategy"]["rollingUpdate"]["maxSurge"], wanted, true)
 }
 
+/// How many pods a deployment wants and has.
+struct Counts {
+    wanted: i64,
+    /// How many may be missing.
+    unavailable: i64,
+    total: i64,
+    available: i64,
+    updated: i64,
+}
+
+/// What a deployment says of itself.
+fn deployment_status(deployment: &Value, current: &str, counts: &Counts, now: &Value) -> Value {
+    let Counts { wanted, unavailable, total, available, updated } = *counts;
+    let mut status = deployment["status"].clone();
+    if !status.is_object() {
+        status = json!({});
+    }
+    status["observedGeneration"] = deployment["metadata"]["generation"].clone();
+    for (field, value) in [
+        ("replicas", total),
+        ("updatedReplicas", updated),
+        ("readyReplicas", available),
+        ("availableReplicas", available),
+        ("unavailableReplicas", (wanted.max(total) - available).max(0)),
+    ] {
+        if value > 0 {
+            status[field] = json!(value);
+        } else if let Some(entries) = status.as_object_mut() {
+            entries.remove(field);
+        }
+    }
+    let enough = available >= wanted - unavailable;
+    let (reason, message) = if enough {
+        ("MinimumReplicasAvailable", "Deployment has minimum availability.")
+    } else {
+        ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    };
+    set_condition(&mut status, "Available", enough, reason, message, now);
+    let complete = updated == wanted && available >= wanted && total == wanted;
+    let (reason, message) = if complete {
+        ("NewReplicaSetAvailable", format!("ReplicaSet \"{current}\" has successfully progressed."))
+    } else {
+        ("ReplicaSetUpdated", format!("ReplicaSet \"{current}\" is progressing."))
+    };
+    set_condition(&mut status, "Progressing", true, reason, &message, now);
+    date_conditions(&deployment["status"], &mut status, now);
+    status
+}
+
 fn reconcile_deployment(
     cluster: &Cluster<'_>,
     transaction: &mut Transaction<'_>,
@@ -146,42 +195,15 @@ fn reconcile_deployment(
             }
         }
     }
-    let total = count(&old_pods) + count(&new_pods);
-    let available = ready(&old_pods) + ready(&new_pods);
-    let updated = count(&new_pods);
+    let counts = Counts {
+        wanted,
+        unavailable,
+        total: count(&old_pods) + count(&new_pods),
+        available: ready(&old_pods) + ready(&new_pods),
+        updated: count(&new_pods),
+    };
     let now = object::timestamp(transaction);
-    let mut status = deployment["status"].clone();
-    if !status.is_object() {
-        status = json!({});
-    }
-    status["observedGeneration"] = deployment["metadata"]["generation"].clone();
-    let mut put = |field: &str, value: i64| {
-        if value > 0 {
-            status[field] = json!(value);
-        } else if let Some(entries) = status.as_object_mut() {
-            entries.remove(field);
-        }
-    };
-    put("replicas", total);
-    put("updatedReplicas", updated);
-    put("readyReplicas", available);
-    put("availableReplicas", available);
-    put("unavailableReplicas", (wanted.max(total) - available).max(0));
-    let enough = available >= wanted - unavailable;
-    let (reason, message) = if enough {
-        ("MinimumReplicasAvailable", "Deployment has minimum availability.")
-    } else {
-        ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
-    };
-    set_condition(&mut status, "Available", enough, reason, message, &now);
-    let complete = updated == wanted && available >= wanted && total == wanted;
-    let (reason, message) = if complete {
-        ("NewReplicaSetAvailable", format!("ReplicaSet \"{current}\" has successfully progressed."))
-    } else {
-        ("ReplicaSetUpdated", format!("ReplicaSet \"{current}\" is progressing."))
-    };
-    set_condition(&mut status, "Progressing", true, reason, &message, &now);
-    date_conditions(&deployment["status"], &mut status, &now);
+    let status = deployment_status(&deployment, &current, &counts, &now);
     let annotated = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
         == json!(number.to_string());
     if deployment["status"] != status || !annotated {
