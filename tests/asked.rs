@@ -87,7 +87,7 @@ fn the_shipped_report_asks_for_prices_and_holds_itself_against_the_bill() {
     assert!(!asked(&folder, "ce").is_empty());
 }
 
-const TAG: &str = r#"apiVersion: runbook/v1
+const TAG: &str = r"apiVersion: runbook/v1
 name: tags
 connections:
   aws: {region: ap-northeast-2}
@@ -95,7 +95,7 @@ tasks:
   - id: owner
     uses: ce.cost_allocation_tag
     with: {key: runbook/owner}
-"#;
+";
 
 #[test]
 fn a_tag_is_activated_once_bills_have_seen_it_and_a_plan_does_not_ask() {

@@ -21,7 +21,7 @@ use crate::support::{not_run, variable};
 const HEADERS: [&str; 3] = ["content-type", "warning", "allow"];
 
 /// Longer than any answer takes, the watches of a second included.
-const LATEST: Duration = Duration::from_secs(60);
+const LATEST: Duration = Duration::from_mins(1);
 
 /// A request of the file.
 #[derive(Debug, Default)]
@@ -105,24 +105,21 @@ fn of_body(body: &str) -> Vec<String> {
 async fn requests_that_no_kubectl_sends_are_answered_as_by_a_real_control_plane() {
     // The control plane is set up by it.
     let has_kubectl = Command::new("kubectl").args(["version", "--client"]).output().is_ok();
-    let real = match variable("RUNBOOK_CONTROL_PLANE").filter(|_| has_kubectl) {
-        Some(programs) => {
-            let plane = ControlPlane::start(Path::new(&programs));
-            let real = answers(&plane.target()).await;
-            if variable("RUNBOOK_RECORD").is_some() {
-                let text =
-                    written(&real, "raw.txt", "No client; the requests are sent as they are.");
-                std::fs::write(folder().join("raw-recorded.txt"), text).unwrap();
-            } else {
-                let problems = problems(&recorded("raw-recorded.txt"), &real, &[]);
-                assert!(problems.is_empty(), "the record is old:\n{}", problems.join("\n"));
-            }
-            real
+    let programs = variable("RUNBOOK_CONTROL_PLANE").filter(|_| has_kubectl);
+    let real = if let Some(programs) = programs {
+        let plane = ControlPlane::start(Path::new(&programs));
+        let real = answers(&plane.target()).await;
+        if variable("RUNBOOK_RECORD").is_some() {
+            let text = written(&real, "raw.txt", "No client; the requests are sent as they are.");
+            std::fs::write(folder().join("raw-recorded.txt"), text).unwrap();
+        } else {
+            let problems = problems(&recorded("raw-recorded.txt"), &real, &[]);
+            assert!(problems.is_empty(), "the record is old:\n{}", problems.join("\n"));
         }
-        None => {
-            not_run("RUNBOOK_CONTROL_PLANE names no real control plane; its record judges");
-            recorded("raw-recorded.txt")
-        }
+        real
+    } else {
+        not_run("RUNBOOK_CONTROL_PLANE names no real control plane; its record judges");
+        recorded("raw-recorded.txt")
     };
     let (folder, served) = finished_cluster();
     let target = Target::of(&folder, &served, "myeks").expect("the cluster is there");

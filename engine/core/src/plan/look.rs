@@ -254,7 +254,7 @@ impl Looker {
         addressed: &Addressed,
     ) -> Result<Context, Failure> {
         let connection = self.connections.open(&addressed.chain, &self.clock).await?;
-        Ok(self.context(instance, connection))
+        Ok(self.context(instance, connection, &self.tries))
     }
 
     /// Whether looking at an instance costs money. What is wrong with its arguments costs nothing: the

@@ -100,6 +100,11 @@ fn task(context: &Context) -> String {
 
 #[async_trait]
 impl<R: Report> Module for Delivered<R> {
+    /// Rules, bills and folders of destinations lie beside the runbook.
+    fn works_in_folder(&self) -> bool {
+        true
+    }
+
     fn schema(&self) -> &Schema {
         self.report.schema()
     }

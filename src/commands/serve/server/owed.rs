@@ -57,7 +57,7 @@ pub(super) struct Round {
     hold: Option<Hold>,
 }
 
-impl<'a> Owing<'a> {
+impl Owing<'_> {
     /// Of an outbox that may not be there yet.
     pub(super) fn new(folder: PathBuf) -> Self {
         let not_before = Timestamp::MIN;
