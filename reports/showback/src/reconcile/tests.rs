@@ -330,7 +330,7 @@ fn a_month_of_a_volume_is_the_calendars() {
     assert_eq!(
         shown(&found.classes[0]),
         // 645,161,290 billionths are not 20 / 31 to the last digit; what that leaves is nothing.
-        "EBS volumes: 0.0588 0.0588 0.0588 unexplained 0.0000"
+        "EBS volumes: 0.0588 0.0588 0.0588 price 0.0000 unexplained 0.0000"
     );
     assert!(found.is_reconciled());
 }

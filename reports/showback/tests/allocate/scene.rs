@@ -60,7 +60,7 @@ pub(crate) fn book() -> PriceBook {
         (Service::FargateEphemeralStorage, "0.001", Unit::Hour),
         (Service::EksControlPlane, "0.1", Unit::Hour),
         (Service::EksControlPlaneExtendedSupport, "0.6", Unit::Hour),
-        (Service::EbsGp3, "0.073", Unit::Month),
+        (Service::EbsGp3, "0.0744", Unit::Month),
     ] {
         book.set_service(REGION, service, quote(dollars, unit));
     }

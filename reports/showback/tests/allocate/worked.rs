@@ -121,7 +121,7 @@ fn daemonsets_and_the_systems_share_are_overhead_and_never_pay() {
             pod("shop/web", on("a"), ("1", "4Gi"), ("00:00", None)),
         ],
     );
-    // A quarter each; 100 GiB at 0.073 $ of 730 h is a cent.
+    // A quarter each; 100 GiB at 0.0744 $ of the 744 h of October is a cent.
     assert_eq!(
         by_recipient(&charged(&seen, &nodes_only())),
         sums(&[
