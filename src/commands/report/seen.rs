@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use runbook_capacity::manifest::read_inventory_head;
 use runbook_showback::bill::{Wanted, read_files};
 use runbook_showback::collect::{Annotations, observed_of_inventory};
-use runbook_showback::observed::{ClusterId, Observed, Window};
+use runbook_showback::observed::{ClusterId, Finding, Observed, Severity, Window};
 use runbook_showback::samples::{Store, StoreError};
 
 use crate::commands::Session;
@@ -127,7 +127,19 @@ impl Seen {
         }
         let clusters: Vec<String> =
             observed.clusters.iter().map(|cluster| cluster.id.name.clone()).collect();
-        Ok(observed.with_bill(self.billed(window, &clusters)?))
+        let mut billed = self.billed(window, &clusters)?;
+        if billed.pods.is_empty() {
+            billed.findings.push(Finding {
+                severity: Severity::Warning,
+                code: "bill_without_pods",
+                subject: "bill".to_owned(),
+                message: format!(
+                    "it names no pod of these clusters in {window}, so samples alone are told; is it of \
+                     another month, or without resource ids?"
+                ),
+            });
+        }
+        Ok(observed.with_bill(billed))
     }
 
     /// The pods that a bill names, of clusters of these names, or of all without any.

@@ -94,13 +94,18 @@ impl Figures {
     /// The gauges; none while nothing was looked at.
     pub(crate) async fn seen(self: Arc<Self>, real: Timestamp) -> Option<Seen> {
         let kept = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, seen)) = kept
-            && real.duration_since(at) < KEPT
+        if let Some((at, seen)) = &kept
+            && real.duration_since(*at) < KEPT
         {
-            return seen;
+            return seen.clone();
         }
         let now = self.clock.now();
-        let seen = self.clone().on_a_thread(move |figures| figures.gauges(now)).await.ok();
+        let seen = match self.clone().on_a_thread(move |figures| figures.gauges(now)).await {
+            Ok(seen) => Some(seen),
+            // Others are asking: what was said last stands until they have their answers.
+            Err(NoAnswer::Busy) => return kept.and_then(|(_, seen)| seen),
+            Err(_) => None,
+        };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((real, seen.clone()));
         seen
     }

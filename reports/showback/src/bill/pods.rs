@@ -159,10 +159,33 @@ fn join(known: &mut Hours, period: Window, hours: PodHours) -> bool {
     true
 }
 
+/// How much a bill says of a cluster.
+#[derive(Default)]
+struct Told {
+    sources: BTreeSet<Source>,
+    /// The times that rows of it are about, by when they begin.
+    rows: BTreeMap<Timestamp, Timestamp>,
+}
+
+impl Told {
+    fn take(&mut self, source: Source, hours: &Hours) {
+        self.sources.insert(source);
+        for (start, (end, _)) in hours {
+            let known = self.rows.entry(*start).or_insert(*end);
+            *known = (*known).max(*end);
+        }
+    }
+
+    fn covered(&self) -> Vec<Window> {
+        let times = self.rows.iter().map(|(start, end)| Window { start: *start, end: *end });
+        Window::joined(times.collect())
+    }
+}
+
 /// What becomes of it.
 struct Made {
     window: Window,
-    clusters: BTreeMap<Arc<ClusterId>, BTreeSet<Source>>,
+    clusters: BTreeMap<Arc<ClusterId>, Told>,
     pods: Vec<PodInterval>,
     nodes: BTreeMap<String, NodeInterval>,
     guessed: u64,
@@ -184,20 +207,20 @@ impl Default for Made {
 }
 
 impl Made {
-    fn cluster(&mut self, arn: &str, name: &str, source: Source) -> Arc<ClusterId> {
+    fn cluster(&mut self, arn: &str, name: &str, source: Source, hours: &Hours) -> Arc<ClusterId> {
         let mut parts = arn.split(':').skip(3);
         let region = parts.next().unwrap_or_default().to_owned();
         let account = parts.next().filter(|one| !one.is_empty()).map(str::to_owned);
         let id = Arc::new(ClusterId { account, region, name: name.to_owned() });
-        let (id, sources) = match self.clusters.entry(id) {
+        let (id, told) = match self.clusters.entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => {
                 (Arc::clone(entry.key()), entry.into_mut())
             }
             std::collections::btree_map::Entry::Vacant(entry) => {
-                (Arc::clone(entry.key()), entry.insert(BTreeSet::new()))
+                (Arc::clone(entry.key()), entry.insert(Told::default()))
             }
         };
-        sources.insert(source);
+        told.take(source, hours);
         id
     }
 
@@ -212,7 +235,7 @@ impl Made {
             .iter()
             .map(|(start, (end, row))| (Window { start: *start, end: *end }, seconds(row)))
             .collect();
-        let cluster = self.cluster(arn, &pod.cluster, Source::FargateBill);
+        let cluster = self.cluster(arn, &pod.cluster, Source::FargateBill, hours);
         // A pod that was billed for less than all of an hour in the middle was there twice.
         for span in spans(&rows) {
             let mut made = interval(&cluster, pod, span, Source::FargateBill);
@@ -228,7 +251,7 @@ impl Made {
     }
 
     fn split(&mut self, arn: &str, pod: &BilledPod, split: &SplitPod, node: Option<&Instance>) {
-        let cluster = self.cluster(arn, &pod.cluster, Source::SplitCostAllocation);
+        let cluster = self.cluster(arn, &pod.cluster, Source::SplitCostAllocation, &split.hours);
         if let Some(instance) = node {
             self.node(&cluster, &split.parent, instance);
         }
@@ -325,10 +348,10 @@ impl Made {
             });
         }
         let window = self.window;
-        let clusters = self.clusters.into_iter().map(|(id, sources)| ClusterObserved {
+        let clusters = self.clusters.into_iter().map(|(id, told)| ClusterObserved {
             id,
-            covered: vec![window],
-            resolution_seconds: if sources.contains(&Source::SplitCostAllocation) {
+            covered: told.covered(),
+            resolution_seconds: if told.sources.contains(&Source::SplitCostAllocation) {
                 3600
             } else {
                 1
@@ -336,7 +359,7 @@ impl Made {
             looks: 1,
             is_in_extended_support: None,
             created: None,
-            sources,
+            sources: told.sources,
         });
         Observed {
             window,

@@ -263,6 +263,9 @@ fn split_rows_are_pods_on_their_instance_and_no_lines_of_the_bill() {
         (pod.seen.seconds(), pod.source),
         (7_200, crate::observed::Source::SplitCostAllocation)
     );
+    // The bill speaks of two hours, and of no more of the window.
+    let covered = &read.observed.clusters[0].covered;
+    assert_eq!((covered.len(), covered[0].seconds()), (1, 7_200));
     let node = &read.observed.nodes[0];
     assert_eq!(node.instance_type.as_deref(), Some("m7g.large"));
     assert_eq!(

@@ -113,7 +113,8 @@ impl Merge {
             ours.resolution_seconds = ours.resolution_seconds.max(theirs.resolution_seconds);
             // Fargate rows say nothing of nodes; split rows know what was on them in each hour.
             if theirs.sources.contains(&Source::SplitCostAllocation) {
-                ours.covered = theirs.covered;
+                ours.covered.extend(theirs.covered);
+                ours.covered = Window::joined(std::mem::take(&mut ours.covered));
             }
             ours.sources.extend(theirs.sources);
         }
@@ -361,7 +362,7 @@ mod tests {
             |uid: &str, node: &str| pod(&id, uid, Place::Node(node.to_owned()), span(0, 60), split);
         let billed = vec![on("seen", "i-1"), on("between", "i-1"), on("later", "i-2")];
         let merged = observed(&id, vec![seen_node], vec![seen], span(0, 60), Source::Poll)
-            .with_bill(observed(&id, nodes, billed, span(0, 120), split));
+            .with_bill(observed(&id, nodes, billed, span(40, 120), split));
         let names: Vec<&str> = merged.nodes.iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["ip-1.internal", "i-2"]);
         assert_eq!(merged.nodes[0].ended, Some(at(57)));

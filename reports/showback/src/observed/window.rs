@@ -27,6 +27,19 @@ pub struct WindowError {
 }
 
 impl Window {
+    /// The same times in order, those that touch as one.
+    pub(crate) fn joined(mut times: Vec<Self>) -> Vec<Self> {
+        times.sort_by_key(|time| time.start);
+        let mut joined: Vec<Self> = Vec::with_capacity(times.len());
+        for time in times {
+            match joined.last_mut() {
+                Some(last) if time.start <= last.end => last.end = last.end.max(time.end),
+                _ => joined.push(time),
+            }
+        }
+        joined
+    }
+
     /// A window; an empty one is allowed.
     pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, WindowError> {
         if end < start { Err(WindowError { start, end }) } else { Ok(Self { start, end }) }
