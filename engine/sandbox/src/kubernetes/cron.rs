@@ -2,7 +2,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// How far ahead a next time is looked for: a leap day comes within eight years.
 const MOST_DAYS: usize = 366 * 8;
@@ -12,7 +12,16 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// A schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Schedule {
+pub(super) enum Schedule {
+    /// At times of the calendar.
+    Calendar(Calendar),
+    /// So long after the time before.
+    Every(SignedDuration),
+}
+
+/// Which minutes are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Calendar {
     minutes: Field,
     hours: Field,
     days: Field,
@@ -32,36 +41,46 @@ impl Field {
         value >= 0 && self.bits >> value & 1 == 1
     }
 
+    /// Reads one; what is wrong is said in the words of the library that Kubernetes uses.
     fn parse(text: &str, least: u32, most: u32, names: &[&str]) -> Result<Self, String> {
-        let mut bits = 0_u64;
+        let (mut bits, mut is_any) = (0_u64, false);
         for part in text.split(',') {
-            let (range, step) =
-                part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-            let step: u32 =
-                match step {
-                    None => 1,
-                    Some(step) => step.parse().ok().filter(|step| *step > 0).ok_or_else(|| {
-                        format!("step of range should be a positive number: {part}")
-                    })?,
-                };
-            let (from, to) = match range {
-                "*" | "?" => (least, most),
-                _ => match range.split_once('-') {
-                    Some((from, to)) => (number(from, names)?, number(to, names)?),
-                    None if part.contains('/') => (number(range, names)?, most),
-                    None => (number(range, names)?, number(range, names)?),
-                },
+            let (range, step) = match part.split('/').collect::<Vec<_>>()[..] {
+                [range] => (range, None),
+                [range, step] => (range, Some(number(step, &[])?)),
+                _ => return Err(format!("too many slashes: {part}")),
             };
-            if from < least || to > most || from > to {
-                return Err(format!("range {range} is not within {least} to {most}"));
+            let (from, to) = match range.split('-').collect::<Vec<_>>()[..] {
+                ["*" | "?", ..] => (least, most),
+                [one] => {
+                    let one = number(one, names)?;
+                    (one, if step.is_some() { most } else { one })
+                }
+                [from, to] => (number(from, names)?, number(to, names)?),
+                _ => return Err(format!("too many hyphens: {part}")),
+            };
+            if from < least {
+                return Err(format!("beginning of range ({from}) below minimum ({least}): {part}"));
             }
+            if to > most {
+                return Err(format!("end of range ({to}) above maximum ({most}): {part}"));
+            }
+            if from > to {
+                let why = format!("beginning of range ({from}) beyond end of range ({to}): {part}");
+                return Err(why);
+            }
+            let step = step.unwrap_or(1);
+            if step == 0 {
+                return Err(format!("step of range should be a positive number: {part}"));
+            }
+            is_any |= range.starts_with(['*', '?']) && step == 1;
             let mut value = from;
             while value <= to {
                 bits |= 1 << value;
                 value += step;
             }
         }
-        Ok(Self { bits, is_any: text == "*" || text == "?" })
+        Ok(Self { bits, is_any })
     }
 }
 
@@ -71,18 +90,33 @@ fn number(text: &str, names: &[&str]) -> Result<u32, String> {
         let first = usize::from(names.len() == MONTHS.len());
         return u32::try_from(place + first).map_err(|error| error.to_string());
     }
-    text.parse().map_err(|_| format!("failed to parse int from {text}"))
+    match text.parse::<i64>() {
+        Ok(number) => u32::try_from(number)
+            .map_err(|_| format!("negative number ({number}) not allowed: {text}")),
+        Err(_) => Err(format!(
+            "failed to parse int from {text}: strconv.Atoi: parsing {text:?}: invalid syntax"
+        )),
+    }
 }
 
 impl Schedule {
     /// Reads it; why it is none.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(every) = text.strip_prefix("@every ") {
+            let time: SignedDuration = every.parse().map_err(|_| {
+                format!("failed to parse duration {text}: time: invalid duration {every:?}")
+            })?;
+            return Ok(Self::Every(SignedDuration::from_secs(time.as_secs().max(1))));
+        }
         let text = match text.trim() {
             "@yearly" | "@annually" => "0 0 1 1 *",
             "@monthly" => "0 0 1 * *",
             "@weekly" => "0 0 * * 0",
             "@daily" | "@midnight" => "0 0 * * *",
             "@hourly" => "0 * * * *",
+            other if other.starts_with('@') => {
+                return Err(format!("unrecognized descriptor: {other}"));
+            }
             other => other,
         };
         let fields: Vec<&str> = text.split_whitespace().collect();
@@ -93,15 +127,25 @@ impl Schedule {
                 fields.join(" ")
             ));
         };
-        Ok(Self {
+        Ok(Self::Calendar(Calendar {
             minutes: Field::parse(minutes, 0, 59, &[])?,
             hours: Field::parse(hours, 0, 23, &[])?,
             days: Field::parse(days, 1, 31, &[])?,
             months: Field::parse(months, 1, 12, &MONTHS)?,
             weekdays: Field::parse(weekdays, 0, 6, &DAYS)?,
-        })
+        }))
     }
 
+    /// The first time after a moment.
+    pub(super) fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::Calendar(calendar) => calendar.after(moment, zone),
+            Self::Every(time) => moment.checked_add(*time).ok(),
+        }
+    }
+}
+
+impl Calendar {
     /// When a day of the month and a day of the week are both given, either will do.
     fn is_on(&self, date: Date) -> bool {
         let day = self.days.has(date.day());
@@ -111,8 +155,7 @@ impl Schedule {
         self.months.has(date.month()) && either
     }
 
-    /// The first time after a moment.
-    pub(super) fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let now = zone.to_datetime(moment);
         let mut date = now.date();
         for _ in 0..MOST_DAYS {
@@ -155,18 +198,25 @@ mod tests {
         assert_eq!(next("@hourly", "2026-12-31T23:00:00Z"), "2027-01-01T00:00:00Z");
         assert_eq!(next("0 0 29 feb *", after), "2028-02-29T00:00:00Z");
         assert_eq!(next("0 0 31 2 *", after), "never");
-        // A day of the month or one of the week.
+        assert_eq!(next("@every 1h30m", after), "2026-10-07T11:33:20Z");
+        // A day of the month or one of the week; a star with a step is a day of the month as well.
+        assert_eq!(next("0 0 */2 * thu", after), "2026-10-08T00:00:00Z");
         assert_eq!(next("0 0 9 * thu", after), "2026-10-08T00:00:00Z");
     }
 
     #[test]
     fn what_is_no_schedule() {
+        let why = |text: &str| Schedule::parse(text).unwrap_err();
+        assert_eq!(why("soon"), "expected exactly 5 fields, found 1: [soon]");
+        assert_eq!(why("61 * * * *"), "end of range (61) above maximum (59): 61");
+        assert_eq!(why("* * 0 * *"), "beginning of range (0) below minimum (1): 0");
+        assert_eq!(why("9-3 * * * *"), "beginning of range (9) beyond end of range (3): 9-3");
         assert_eq!(
-            Schedule::parse("soon").unwrap_err(),
-            "expected exactly 5 fields, found 1: [soon]"
+            why("x * * * *"),
+            "failed to parse int from x: strconv.Atoi: parsing \"x\": invalid syntax"
         );
-        assert_eq!(Schedule::parse("61 * * * *").unwrap_err(), "range 61 is not within 0 to 59");
-        assert_eq!(Schedule::parse("x * * * *").unwrap_err(), "failed to parse int from x");
-        assert!(Schedule::parse("*/0 * * * *").is_err());
+        assert_eq!(why("*/0 * * * *"), "step of range should be a positive number: */0");
+        assert_eq!(why("1-2-3 * * * *"), "too many hyphens: 1-2-3");
+        assert_eq!(why("@often"), "unrecognized descriptor: @often");
     }
 }

@@ -1,12 +1,14 @@
 //! Validation of the kinds that are served: what is wrong with an object, in the apiserver's words.
 
+mod jobs;
+
 use std::collections::BTreeSet;
 
 use runbook_capacity::quantity::Quantity;
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::{cron, object, rules, selector, structural};
+use super::{object, rules, selector, structural};
 
 /// What is wrong: field, message, reason.
 pub(super) type Problem = (String, String, &'static str);
@@ -19,6 +21,12 @@ fn required(field: impl Into<String>) -> Problem {
 
 fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Problem {
     (field.into(), format!("Invalid value: {value}: {why}"), "FieldValueInvalid")
+}
+
+fn unsupported(field: impl Into<String>, value: &Value, known: &[&str]) -> Problem {
+    let known: Vec<String> = known.iter().map(|one| format!("\"{one}\"")).collect();
+    let message = format!("Unsupported value: {value}: supported values: {}", known.join(", "));
+    (field.into(), message, "FieldValueNotSupported")
 }
 
 fn duplicate(field: impl Into<String>, value: &Value) -> Problem {
@@ -37,10 +45,10 @@ pub(super) fn problems(kind: &Kind, wanted: &Value, before: Option<&Value>) -> V
         ("apps", "deployments" | "replicasets" | "daemonsets" | "statefulsets") => {
             workload(wanted, before, &mut found);
         }
-        ("batch", "jobs") => job(wanted, before, &mut found),
-        ("batch", "cronjobs") => cron_job(wanted, &mut found),
+        ("batch", "jobs") => jobs::job(wanted, before, &mut found),
+        ("batch", "cronjobs") => jobs::cron_job(wanted, before, &mut found),
         ("", "pods") => {
-            containers(&wanted["spec"], "spec", &mut found);
+            pod(&wanted["spec"], "spec", &mut found);
             pod_update(wanted, before, &mut found);
         }
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
@@ -104,48 +112,14 @@ fn workload(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
         let why = "`selector` does not match template `labels`";
         found.push(invalid("spec.template.metadata.labels", labels, why));
     }
-    containers(&spec["template"]["spec"], "spec.template.spec", found);
+    let template = &spec["template"]["spec"];
+    pod(template, "spec.template.spec", found);
+    if template["restartPolicy"].as_str().is_some_and(|policy| policy != "Always") {
+        let field = "spec.template.spec.restartPolicy";
+        found.push(unsupported(field, &template["restartPolicy"], &["Always"]));
+    }
     if before.is_some_and(|before| before["spec"]["selector"] != spec["selector"]) {
         found.push(invalid("spec.selector", &spec["selector"], "field is immutable"));
-    }
-}
-
-fn cron_job(wanted: &Value, found: &mut Vec<Problem>) {
-    let spec = &wanted["spec"];
-    for field in ["successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
-        not_negative(spec, field, found);
-    }
-    match spec["schedule"].as_str().filter(|text| !text.is_empty()) {
-        None => found.push(required("spec.schedule")),
-        Some(text) => {
-            if let Err(why) = cron::Schedule::parse(text) {
-                found.push(invalid("spec.schedule", &spec["schedule"], &why));
-            }
-        }
-    }
-    let template = &spec["jobTemplate"]["spec"]["template"]["spec"];
-    containers(template, "spec.jobTemplate.spec.template.spec", found);
-}
-
-fn job(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
-    let spec = &wanted["spec"];
-    for field in ["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"] {
-        not_negative(spec, field, found);
-    }
-    containers(&spec["template"]["spec"], "spec.template.spec", found);
-    if spec["template"]["spec"]["restartPolicy"] == "Always" {
-        let message = "Unsupported value: \"Always\": supported values: \"OnFailure\", \"Never\"";
-        found.push((
-            "spec.template.spec.restartPolicy".to_owned(),
-            message.to_owned(),
-            "FieldValueNotSupported",
-        ));
-    }
-    let Some(before) = before else { return };
-    for field in ["completions", "selector", "completionMode"] {
-        if before["spec"][field] != spec[field] {
-            found.push(invalid(format!("spec.{field}"), &spec[field], "field is immutable"));
-        }
     }
 }
 
@@ -209,6 +183,16 @@ fn immutable(wanted: &Value, before: Option<&Value>, found: &mut Vec<Problem>) {
         if before[field] != wanted[field] {
             found.push(forbidden(field, why));
         }
+    }
+}
+
+/// What is wrong with a pod, or with a template of pods.
+fn pod(spec: &Value, path: &str, found: &mut Vec<Problem>) {
+    containers(spec, path, found);
+    let policies = ["Always", "OnFailure", "Never"];
+    if spec["restartPolicy"].as_str().is_some_and(|policy| !policies.contains(&policy)) {
+        let field = format!("{path}.restartPolicy");
+        found.push(unsupported(field, &spec["restartPolicy"], &policies));
     }
 }
 

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Key, State};
+use super::{Document, Key, State};
 
 /// Version of the two files. 1: as above.
 const FORMAT: u32 = 1;
@@ -192,7 +192,7 @@ fn read_snapshot(path: &Path, state: &mut State) -> Result<(), OpenError> {
             state.time = head.time;
         } else {
             let row: Row = serde_json::from_str(&line).map_err(damaged)?;
-            state.put(&Key { collection: row.c, name: row.n }, row.v, row.r);
+            state.put(&Key { collection: row.c, name: row.n }, Document::new(row.v, row.r));
         }
     }
     Ok(())
@@ -231,7 +231,7 @@ fn replay(state: &mut State, line: Line) {
         let key = Key { collection: write.c, name: write.n };
         match write.v {
             Some(value) => {
-                state.put(&key, value, revision);
+                state.put(&key, Document::new(value, revision));
             }
             None => {
                 state.remove(&key);

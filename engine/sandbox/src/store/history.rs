@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
 use tokio::sync::watch;
 
-use super::Key;
+use super::{Document, Key};
 
 /// How many changes are remembered.
 const LENGTH: usize = 16_384;
-/// How many bytes of changes are remembered, as the log writes them.
+/// How many bytes of changes are remembered, as the log writes them; of what is watched, the text
+/// that watchers are told is remembered beside it, which is about as long again.
 const BYTES: usize = 64 << 20;
 /// How many bytes of changes are handed out at once: what a watcher that does not read can hold.
 const BYTES_AT_ONCE: usize = 1 << 20;
@@ -25,8 +25,9 @@ pub(crate) struct Change {
     /// The first revision of its transaction.
     pub(crate) first: u64,
     pub(crate) key: Key,
-    pub(crate) before: Option<Arc<Value>>,
-    pub(crate) after: Option<Arc<Value>>,
+    /// What was there, told as what is gone at this revision.
+    pub(crate) before: Option<Document>,
+    pub(crate) after: Option<Document>,
 }
 
 /// The asked revision is no longer remembered.

@@ -15,6 +15,7 @@
 
 mod durable;
 mod history;
+mod texts;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use serde_json::Value;
 
 pub(crate) use durable::OpenError;
 pub(crate) use history::{Change, Subscription, TooOld};
+pub(crate) use texts::{Form, Texts};
 pub(crate) use transaction::Transaction;
 
 use durable::Durable;
@@ -54,6 +56,13 @@ impl Key {
 pub(crate) struct Document {
     pub(crate) value: Arc<Value>,
     pub(crate) revision: u64,
+    pub(crate) texts: Texts,
+}
+
+impl Document {
+    fn new(value: Arc<Value>, revision: u64) -> Self {
+        Self { value, revision, texts: Texts::default() }
+    }
 }
 
 /// All documents, by collection and name.
@@ -100,11 +109,11 @@ impl State {
         self.time
     }
 
-    fn put(&mut self, key: &Key, value: Arc<Value>, revision: u64) -> Option<Arc<Value>> {
+    fn put(&mut self, key: &Key, document: Document) -> Option<Arc<Value>> {
         self.collections
             .entry(key.collection.clone())
             .or_default()
-            .insert(key.name.clone(), Document { value, revision })
+            .insert(key.name.clone(), document)
             .map(|old| old.value)
     }
 
@@ -183,11 +192,14 @@ impl Store {
         (first..)
             .zip(writes)
             .map(|(revision, (key, after))| {
+                let after = after.map(|value| Document::new(value, revision));
                 let before = match &after {
-                    Some(value) => state.put(&key, value.clone(), revision),
+                    Some(document) => state.put(&key, document.clone()),
                     None => state.remove(&key),
                 };
                 state.revision = revision;
+                // What is gone is told with the revision at which it went.
+                let before = before.map(|value| Document::new(value, revision));
                 Change { revision, first, key, before, after }
             })
             .collect()

@@ -147,16 +147,16 @@ impl<'a> Transaction<'a> {
         &self.written
     }
 
-    /// Whether anything was written since this reactor looked last, besides the world's own notes:
-    /// marks, timers, time, records of use, and events, from which nothing follows at once.
-    pub(crate) fn has_unseen(&self) -> bool {
+    /// What was written since this reactor looked last, besides the world's own notes: marks, timers,
+    /// time, records of use, and events, from which nothing follows at once.
+    pub(crate) fn unseen(&self) -> impl Iterator<Item = &Key> {
         let is_note = |key: &Key| {
             let collection = &*key.collection;
             ["timer", "clock"].contains(&collection)
                 || ["sandbox/", "billing/"].iter().any(|prefix| collection.starts_with(prefix))
                 || collection.starts_with("kubernetes/") && collection.ends_with("/core/events")
         };
-        self.written.iter().skip(self.seen).any(|key| !is_note(key))
+        self.written.iter().skip(self.seen).filter(move |key| !is_note(key))
     }
 
     /// Timers that are scheduled from now on are due after so many times their seconds.
@@ -168,7 +168,8 @@ impl<'a> Transaction<'a> {
     /// committed.
     pub(crate) fn overlook(&mut self, changes: &[Arc<Change>]) {
         for change in changes.iter().rev() {
-            self.writes.insert(change.key.clone(), change.before.clone());
+            let before = change.before.as_ref().map(|before| before.value.clone());
+            self.writes.insert(change.key.clone(), before);
         }
     }
 

@@ -164,7 +164,7 @@ impl World {
             for (reactor, seen) in self.reactors.iter().zip(&mut seen) {
                 transaction.look_from(*seen);
                 *seen = transaction.writes();
-                if transaction.has_unseen() {
+                if transaction.unseen().next().is_some() {
                     reactor.react(&self.context, transaction);
                 }
             }

@@ -1,12 +1,18 @@
 //! Getting and listing, as objects or as Tables.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::super::controllers::leases;
 use super::super::kinds::Kind;
 use super::super::{selector, table};
 use super::{Answer, Request, Status, Target, options};
+use crate::store::{Document, Form, State};
 use crate::world::World;
+
+/// The kind whose renewal is not stored but read into it.
+const LEASE: &str = "Lease";
 
 /// How an answer is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +79,6 @@ pub(super) fn read(
     target: &Target,
     request: &Request,
 ) -> Answer {
-    let collection = kind.collection(cluster);
-    let now = world.now();
     if target.name.is_some()
         && let Some(text) = request.get("resourceVersion")
         && text.parse::<u64>().is_err()
@@ -90,79 +94,150 @@ pub(super) fn read(
         ))
         .into();
     }
-    world.store.read(|state| {
-        let renew = |object: &mut Value| {
-            if object["kind"] == "Lease" {
-                leases::renewed(state, cluster, object, now);
-            }
+    let asked = Asked { cluster, kind, target, request, now: world.now() };
+    world.store.read(|state| match &target.name {
+        Some(name) => asked.one(state, name),
+        None => asked.list(state).unwrap_or_else(Answer::from),
+    })
+}
+
+/// What is asked, of whom, and when.
+struct Asked<'a> {
+    cluster: &'a str,
+    kind: &'a Kind,
+    target: &'a Target,
+    request: &'a Request,
+    now: jiff::Timestamp,
+}
+
+impl Asked<'_> {
+    fn one(&self, state: &State, name: &str) -> Answer {
+        let key = self
+            .target
+            .namespace
+            .as_ref()
+            .map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
+        let Some(found) = state.get(&self.kind.collection(self.cluster), &key) else {
+            return Status::not_found(self.kind, name).into();
         };
-        if let Some(name) = &target.name {
-            let key = target
-                .namespace
-                .as_ref()
-                .map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
-            let Some(found) = state.get(&collection, &key) else {
-                return Status::not_found(kind, name).into();
-            };
-            let mut object = with_revision(&found.value, found.revision);
-            renew(&mut object);
-            return match (shape(&request.accept), target.subresource.as_deref()) {
-                (_, Some("scale")) => Answer::ok(scale(kind, &object)),
-                (Shape::Table, _) => Answer::ok(table::of(
-                    kind,
-                    std::slice::from_ref(&object),
-                    now,
-                    state.revision(),
-                    request.get("includeObject"),
-                )),
-                (Shape::Partial, _) => Answer::ok(partial(&object)),
-                _ => Answer::ok(object),
-            };
+        let (shape, subresource) =
+            (shape(&self.request.accept), self.target.subresource.as_deref());
+        if shape == Shape::Plain && subresource != Some("scale") && self.is_told_as_stored() {
+            return text_answer(whole_text(found).to_owned());
         }
-        let start = match options::page_after(request) {
-            Ok(start) => start,
-            Err(status) => return status.into(),
-        };
-        let limit = request
+        let object = self.value(state, found);
+        match (shape, subresource) {
+            (_, Some("scale")) => Answer::ok(scale(self.kind, &object)),
+            (Shape::Table, _) => Answer::ok(table::of(
+                self.kind,
+                std::slice::from_ref(&object),
+                self.now,
+                state.revision(),
+                self.request.get("includeObject"),
+            )),
+            (Shape::Partial, _) => Answer::ok(partial(&object)),
+            _ => Answer::ok(object),
+        }
+    }
+
+    fn list(&self, state: &State) -> Result<Answer, Status> {
+        let start = options::page_after(self.request)?;
+        let limit = self
+            .request
             .get("limit")
             .and_then(|limit| limit.parse::<usize>().ok())
             .filter(|limit| *limit > 0);
-        let mut items = Vec::new();
+        let mut items: Vec<(&Arc<str>, &Document)> = Vec::new();
         let mut next = None;
-        for (name, found) in state.list(&collection) {
-            if start.as_deref().is_some_and(|start| &**name <= start) {
+        for (name, found) in state.list(&self.kind.collection(self.cluster)) {
+            let is_before = start.as_deref().is_some_and(|start| &**name <= start);
+            if is_before || !selected(&found.value, self.target, self.request)? {
                 continue;
             }
-            match selected(&found.value, target, request) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(status) => return status.into(),
-            }
             if limit.is_some_and(|limit| items.len() == limit) {
-                next = items.last().map(super::super::object::key);
+                next = items.last().map(|(name, _)| *name);
                 break;
             }
-            let mut item = with_revision(&found.value, found.revision);
-            renew(&mut item);
-            items.push(item);
+            items.push((name, found));
         }
         let mut metadata = json!({"resourceVersion": state.revision().to_string()});
         if let Some(next) = next {
-            metadata["continue"] = json!(options::next_page(state.revision(), &next));
+            metadata["continue"] = json!(options::next_page(state.revision(), next));
         }
-        list_answer(kind, items, &metadata, now, request)
+        let items = items.into_iter().map(|(_, found)| found);
+        if shape(&self.request.accept) == Shape::Plain && self.is_told_as_stored() {
+            return Ok(text_answer(list_text(self.kind, items, &metadata)));
+        }
+        let items = items.map(|found| self.value(state, found)).collect();
+        Ok(list_answer(self.kind, items, &metadata, self.now, self.request))
+    }
+
+    /// Whether nothing is added to a document when it is read, besides its revision.
+    fn is_told_as_stored(&self) -> bool {
+        self.kind.kind != LEASE
+    }
+
+    fn value(&self, state: &State, found: &Document) -> Value {
+        let mut object = with_revision(&found.value, found.revision);
+        if object["kind"] == LEASE {
+            leases::renewed(state, self.cluster, &mut object, self.now);
+        }
+        object
+    }
+}
+
+fn text_answer(text: String) -> Answer {
+    Answer::Bytes { content_type: "application/json", body: text.into_bytes() }
+}
+
+/// An object by itself, as text.
+pub(super) fn whole_text(document: &Document) -> &str {
+    document
+        .texts
+        .in_form(Form::Whole, || with_revision(&document.value, document.revision).to_string())
+}
+
+/// An object as an item of a list, as text.
+fn item_text<'a>(kind: &Kind, document: &'a Document) -> &'a str {
+    document.texts.in_form(Form::Item, || {
+        let mut item = with_revision(&document.value, document.revision);
+        without_type(kind, &mut item);
+        item.to_string()
     })
+}
+
+fn list_text<'a>(
+    kind: &Kind,
+    items: impl Iterator<Item = &'a Document>,
+    metadata: &Value,
+) -> String {
+    let version = Value::from(kind.api_version());
+    let name = Value::from(format!("{}List", kind.kind));
+    let mut text =
+        format!("{{\"kind\":{name},\"apiVersion\":{version},\"metadata\":{metadata},\"items\":[");
+    for (number, item) in items.enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        text.push_str(item_text(kind, item));
+    }
+    text.push_str("]}");
+    text
 }
 
 /// The items of a list say their kind only where it is a definition's.
 pub(super) fn without_types(kind: &Kind, mut items: Vec<Value>) -> Vec<Value> {
     for item in &mut items {
-        if let Some(entries) = item.as_object_mut().filter(|_| kind.definition.is_none()) {
-            entries.remove("apiVersion");
-            entries.remove("kind");
-        }
+        without_type(kind, item);
     }
     items
+}
+
+fn without_type(kind: &Kind, item: &mut Value) {
+    if let Some(entries) = item.as_object_mut().filter(|_| kind.definition.is_none()) {
+        entries.remove("apiVersion");
+        entries.remove("kind");
+    }
 }
 
 fn list_answer(

@@ -1,7 +1,5 @@
 //! Watching: what is there, if asked, then every change, as lines of JSON.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,7 +7,7 @@ use super::super::kinds::Kind;
 use super::super::table;
 use super::read::{self, Shape, partial, shape, with_revision};
 use super::{Answer, Request, Status, Target, options};
-use crate::store::{Change, Subscription, TooOld};
+use crate::store::{Change, Document, Subscription, TooOld};
 use crate::world::World;
 
 /// An open watch. The server calls [`Watch::lines`] whenever [`Watch::changed`] is ready.
@@ -17,9 +15,12 @@ pub(crate) struct Watch {
     kind: Kind,
     target: Target,
     request: Request,
+    shape: Shape,
     collection: String,
     subscription: Subscription,
-    first: Vec<Value>,
+    /// What is there, with which the watch begins, and the bookmark after it.
+    first: Vec<Document>,
+    bookmark: Option<Value>,
     headers_sent: bool,
     pub(crate) timeout_seconds: Option<u64>,
     over: bool,
@@ -47,40 +48,35 @@ pub(super) fn open(
         }
     };
     let (first, revision) = world.store.read(|state| {
-        let revision = state.revision();
-        let mut first = Vec::new();
         // Without a version, a watch begins with what is there.
-        if initial || asked.is_none() {
-            for (_, found) in state.list(&collection) {
-                match read::selected(&found.value, target, request) {
-                    Ok(true) => first.push(json!({"type": "ADDED", "object": with_revision(&found.value, found.revision)})),
-                    Ok(false) => {}
-                    Err(status) => return (Err(status), revision),
-                }
-            }
-        }
-        if initial {
-            let bookmark = json!({
-                "kind": kind.kind, "apiVersion": kind.api_version(),
-                "metadata": {"resourceVersion": revision.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}},
-            });
-            first.push(json!({"type": "BOOKMARK", "object": bookmark}));
-        }
-        (Ok(first), revision)
+        let there = state.list(&collection).filter(|_| initial || asked.is_none());
+        let selected = there.filter_map(|(_, found)| {
+            let is_wanted = read::selected(&found.value, target, request);
+            is_wanted.map(|is_wanted| is_wanted.then(|| found.clone())).transpose()
+        });
+        (selected.collect::<Result<Vec<Document>, Status>>(), state.revision())
     });
     let first = match first {
         Ok(first) => first,
         Err(status) => return status.into(),
     };
+    let bookmark = initial.then(|| {
+        json!({
+            "kind": kind.kind, "apiVersion": kind.api_version(),
+            "metadata": {"resourceVersion": revision.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}},
+        })
+    });
     let from = if initial { revision } else { asked.unwrap_or(revision) };
     match world.store.subscribe(&collection, from) {
         Ok(subscription) => Answer::Watch(Box::new(Watch {
             kind: kind.clone(),
             target: target.clone(),
             request: request.clone(),
+            shape: shape(&request.accept),
             collection,
             subscription,
             first,
+            bookmark,
             headers_sent: false,
             timeout_seconds: request.get("timeoutSeconds").and_then(|text| text.parse().ok()),
             over: false,
@@ -95,7 +91,7 @@ pub(super) fn open(
 impl Watch {
     /// Waits until there may be more.
     pub(crate) async fn changed(&mut self) {
-        if self.first.is_empty() && !self.over {
+        if self.first.is_empty() && self.bookmark.is_none() && !self.over {
             self.subscription.changed().await;
         }
     }
@@ -107,70 +103,92 @@ impl Watch {
 
     /// The lines that are due now.
     pub(crate) fn lines(&mut self, now: Timestamp) -> String {
-        let mut events = std::mem::take(&mut self.first);
+        let mut text = String::new();
+        for document in std::mem::take(&mut self.first) {
+            self.tell("ADDED", &document, now, &mut text);
+        }
+        if let Some(bookmark) = self.bookmark.take() {
+            self.tell_bookmark(&bookmark, now, &mut text);
+        }
         match self.subscription.drain() {
-            Ok(changes) => events.extend(changes.iter().filter_map(|change| self.event(change))),
+            Ok(changes) => {
+                for change in changes {
+                    if let Some((kind, document)) = self.event(&change) {
+                        self.tell(kind, document, now, &mut text);
+                    }
+                }
+            }
             Err(TooOld { asked, oldest }) => {
-                let status = Status::new(
-                    410,
-                    "Expired",
-                    format!("too old resource version: {asked} ({oldest})"),
-                );
-                events.push(json!({"type": "ERROR", "object": status.body()}));
+                let why = format!("too old resource version: {asked} ({oldest})");
+                let status = Status::new(410, "Expired", why);
+                push_line("ERROR", &status.body().to_string(), &mut text);
                 self.over = true;
             }
-        }
-        let mut text = String::new();
-        for event in events {
-            text.push_str(&self.shaped(event, now).to_string());
-            text.push('\n');
         }
         text
     }
 
-    fn event(&self, change: &Arc<Change>) -> Option<Value> {
+    fn event<'a>(&self, change: &'a Change) -> Option<(&'static str, &'a Document)> {
         if *change.key.collection != *self.collection {
             return None;
         }
-        let wanted = |object: &Option<Arc<Value>>| {
-            object.as_ref().is_some_and(|object| {
-                read::selected(object, &self.target, &self.request).unwrap_or(false)
+        let wanted = |document: &Option<Document>| {
+            document.as_ref().is_some_and(|document| {
+                read::selected(&document.value, &self.target, &self.request).unwrap_or(false)
             })
         };
-        let (kind, object) = match (wanted(&change.before), wanted(&change.after)) {
-            (false, true) => ("ADDED", change.after.as_ref()?),
-            (true, true) => ("MODIFIED", change.after.as_ref()?),
-            (true, false) => ("DELETED", change.before.as_ref()?),
-            (false, false) => return None,
-        };
-        Some(json!({"type": kind, "object": with_revision(object, change.revision)}))
+        match (wanted(&change.before), wanted(&change.after)) {
+            (false, true) => Some(("ADDED", change.after.as_ref()?)),
+            (true, true) => Some(("MODIFIED", change.after.as_ref()?)),
+            (true, false) => Some(("DELETED", change.before.as_ref()?)),
+            (false, false) => None,
+        }
     }
 
-    fn shaped(&mut self, mut event: Value, now: Timestamp) -> Value {
-        if event["type"] == "ERROR"
-            || event["type"] == "BOOKMARK" && shape(&self.request.accept) == Shape::Plain
-        {
-            return event;
-        }
-        match shape(&self.request.accept) {
-            Shape::Table => {
-                let revision = self.subscription.revision();
-                let object = event["object"].clone();
-                let rows: &[Value] =
-                    if event["type"] == "BOOKMARK" { &[] } else { std::slice::from_ref(&object) };
-                let mut table =
-                    table::of(&self.kind, rows, now, revision, self.request.get("includeObject"));
-                if event["type"] == "BOOKMARK" {
-                    table["metadata"] = object["metadata"].clone();
-                }
-                if std::mem::replace(&mut self.headers_sent, true) {
-                    table["columnDefinitions"] = Value::Null;
-                }
-                event["object"] = table;
+    fn tell(&mut self, kind: &str, document: &Document, now: Timestamp, text: &mut String) {
+        match self.shape {
+            Shape::Plain => push_line(kind, read::whole_text(document), text),
+            Shape::Partial => {
+                let object = partial(&with_revision(&document.value, document.revision));
+                push_line(kind, &object.to_string(), text);
             }
-            Shape::Partial => event["object"] = partial(&event["object"]),
-            Shape::Plain => {}
+            Shape::Table => {
+                let object = with_revision(&document.value, document.revision);
+                let table = self.table(std::slice::from_ref(&object), now);
+                push_line(kind, &table.to_string(), text);
+            }
         }
-        event
     }
+
+    fn tell_bookmark(&mut self, bookmark: &Value, now: Timestamp, text: &mut String) {
+        let object = match self.shape {
+            Shape::Plain => bookmark.clone(),
+            Shape::Partial => partial(bookmark),
+            Shape::Table => {
+                let mut table = self.table(&[], now);
+                table["metadata"] = bookmark["metadata"].clone();
+                table
+            }
+        };
+        push_line("BOOKMARK", &object.to_string(), text);
+    }
+
+    /// Rows; only the first table of a watch says what its columns are.
+    fn table(&mut self, rows: &[Value], now: Timestamp) -> Value {
+        let revision = self.subscription.revision();
+        let mut table =
+            table::of(&self.kind, rows, now, revision, self.request.get("includeObject"));
+        if std::mem::replace(&mut self.headers_sent, true) {
+            table["columnDefinitions"] = Value::Null;
+        }
+        table
+    }
+}
+
+fn push_line(kind: &str, object: &str, text: &mut String) {
+    text.push_str("{\"type\":\"");
+    text.push_str(kind);
+    text.push_str("\",\"object\":");
+    text.push_str(object);
+    text.push_str("}\n");
 }

@@ -16,6 +16,7 @@ mod pods;
 mod scheduler;
 mod workloads;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -38,8 +39,9 @@ pub(super) struct Cluster<'a> {
 
 impl Reactor for Controllers {
     fn react(&self, context: &Context, transaction: &mut Transaction<'_>) {
+        let touched = Touched::of(transaction);
         for (name, cluster) in transaction.list("eks/cluster") {
-            if cluster["status"] == "CREATING" {
+            if cluster["status"] == "CREATING" || !touched.concerns(&name) {
                 continue;
             }
             let cluster = Cluster { context, name: &name };
@@ -53,6 +55,36 @@ impl Reactor for Controllers {
             pods::react(&cluster, transaction);
             network::react(&cluster, transaction);
             leases::nodes(&cluster, transaction);
+        }
+    }
+}
+
+/// Which clusters have something to react to: a change inside of one is nothing to the others,
+/// a change of the account (a profile, a subnet, an instance) may be something to each.
+enum Touched {
+    All,
+    Some(BTreeSet<Arc<str>>),
+}
+
+impl Touched {
+    fn of(transaction: &Transaction<'_>) -> Self {
+        let mut names = BTreeSet::new();
+        for key in transaction.unseen() {
+            let inside = key.collection.strip_prefix("kubernetes/");
+            let Some((name, _)) = inside.and_then(|rest| rest.split_once('/')) else {
+                return Self::All;
+            };
+            if !names.contains(name) {
+                names.insert(Arc::from(name));
+            }
+        }
+        Self::Some(names)
+    }
+
+    fn concerns(&self, cluster: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(names) => names.contains(cluster),
         }
     }
 }

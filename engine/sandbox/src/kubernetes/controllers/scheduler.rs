@@ -15,15 +15,15 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
         if !mine || pod["spec"]["nodeName"].is_string() || object::is_deleting(&pod) {
             continue;
         }
-        let mut pod = (*pod).clone();
-        let now = object::timestamp(transaction);
         let fitting = nodes.iter().find(|node| {
             is_true(node, "Ready")
                 && tolerates(&pod, node)
                 && selects(&pod, node)
                 && fits(cluster, transaction, &pod, node)
         });
+        let now = object::timestamp(transaction);
         if let Some(node) = fitting {
+            let mut pod = (*pod).clone();
             let name = node["metadata"]["name"].clone();
             pod["spec"]["nodeName"] = name.clone();
             set_condition(&mut pod["status"], "PodScheduled", true, "", "", &now);
@@ -43,6 +43,10 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             continue;
         }
         let message = why(&pod, &nodes);
+        if is_known_to_wait(&pod, &message) {
+            continue;
+        }
+        let mut pod = (*pod).clone();
         if set_condition(&mut pod["status"], "PodScheduled", false, "Unschedulable", &message, &now)
         {
             cluster.event(
@@ -56,6 +60,13 @@ pub(super) fn react(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>) {
             cluster.put(transaction, "", "pods", pod);
         }
     }
+}
+
+/// Whether a pod says already that it waits, and why. Most that wait do, and are not copied.
+fn is_known_to_wait(pod: &Value, message: &str) -> bool {
+    pod["status"]["conditions"].as_array().into_iter().flatten().any(|one| {
+        one["type"] == "PodScheduled" && one["status"] == "False" && one["message"] == message
+    })
 }
 
 fn why(pod: &Value, nodes: &[Value]) -> String {
