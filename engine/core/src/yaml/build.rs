@@ -9,13 +9,13 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
 /// Bytes of one file.
-const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 4 << 20;
 /// Bytes of one line.
-const MOST_LINE: usize = 1 << 20;
+pub(super) const MOST_LINE: usize = 1 << 20;
 /// Nesting.
-const MOST_DEPTH: usize = 64;
+pub(super) const MOST_DEPTH: usize = 64;
 /// Nodes, those that aliases copy included.
-const MOST_NODES: usize = 1_000_000;
+pub(super) const MOST_NODES: usize = 1_000_000;
 /// Nodes that aliases may copy.
 const MOST_COPIED: usize = 10_000;
 
@@ -25,6 +25,14 @@ const FEW_KEYS: usize = 16;
 /// Builds the node tree of a text. Duplicate keys and the like are collected; a syntax error ends
 /// the parse, since nothing after it can be trusted.
 pub fn parse(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+    match super::plain::read(file, text) {
+        Some(root) => (Some(root), Vec::new()),
+        None => parse_all(file, text),
+    }
+}
+
+/// The same by the parser of all of YAML.
+pub(super) fn parse_all(file: FileId, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     if let Some(problem) = unreadable(file, text) {
         return (None, vec![problem]);
     }
@@ -88,7 +96,7 @@ fn syntax(file: FileId, text: &str, at: usize, info: &str) -> Diagnostic {
     problem
 }
 
-fn span(file: FileId, start: usize, end: usize) -> Span {
+pub(super) fn span(file: FileId, start: usize, end: usize) -> Span {
     let byte = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
     Span { file, start: byte(start), end: byte(end) }
 }
@@ -105,7 +113,7 @@ enum Open {
         anchor: usize,
         entries: Vec<Entry>,
         /// Its keys, once there are many.
-        keys: BTreeMap<String, Span>,
+        keys: Keys,
         key: Option<(String, Span)>,
         drop_value: bool,
     },
@@ -161,7 +169,7 @@ impl<'a> Builder<'a> {
                 span: place,
                 anchor,
                 entries: Vec::new(),
-                keys: BTreeMap::new(),
+                keys: Keys::new(),
                 key: None,
                 drop_value: false,
             }),
@@ -273,29 +281,40 @@ impl<'a> Builder<'a> {
             let problem = Diagnostic::error(Code("RB0008"), "merge keys (`<<`) are not read");
             self.problems.push(problem.at(node.span, "here").help("write the keys out"));
             *drop_value = true;
-        } else if let Some(first) = first_of(entries, keys, &name) {
+        } else if let Some(first) = first_of(entries, keys, &name, node.span) {
             self.problems.push(
                 Diagnostic::error(Code("RB0009"), format!("the key `{name}` stands twice"))
                     .at(node.span, "again here")
                     .and_at(first, "first here"),
             );
             *drop_value = true;
-        } else if entries.len() >= FEW_KEYS {
-            keys.insert(name.clone(), node.span);
         }
         *key = Some((name, node.span));
         let _ = self.text;
     }
 }
 
-/// Where a key stands already. Most mappings are small: looking through them is faster than
-/// keeping an index, which begins where they are not.
-fn first_of(entries: &[Entry], keys: &BTreeMap<String, Span>, name: &str) -> Option<Span> {
+/// The keys of a mapping, once there are many.
+pub(super) type Keys = BTreeMap<String, Span>;
+
+/// Where a key stands already; else it is noted. Most mappings are small: looking through them is
+/// faster than keeping an index, which begins where they are not.
+pub(super) fn first_of(
+    entries: &[Entry],
+    keys: &mut Keys,
+    name: &str,
+    place: Span,
+) -> Option<Span> {
     let few = entries.get(..FEW_KEYS).unwrap_or(entries);
-    few.iter()
+    let first = few
+        .iter()
         .find(|entry| entry.key == name)
         .map(|entry| entry.key_span)
-        .or_else(|| keys.get(name).copied())
+        .or_else(|| keys.get(name).copied());
+    if first.is_none() && entries.len() >= FEW_KEYS {
+        keys.insert(name.to_owned(), place);
+    }
+    first
 }
 
 fn join(start: Span, end: Span) -> Span {

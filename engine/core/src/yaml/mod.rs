@@ -1,7 +1,8 @@
 //! The node tree of a YAML text: every value with its place.
 //!
 //! Built from the events of granit-parser within budgets, because serde stops at the first error
-//! and loses places behind tagged and flattened types. A scalar can tell where each part of its
+//! and loses places behind tagged and flattened types; text that is plain enough is read without them
+//! ([`plain`]). A scalar can tell where each part of its
 //! decoded text stands in the file ([`Scalar::place`]), whatever its style, so that an error inside
 //! an expression has a true line and column.
 //!
@@ -10,7 +11,10 @@
 //! refused; keys are text; a duplicate key is an error with both places.
 
 mod build;
+mod plain;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 pub use build::parse;
 pub use scalar::{Scalar, Style};
