@@ -83,7 +83,7 @@ pub fn check<'n>(
         return Vec::new();
     };
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in entries.iter() {
         match shape.iter().find(|key| key.name == entry.key) {
             None => problems.push(unknown(entry, shape, what)),
             Some(key) if key.support == Support::NotYet => {

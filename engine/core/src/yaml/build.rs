@@ -210,7 +210,7 @@ impl<'a> Builder<'a> {
             Open::Sequence { span, anchor, items } => {
                 let count = items.len() + 1;
                 self.add(
-                    Node { kind: NodeKind::Sequence(items), span: join(span, place) },
+                    Node { kind: NodeKind::Sequence(items.into()), span: join(span, place) },
                     anchor,
                     count,
                 )
@@ -218,7 +218,7 @@ impl<'a> Builder<'a> {
             Open::Mapping { span, anchor, entries, .. } => {
                 let count = entries.len() + 1;
                 self.add(
-                    Node { kind: NodeKind::Mapping(entries), span: join(span, place) },
+                    Node { kind: NodeKind::Mapping(entries.into()), span: join(span, place) },
                     anchor,
                     count,
                 )

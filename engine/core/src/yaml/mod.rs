@@ -19,6 +19,8 @@ mod tests;
 pub use build::parse;
 pub use scalar::{Scalar, Style};
 
+use std::sync::Arc;
+
 use crate::source::Span;
 
 /// A value of a YAML text.
@@ -35,10 +37,10 @@ pub struct Node {
 pub enum NodeKind {
     /// Text, quoted or plain; plain text may mean a number, a boolean or null.
     Scalar(Scalar),
-    /// A list.
-    Sequence(Vec<Node>),
+    /// A list. Who keeps a part of a file does not copy it.
+    Sequence(Arc<Vec<Node>>),
     /// Entries in the order of the file; keys are unique.
-    Mapping(Vec<Entry>),
+    Mapping(Arc<Vec<Entry>>),
 }
 
 /// A key with its value.

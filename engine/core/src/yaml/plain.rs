@@ -165,7 +165,7 @@ impl Reader<'_> {
                 _ => break,
             }
         }
-        self.node(NodeKind::Mapping(entries), self.span(start, self.at))
+        self.node(NodeKind::Mapping(entries.into()), self.span(start, self.at))
     }
 
     /// The value of a key in that column, from behind its colon.
@@ -216,7 +216,7 @@ impl Reader<'_> {
         if let Some(first) = items.first().filter(|_| below_key) {
             start = first.span.start as usize;
         }
-        self.node(NodeKind::Sequence(items), self.span(start, self.at))
+        self.node(NodeKind::Sequence(items.into()), self.span(start, self.at))
     }
 
     /// An item of a list, from behind its dash; its line begins at `line`.
@@ -352,7 +352,7 @@ impl Reader<'_> {
             self.next_of_flow(b']')?;
         }
         self.at += 1;
-        self.node(NodeKind::Sequence(items), self.span(start, self.at - 1))
+        self.node(NodeKind::Sequence(items.into()), self.span(start, self.at - 1))
     }
 
     fn flow_map(&mut self, depth: usize) -> Option<Node> {
@@ -376,7 +376,7 @@ impl Reader<'_> {
             self.next_of_flow(b'}')?;
         }
         self.at += 1;
-        self.node(NodeKind::Mapping(entries), self.span(start, self.at - 1))
+        self.node(NodeKind::Mapping(entries.into()), self.span(start, self.at - 1))
     }
 
     /// Goes to the next item, or to the bracket that ends them.

@@ -52,6 +52,9 @@ impl Scalar {
         if self.style == Style::Plain && raw == &*self.text {
             return self.at(start, end);
         }
+        if end <= self.text.len() && self.is_between_quotes(raw) {
+            return self.at(start + 1, end.max(start + 1) + 1);
+        }
         let map = self.align(raw);
         let find = |byte: usize| {
             let index = map.partition_point(|(decoded, _)| *decoded <= byte);
@@ -61,6 +64,13 @@ impl Scalar {
         let last = find(end.saturating_sub(1).max(start));
         let width = raw.get(last..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
         self.at(from, last + width)
+    }
+
+    /// Whether the text stands between quotes as it is, byte by byte.
+    fn is_between_quotes(&self, raw: &str) -> bool {
+        matches!(self.style, Style::SingleQuoted | Style::DoubleQuoted)
+            && raw.is_ascii()
+            && raw.get(1..raw.len().saturating_sub(1)) == Some(&*self.text)
     }
 
     fn at(&self, start: usize, end: usize) -> Span {
