@@ -25,7 +25,8 @@ pub enum Unclosed {
 pub fn split(scalar: &str) -> Result<Vec<Piece>, Unclosed> {
     let mut pieces = Vec::new();
     let mut rest = 0;
-    while let Some(found) = scalar.get(rest..).and_then(|tail| tail.find("${{")) {
+    let opens = |from: usize| scalar.as_bytes()[from..].windows(3).position(|at| at == b"${{");
+    while let Some(found) = opens(rest) {
         let open = rest + found;
         if open > rest {
             pieces.push(Piece::Text(scalar[rest..open].to_owned()));

@@ -81,10 +81,11 @@ pub fn compile(input: &CompileInput<'_>) -> Result<(Graph, Vec<Diagnostic>), Box
     if !graph.scopes.is_empty() {
         super::resolve::resolve(&graph, &mut problems);
         super::edges::connect(&mut graph, &mut problems);
-        if problems.iter().all(|problem| problem.severity == Severity::Warning)
-            && let Err(ring) = graph.order()
-        {
-            problems.push(*ring);
+        if problems.iter().all(|problem| problem.severity == Severity::Warning) {
+            match graph.order() {
+                Ok(order) => graph.ordered = order,
+                Err(ring) => problems.push(*ring),
+            }
         }
     }
     problems.sort_by_key(|problem| {
@@ -128,6 +129,7 @@ impl<'a> Compiler<'a> {
             scopes: Vec::new(),
             connections: Vec::new(),
             vertices: Vec::new(),
+            ordered: Vec::new(),
             inputs: BTreeMap::new(),
             instance: None,
             outputs: BTreeMap::new(),

@@ -1,5 +1,8 @@
 //! Cycles, shown whole, and the order of what has none.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::{Graph, VertexId};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -16,15 +19,15 @@ impl Graph {
                 followers[edge.on.0 as usize].push(index);
             }
         }
-        let mut ready: std::collections::BTreeSet<usize> =
-            (0..count).filter(|index| waiting[*index] == 0).collect();
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            (0..count).filter(|index| waiting[*index] == 0).map(Reverse).collect();
         let mut order = Vec::with_capacity(count);
-        while let Some(index) = ready.pop_first() {
+        while let Some(Reverse(index)) = ready.pop() {
             order.push(VertexId(u32::try_from(index).unwrap_or(u32::MAX)));
             for follower in &followers[index] {
                 waiting[*follower] -= 1;
                 if waiting[*follower] == 0 {
-                    ready.insert(*follower);
+                    ready.push(Reverse(*follower));
                 }
             }
         }

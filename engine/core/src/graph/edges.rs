@@ -4,7 +4,7 @@
 //! child another name for the call's argument, so both are followed to the tasks that produce them
 //! and to nothing else.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::{
     BoundTo, Edge, EdgeKind, EdgeReason, ExpressionId, Graph, Member, NamedEdges, ScopeId,
@@ -15,12 +15,27 @@ use crate::expression::references::{Path, Segment};
 use crate::shape::suggest;
 use crate::source::Span;
 
+/// One edge for each vertex and kind, with all its reasons.
+fn merged(mut found: Vec<(VertexId, EdgeKind, EdgeReason)>) -> Vec<Edge> {
+    found.sort_by_key(|(on, kind, _)| (*on, *kind));
+    let mut edges: Vec<Edge> = Vec::with_capacity(found.len());
+    for (on, kind, why) in found {
+        match edges.last_mut().filter(|edge| edge.on == on && edge.kind == kind) {
+            Some(edge) if edge.why.contains(&why) => {}
+            Some(edge) => edge.why.push(why),
+            None => edges.push(Edge { on, kind, why: vec![why] }),
+        }
+    }
+    edges
+}
+
 /// A vertex that something depends on, and why.
 type Dependency = (VertexId, EdgeReason);
 
 /// Fills in the edges of all vertices.
 pub(super) fn connect(graph: &mut Graph, problems: &mut Vec<Diagnostic>) {
-    let mut follower = Follower { graph, known: BTreeMap::new(), open: Vec::new(), problems };
+    let known = vec![None; graph.programs.len()];
+    let mut follower = Follower { graph, known, open: Vec::new(), problems };
     let mut all = Vec::with_capacity(follower.graph.vertices.len());
     for index in 0..follower.graph.vertices.len() {
         all.push(follower.edges_of(VertexId(u32::try_from(index).unwrap_or(u32::MAX))));
@@ -32,8 +47,8 @@ pub(super) fn connect(graph: &mut Graph, problems: &mut Vec<Diagnostic>) {
 
 struct Follower<'a> {
     graph: &'a Graph,
-    /// Dependencies of expressions that were followed.
-    known: BTreeMap<ExpressionId, Vec<Dependency>>,
+    /// Dependencies of expressions that were followed, by position.
+    known: Vec<Option<Rc<[Dependency]>>>,
     /// Expressions that are being followed.
     open: Vec<ExpressionId>,
     problems: &'a mut Vec<Diagnostic>,
@@ -60,20 +75,14 @@ impl Follower<'_> {
             expressions.extend(graph.scope(at).for_each);
             scope = graph.scope(at).parent;
         }
-        let mut found: BTreeMap<(VertexId, EdgeKind), Vec<EdgeReason>> = BTreeMap::new();
-        let mut add = |on: VertexId, kind: EdgeKind, why: EdgeReason| {
-            let reasons = found.entry((on, kind)).or_default();
-            if !reasons.contains(&why) {
-                reasons.push(why);
-            }
-        };
+        let mut found: Vec<(VertexId, EdgeKind, EdgeReason)> = Vec::new();
         for expression in expressions {
-            for (on, why) in self.follow(expression) {
-                add(on, EdgeKind::Succeeded, why);
+            for (on, why) in self.follow(expression).iter() {
+                found.push((*on, EdgeKind::Succeeded, why.clone()));
             }
         }
         for (on, why) in self.connection(id) {
-            add(on, EdgeKind::Succeeded, why);
+            found.push((on, EdgeKind::Succeeded, why));
         }
         let NamedEdges { needs, after } = &vertex.named;
         for (kind, word, names) in
@@ -82,19 +91,13 @@ impl Follower<'_> {
             for (scope, named) in names {
                 for on in self.named(*scope, &named.text, named.span) {
                     if on != id || *scope == vertex.scope {
-                        add(
-                            on,
-                            kind,
-                            EdgeReason {
-                                text: format!("{word} `{}`", named.text),
-                                span: named.span,
-                            },
-                        );
+                        let text = format!("{word} `{}`", named.text);
+                        found.push((on, kind, EdgeReason { text, span: named.span }));
                     }
                 }
             }
         }
-        found.into_iter().map(|((on, kind), why)| Edge { on, kind, why }).collect()
+        merged(found)
     }
 
     /// What the connection of a task waits for.
@@ -151,17 +154,17 @@ impl Follower<'_> {
     fn template(&mut self, id: TemplateId) -> Vec<Dependency> {
         let mut expressions = Vec::new();
         self.graph.templates[id.0 as usize].root.expressions(&mut expressions);
-        expressions.into_iter().flat_map(|expression| self.follow(expression)).collect()
+        expressions.into_iter().flat_map(|expression| self.follow(expression).to_vec()).collect()
     }
 
-    fn follow(&mut self, id: ExpressionId) -> Vec<Dependency> {
-        if let Some(known) = self.known.get(&id) {
+    fn follow(&mut self, id: ExpressionId) -> Rc<[Dependency]> {
+        if let Some(known) = &self.known[id.0 as usize] {
             return known.clone();
         }
         if self.open.contains(&id) {
             let program = self.graph.program(id);
             self.problems.push(*program.problem("RB0220", "this value depends on itself", None));
-            return Vec::new();
+            return Rc::new([]);
         }
         self.open.push(id);
         let program = self.graph.program(id);
@@ -171,7 +174,8 @@ impl Follower<'_> {
             found.extend(self.path(program.scope, path, span));
         }
         self.open.pop();
-        self.known.insert(id, found.clone());
+        let found: Rc<[Dependency]> = found.into();
+        self.known[id.0 as usize] = Some(found.clone());
         found
     }
 
@@ -212,21 +216,24 @@ impl Follower<'_> {
         let mut found: Vec<Dependency> =
             templates.into_iter().flat_map(|template| self.template(template)).collect();
         if let Some(for_each) = graph.scope(call).for_each {
-            found.extend(self.follow(for_each));
+            found.extend_from_slice(&self.follow(for_each));
         }
         found
     }
 }
 
 fn rest(path: &Path) -> String {
-    path.segments
-        .iter()
-        .skip(1)
-        .map(|segment| match segment {
-            Segment::Name(name) if crate::document::is_identifier(name) => format!(".{name}"),
-            Segment::Name(name) => format!("[\"{name}\"]"),
-            Segment::Index(index) => format!("[{index}]"),
-            Segment::Computed => "[…]".to_owned(),
-        })
-        .collect()
+    let mut rest = String::new();
+    for segment in path.segments.iter().skip(1) {
+        match segment {
+            Segment::Name(name) if crate::document::is_identifier(name) => {
+                rest.push('.');
+                rest.push_str(name);
+            }
+            Segment::Name(name) => rest.push_str(&format!("[\"{name}\"]")),
+            Segment::Index(index) => rest.push_str(&format!("[{index}]")),
+            Segment::Computed => rest.push_str("[…]"),
+        }
+    }
+    rest
 }

@@ -115,20 +115,19 @@ impl Graph {
     }
 
     /// Evaluates each entry of a map template by itself: name, value, and where it stands.
-    pub fn evaluate_entries(
-        &self,
+    pub fn evaluate_entries<'a>(
+        &'a self,
         id: TemplateId,
-        place: &Place,
-        bindings: &dyn Bindings,
-    ) -> Vec<(String, Span, Result<Evaluated, Problem>)> {
-        let template = &self.templates[id.0 as usize];
-        let Part::Map(entries) = &template.root else { return Vec::new() };
-        entries
-            .iter()
-            .map(|(name, part, span)| {
-                (name.clone(), *span, self.evaluate_part(part, place, bindings))
-            })
-            .collect()
+        place: &'a Place,
+        bindings: &'a dyn Bindings,
+    ) -> impl Iterator<Item = (&'a str, Span, Result<Evaluated, Problem>)> {
+        let entries = match &self.templates[id.0 as usize].root {
+            Part::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(move |(name, part, span)| {
+            (name.as_str(), *span, self.evaluate_part(part, place, bindings))
+        })
     }
 
     fn evaluate_part(

@@ -348,6 +348,8 @@ pub struct Graph {
     pub connections: Vec<ConnectionDeclaration>,
     /// Tasks, in the order of the files, calls in place.
     pub vertices: Vec<Vertex>,
+    /// [`Graph::order`], once it is known that there is one.
+    pub(crate) ordered: Vec<VertexId>,
     /// The root's inputs, resolved (defaults applied, checked by type).
     pub inputs: BTreeMap<String, Value>,
     /// The value of the root's identity input, when it has one.

@@ -147,6 +147,9 @@ fn check_input(graph: &Graph, program: &Program, path: &Path) -> Checked {
         }
         return Err(Box::new(problem));
     };
+    if path.segments.len() == 1 {
+        return Ok(());
+    }
     check_members(program, path, &bound.declaration.r#type, 1, &format!("inputs.{name}"))
 }
 
@@ -216,21 +219,15 @@ fn check_output(
     output: &str,
     next: usize,
 ) -> Checked {
-    let (names, kind): (Vec<String>, Option<Type>) = match member {
+    let kind = match member {
         Member::Task(vertex) => {
-            let schema = graph.vertex(vertex).module.schema();
-            let names = schema.outputs.iter().map(|one| one.name.to_owned()).collect();
-            (
-                names,
-                schema.outputs.iter().find(|one| one.name == output).map(|one| one.r#type.clone()),
-            )
+            let outputs = &graph.vertex(vertex).module.schema().outputs;
+            outputs.iter().find(|one| one.name == output).map(|one| &one.r#type)
         }
-        Member::Call(call) => {
-            let outputs = &graph.scope(call).outputs;
-            (outputs.keys().cloned().collect(), outputs.contains_key(output).then_some(Type::Any))
-        }
+        Member::Call(call) => graph.scope(call).outputs.contains_key(output).then_some(&Type::Any),
     };
     let Some(kind) = kind else {
+        let names = output_names(graph, member);
         let mut problem = *at(
             program,
             path,
@@ -238,13 +235,25 @@ fn check_output(
             format!("tasks.{id} has no output `{output}`"),
             "no output of this name",
         );
-        problem = match suggest(output, names.iter().map(String::as_str)) {
+        problem = match suggest(output, names.iter().copied()) {
             Some(close) => problem.help(format!("did you mean `{close}`?")),
             None => problem.help(format!("it has {}", names.join(", "))),
         };
         return Err(Box::new(problem));
     };
-    check_members(program, path, &kind, next, &format!("tasks.{id}.outputs.{output}"))
+    if path.segments.len() <= next {
+        return Ok(());
+    }
+    check_members(program, path, kind, next, &format!("tasks.{id}.outputs.{output}"))
+}
+
+fn output_names(graph: &Graph, member: Member) -> Vec<&str> {
+    match member {
+        Member::Task(vertex) => {
+            graph.vertex(vertex).module.schema().outputs.iter().map(|one| one.name).collect()
+        }
+        Member::Call(call) => graph.scope(call).outputs.keys().map(String::as_str).collect(),
+    }
 }
 
 /// Follows the rest of a path through a type.

@@ -202,7 +202,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn scalar_part(&mut self, scalar: &Scalar, scope: ScopeId, sees: Sees) -> Part {
-        if !scalar.text.contains("{{") {
+        if !scalar.text.as_bytes().windows(2).any(|pair| pair == b"{{") {
             return Part::Literal(scalar.value());
         }
         let pieces = match split(&scalar.text) {

@@ -13,8 +13,17 @@ use super::{Estimate, PlannedTask};
 
 /// Longest time from the start of each task to the end of everything that follows it.
 pub fn remaining(tasks: &[PlannedTask]) -> Vec<Duration> {
-    let index: IndexMap<&str, usize> =
-        tasks.iter().enumerate().map(|(at, task)| (task.address.as_str(), at)).collect();
+    remaining_by(tasks, &index(tasks))
+}
+
+/// The position of each task, by address.
+type Index<'a> = IndexMap<&'a str, usize>;
+
+fn index(tasks: &[PlannedTask]) -> Index<'_> {
+    tasks.iter().enumerate().map(|(at, task)| (task.address.as_str(), at)).collect()
+}
+
+fn remaining_by(tasks: &[PlannedTask], index: &Index<'_>) -> Vec<Duration> {
     let mut remaining: Vec<Duration> = tasks.iter().map(|task| task.expected).collect();
     // Tasks are in graph order, so followers come later: one pass from the end is enough.
     for at in (0..tasks.len()).rev() {
@@ -33,9 +42,8 @@ pub fn remaining(tasks: &[PlannedTask]) -> Vec<Duration> {
 
 /// Lays the tasks on a time line.
 pub fn estimate(tasks: &[PlannedTask]) -> Estimate {
-    let index: IndexMap<&str, usize> =
-        tasks.iter().enumerate().map(|(at, task)| (task.address.as_str(), at)).collect();
-    let remaining = remaining(tasks);
+    let index = index(tasks);
+    let remaining = remaining_by(tasks, &index);
     let mut waiting: Vec<usize> = vec![0; tasks.len()];
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); tasks.len()];
     for (at, task) in tasks.iter().enumerate() {

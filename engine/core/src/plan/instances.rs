@@ -7,6 +7,9 @@ use crate::value::Value;
 /// Whether an instance needs that instance of a vertex it depends on: the loops around both have
 /// the same keys.
 pub(crate) fn related(graph: &Graph, dependent: &InstanceKey, on: &InstanceKey) -> bool {
+    if dependent.keys.is_empty() || on.keys.is_empty() {
+        return true;
+    }
     let shared =
         shared_depth(graph, graph.vertex(dependent.vertex).scope, graph.vertex(on.vertex).scope);
     dependent.keys.iter().zip(&on.keys).take(shared).all(|(left, right)| left == right)

@@ -185,22 +185,13 @@ impl Maker {
 
     /// Vertices in levels: each level needs only earlier ones.
     fn levels(&self, wanted: &BTreeSet<VertexId>) -> Vec<Vec<VertexId>> {
-        let mut level_of: BTreeMap<VertexId, usize> = BTreeMap::new();
+        // One more than the level: nothing is 0.
+        let mut above: Vec<usize> = vec![0; self.graph.vertices.len()];
         let mut levels: Vec<Vec<VertexId>> = Vec::new();
-        for id in self.graph.order().unwrap_or_default() {
-            if !wanted.contains(&id) {
-                continue;
-            }
-            let level = self
-                .graph
-                .vertex(id)
-                .edges
-                .iter()
-                .filter_map(|edge| level_of.get(&edge.on))
-                .map(|level| level + 1)
-                .max()
-                .unwrap_or(0);
-            level_of.insert(id, level);
+        for id in self.graph.ordered.iter().copied().filter(|id| wanted.contains(id)) {
+            let edges = &self.graph.vertex(id).edges;
+            let level = edges.iter().map(|edge| above[edge.on.0 as usize]).max().unwrap_or(0);
+            above[id.0 as usize] = level + 1;
             if levels.len() <= level {
                 levels.resize(level + 1, Vec::new());
             }
@@ -525,8 +516,9 @@ impl Maker {
         files: BTreeMap<String, String>,
     ) -> Planned {
         // Needs before those who need them: the order of the graph, which is what a reader expects.
-        let order = self.graph.order().unwrap_or_default();
-        let mut needs = order
+        let graph = self.graph.clone();
+        let mut needs = graph
+            .ordered
             .iter()
             .filter_map(|id| self.tasks.get(id))
             .flatten()
@@ -534,8 +526,8 @@ impl Maker {
             .collect::<Vec<_>>()
             .into_iter();
         let mut all = Vec::with_capacity(needs.len());
-        for id in order {
-            for (_, mut task) in self.tasks.remove(&id).unwrap_or_default() {
+        for id in &graph.ordered {
+            for (_, mut task) in self.tasks.remove(id).unwrap_or_default() {
                 task.needs = needs.next().unwrap_or_default();
                 all.push(task);
             }

@@ -1,6 +1,5 @@
 //! What an instance is given: whether it runs, its arguments, the settings of its connection.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Instance, View};
@@ -74,8 +73,8 @@ pub fn arguments(
     let schema = vertex.module.schema();
     let mut arguments = Arguments::default();
     let mut problems = Vec::new();
-    for (name, span, evaluated) in graph.evaluate_entries(vertex.with, &instance.place(graph), view)
-    {
+    let place = instance.place(graph);
+    for (name, span, evaluated) in graph.evaluate_entries(vertex.with, &place, view) {
         let evaluated = match evaluated {
             Ok(evaluated) => evaluated,
             Err(problem) => {
@@ -116,7 +115,7 @@ pub fn arguments(
         } else {
             evaluated.value
         };
-        arguments.values.insert(name, value);
+        arguments.values.insert(name.to_owned(), value);
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -129,7 +128,12 @@ pub fn arguments(
                 arguments.values.insert(declared.name.to_owned(), default.clone());
             }
         }
-        for (name, wrong) in vertex.module.check(&known(&arguments.values)) {
+        // What is not known is not checked.
+        let unknown: Vec<(String, Value)> =
+            arguments.values.extract_if(.., |_, value| value.has_unknown()).collect();
+        let wrong = vertex.module.check(&arguments.values);
+        arguments.values.extend(unknown);
+        for (name, wrong) in wrong {
             let message = format!("the argument `{name}` of {} {wrong}", schema.name);
             problems.push(Box::new(
                 Diagnostic::error(Code("RB0109"), message).at(vertex.span, "this task"),
@@ -137,15 +141,6 @@ pub fn arguments(
         }
     }
     if problems.is_empty() { Ok(arguments) } else { Err(problems) }
-}
-
-/// The values without those that are not known.
-fn known(values: &Values) -> Cow<'_, Values> {
-    if !values.values().any(Value::has_unknown) {
-        return Cow::Borrowed(values);
-    }
-    let known = values.iter().filter(|(_, value)| !value.has_unknown());
-    Cow::Owned(known.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// The settings of the instance's connection, and of the one it goes through.

@@ -153,7 +153,6 @@ fn answers(graph: &Graph, names: &BTreeMap<String, Value>) -> Vec<Answer> {
     let place = Place { scope: ScopeId(0), keys: Vec::new(), each: None };
     graph
         .evaluate_entries(sink.with, &place, &Given(Arc::new(names.clone())))
-        .into_iter()
         .map(|(.., evaluated)| {
             evaluated.map(|evaluated| evaluated.value).map_err(|problem| *problem)
         })
