@@ -5,6 +5,8 @@
 //! body's own fields beside them under `event`. An event carries at most 4 KiB; what is larger
 //! lives in the journal's blob table and is named here by its digest.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +25,8 @@ pub struct Event {
     pub time: Timestamp,
     /// World time.
     pub world_time: Timestamp,
-    /// The run.
-    pub run: String,
+    /// The run; all events of it share its text.
+    pub run: Arc<str>,
     /// The task, where the event is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address: Option<String>,

@@ -18,7 +18,7 @@ fn event(seq: u64) -> Event {
         seq,
         time,
         world_time: time,
-        run: "r1".to_owned(),
+        run: "r1".into(),
         address: None,
         attempt: None,
         body: if seq == 1 {

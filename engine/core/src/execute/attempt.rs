@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::bounds::{Covered, after, covers, delay, gave_up};
-use super::cancel::Cancel;
 use super::driver::Message;
 use super::resume::Last;
 use super::state::{Happened, Looked, Verified, Written};
@@ -64,12 +63,11 @@ pub(super) struct Worker {
     pub(super) secret_key: SecretKey,
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
-    pub(super) cancel: Cancel,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) messages: UnboundedSender<Message>,
     pub(super) instances: RwLock<ByInstance<Instance>>,
     /// What was seen last, by instance: what its write and its verify work with.
-    pub(super) seen: Mutex<BTreeMap<InstanceKey, Arc<Seen>>>,
+    pub(super) seen: Mutex<ByInstance<Arc<Seen>>>,
     /// How many attempts failed for good.
     pub(super) failed: Mutex<BTreeMap<InstanceKey, u32>>,
     /// Of which it is not known whether their last write happened.
@@ -426,12 +424,7 @@ impl Worker {
                 Vec::new(),
             );
         };
-        let mut cancelled = self.cancel.clone();
-        let outcome = tokio::select! {
-            outcome = self.wait(&key, &seen) => outcome,
-            () = cancelled.requested() => return (Happened::Verified(key, Verified::Dropped), Vec::new()),
-        };
-        match outcome {
+        match self.wait(&key, &seen).await {
             Ok(outputs) => {
                 let blob = self.outputs_blob(&outputs);
                 let outputs = TaskOutputs::Known(Arc::new(outputs));
@@ -454,13 +447,17 @@ impl Worker {
         let interval =
             vertex.poll.map_or_else(|| vertex.module.patience().interval, |poll| poll.interval);
         let timeout = self.timeout(key);
+        let asks_more = vertex.until.is_some() || !vertex.postconditions.is_empty();
         let began = self.looker.clock.now();
         let mut last = String::new();
         loop {
             let reason = match vertex.module.verify(&seen.context, &seen.arguments.values).await? {
                 Verdict::Terminal(failure) => return Err(failure),
                 Verdict::NotYet(reason) => reason,
-                Verdict::Converged(outputs) => match self.satisfied(key, &outputs).await? {
+                Verdict::Converged(outputs) if !asks_more => return Ok(outputs),
+                // In a box: few ask more, and thousands may wait.
+                Verdict::Converged(outputs) => match Box::pin(self.satisfied(key, &outputs)).await?
+                {
                     None => return Ok(outputs),
                     Some(reason) => reason,
                 },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use futures::FutureExt as _;
@@ -11,16 +11,21 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::attempt::{Ended, Worker};
 use super::cancel::Cancel;
 use super::state::{Counts, Effect, Happened, Looked, Record, State, Verified, Written};
+use super::waits::{Waits, Work};
 use crate::clock::{Clock, Hold};
 use crate::event::{Body, Event, Step};
 use crate::failure::{Class, Failure};
 use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::{Expanded, expand_vertex};
-use crate::task::{InstanceKey, Writes};
+use crate::task::{ByInstance, InstanceKey, Writes};
 
 /// How often other tasks of this process get their turn before a commit, when some are new: what needs no
 /// I/O has ended then.
 const TURNS: usize = 2;
+
+/// Events of one commit, about: when thousands of tasks converge at the same time, not all of what is
+/// recorded of them lies in memory.
+const MOST_PENDING: usize = 2048;
 
 /// Version of the events' form.
 const EVENT_FORM: u32 = 1;
@@ -39,7 +44,7 @@ pub(super) struct Driver {
     pub(super) journal: Arc<dyn Store>,
     pub(super) observer: Arc<dyn Fn(&Event) + Send + Sync>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) run: String,
+    pub(super) run: Arc<str>,
     pub(super) seq: u64,
     /// Recorded and not yet durable.
     pub(super) pending: Vec<Event>,
@@ -48,7 +53,9 @@ pub(super) struct Driver {
     /// Writes that one commit may hold back for others to join it.
     pub(super) gathers: usize,
     pub(super) sender: UnboundedSender<Message>,
-    pub(super) tokens: BTreeMap<InstanceKey, String>,
+    pub(super) waits: Waits,
+    /// Of writes that have not begun.
+    pub(super) tokens: ByInstance<String>,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
     /// An effect became a task, and has not had its turn yet.
     pub(super) has_new_tasks: bool,
@@ -68,8 +75,10 @@ impl Driver {
         let mut effects = self.step(Happened::Begun, Vec::new());
         let mut writes = Vec::new();
         loop {
-            // Everything that has been told by now goes into one commit.
-            while let Ok(message) = receiver.try_recv() {
+            // Everything that has been told by now goes into one commit, within its bound.
+            while self.pending.len() < MOST_PENDING
+                && let Ok(message) = receiver.try_recv()
+            {
                 effects.extend(self.take(message, &cancel, &mut holds));
             }
             // A write may start only when its `intended` is durable; nothing else waits for that.
@@ -79,17 +88,16 @@ impl Driver {
                     other => self.start(other),
                 }
             }
-            let may_gather = !writes.is_empty() && writes.len() < self.gathers;
+            let is_full = self.pending.len() >= MOST_PENDING;
+            let may_gather = !is_full && !writes.is_empty() && writes.len() < self.gathers;
             if may_gather && let Some(message) = self.next_soon(&mut receiver).await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
-            if !writes.is_empty() || self.state.is_over() {
+            if !writes.is_empty() || is_full || self.state.is_over() {
                 self.commit().await?;
             }
-            for effect in writes.drain(..) {
-                self.start(effect);
-            }
+            self.start_writes(&mut writes);
             if self.state.is_over() {
                 break;
             }
@@ -104,6 +112,8 @@ impl Driver {
                     let Some(message) = message else { break };
                     effects.extend(self.take(message, &cancel, &mut holds));
                 }
+                // It has told how it ended.
+                () = self.waits.ended() => {}
                 () = cancel.requested(), if !self.cancelled => {
                     effects.extend(self.heed(&cancel, &mut holds));
                 }
@@ -119,19 +129,22 @@ impl Driver {
         self.commit().await
     }
 
-    /// Takes note of the wish to stop, once.
+    /// Takes note of the wish to stop, once: what waits is dropped.
     fn heed(&mut self, cancel: &Cancel, holds: &mut Vec<Hold>) -> Vec<Effect> {
         if self.cancelled || !cancel.is_requested() {
             return Vec::new();
         }
         self.cancelled = true;
         holds.push(self.clock.hold());
-        self.step(Happened::Cancelled(cancel.signal()), Vec::new())
+        let mut effects = self.step(Happened::Cancelled(cancel.signal()), Vec::new());
+        for wait in self.waits.drop_all() {
+            effects.extend(self.step(dropped(wait), Vec::new()));
+        }
+        effects
     }
 
     fn take(&mut self, message: Message, cancel: &Cancel, holds: &mut Vec<Hold>) -> Vec<Effect> {
-        // Workers see the wish as soon as this does. What they dropped because of it must not
-        // arrive before the reason: a run that ends with it would pass for one that succeeded.
+        // Messages may follow each other without a break: the wish does not wait for one.
         let mut effects = self.heed(cancel, holds);
         match message {
             Message::Ended((happened, blobs), hold) => {
@@ -250,10 +263,48 @@ impl Driver {
         Ok(())
     }
 
-    /// Starts an effect. What ends at once, as looks and verifies that need no I/O do, is no task of its
-    /// own: making one and handing its end back costs more than they do. Writes are: what they do before
-    /// they first wait (a process is started) takes its time, and others need not wait for it.
+    /// Starts writes, each of which may take its time before it first waits (a process is started): as
+    /// many at once as there are threads. Handing each of them to the runtime would wake another
+    /// thread for each.
+    fn start_writes(&mut self, writes: &mut Vec<Effect>) {
+        if writes.is_empty() {
+            return;
+        }
+        let works: Vec<Work> = writes.drain(..).map(|write| self.work(write)).collect();
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let abreast = threads.clamp(1, works.len());
+        let queue = Arc::new(Mutex::new(works.into_iter()));
+        for _ in 0..abreast {
+            tokio::spawn(begin(queue.clone()));
+        }
+        self.has_new_tasks = true;
+    }
+
+    /// Starts an effect that is no write. What ends at once, as looks and verifies that need no I/O do, is no
+    /// task of its own: making one and handing its end back costs more than they do. Nor is what waits
+    /// for the world.
     fn start(&mut self, effect: Effect) {
+        let wait = match &effect {
+            Effect::Verify(_) | Effect::Pause(..) => Some(effect.clone()),
+            _ => None,
+        };
+        let Some(work) = unfinished(self.work(effect)) else { return };
+        match wait {
+            None => {
+                tokio::spawn(work);
+                self.has_new_tasks = true;
+            }
+            // Nothing is waited for any more.
+            Some(wait) if self.cancelled => {
+                let hold = self.clock.hold();
+                let _ = self.sender.send(Message::Ended((dropped(wait), Vec::new()), hold));
+            }
+            Some(wait) => self.waits.add(wait, work),
+        }
+    }
+
+    /// The work of an effect: it tells how it ended.
+    fn work(&mut self, effect: Effect) -> Work {
         let worker = self.worker.clone();
         let sender = self.sender.clone();
         let hold = self.clock.hold();
@@ -265,21 +316,13 @@ impl Driver {
             Effect::Write(key) => self.tokens.remove(key).unwrap_or_default(),
             _ => String::new(),
         };
-        let may_end_at_once = !matches!(effect, Effect::Write(_));
-        let mut work = Box::pin(async move {
+        Box::pin(async move {
             let performed = perform(&worker, effect.clone(), attempt, token);
             let ended = AssertUnwindSafe(performed).catch_unwind().await;
             let ended = ended.unwrap_or_else(|_| (panicked(effect), Vec::new()));
             // The loop ends only when nothing is under way, so it is there.
             let _ = sender.send(Message::Ended(ended, hold));
-        });
-        // Nobody is woken by this poll: what does not end is polled again by its task.
-        let unheard = &mut Context::from_waker(Waker::noop());
-        if may_end_at_once && work.as_mut().poll(unheard).is_ready() {
-            return;
-        }
-        tokio::spawn(work);
-        self.has_new_tasks = true;
+        })
     }
 
     /// The next message, when it comes while whatever can run without waiting for the world runs.
@@ -290,6 +333,7 @@ impl Driver {
     async fn next_soon(&mut self, receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
         let turns = if std::mem::take(&mut self.has_new_tasks) { TURNS } else { 1 };
         for _ in 0..turns {
+            self.waits.go_on().await;
             if let Ok(message) = receiver.try_recv() {
                 return Some(message);
             }
@@ -297,6 +341,23 @@ impl Driver {
         }
         receiver.try_recv().ok()
     }
+}
+
+/// Begins one work after the other; what does not end at once goes on as a task of its own.
+async fn begin(queue: Arc<Mutex<std::vec::IntoIter<Work>>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let Some(work) = next else { return };
+        if let Some(work) = unfinished(work) {
+            tokio::spawn(work);
+        }
+    }
+}
+
+/// The work, unless it ends at once. Nobody is woken by this poll: it is to be polled again.
+fn unfinished(mut work: Work) -> Option<Work> {
+    let unheard = &mut Context::from_waker(Waker::noop());
+    work.as_mut().poll(unheard).is_pending().then_some(work)
 }
 
 async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {
@@ -307,15 +368,21 @@ async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -
         Effect::Write(key) => Box::pin(worker.write(key, token)).await,
         Effect::Verify(key) => Box::pin(worker.verify(key)).await,
         Effect::Pause(key, pause) => {
-            let mut cancelled = worker.cancel.clone();
-            tokio::select! {
-                () = crate::clock::sleep(worker.looker.clock.as_ref(), pause) => {}
-                () = cancelled.requested() => {}
-            }
+            crate::clock::sleep(worker.looker.clock.as_ref(), pause).await;
             (Happened::Paused(key), Vec::new())
         }
         // Performed by the loop itself.
         Effect::Expand(id) => (Happened::Expanded(id, Err("not expanded".to_owned())), Vec::new()),
+    }
+}
+
+/// What is recorded of a wait that is dropped because the run stops.
+fn dropped(wait: Effect) -> Happened {
+    match wait {
+        Effect::Verify(key) => Happened::Verified(key, Verified::Dropped),
+        Effect::Pause(key, _) => Happened::Paused(key),
+        // Nothing else waits.
+        other => panicked(other),
     }
 }
 

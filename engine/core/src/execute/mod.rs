@@ -16,6 +16,7 @@ mod report;
 pub mod resume;
 mod run;
 pub mod state;
+mod waits;
 
 pub use cancel::Cancel;
 pub use report::{RunReport, TaskReport};

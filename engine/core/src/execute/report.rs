@@ -71,7 +71,7 @@ impl Driver {
             })
             .collect();
         RunReport {
-            run: self.run.clone(),
+            run: self.run.to_string(),
             outcome: self.state.outcome(),
             counts: self.state.counts(),
             tasks,

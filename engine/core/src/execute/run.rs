@@ -14,6 +14,7 @@ use super::driver::{Driver, Message};
 use super::report::RunReport;
 use super::resume::Resumed;
 use super::state::{Record, Settings, State};
+use super::waits::Waits;
 use crate::clock::Hold;
 use crate::event::{Body, Event};
 use crate::graph::{Graph, VertexId};
@@ -21,7 +22,7 @@ use crate::journal::{self, Blob, Store};
 use crate::lease::Leases;
 use crate::plan::look::Looker;
 use crate::plan::{Plan, SecretKey, estimate};
-use crate::task::{Knowledge, Writes};
+use crate::task::{ByInstance, Knowledge, Writes};
 
 /// What a run needs.
 pub struct RunInput {
@@ -94,7 +95,6 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         secret_key: input.secret_key,
         run: input.run.clone(),
         earlier: resumed.earlier,
-        cancel: input.cancel.clone(),
         leases: input.leases,
         messages: sender.clone(),
         instances: RwLock::default(),
@@ -117,13 +117,14 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         journal: input.journal,
         observer: input.observer,
         clock,
-        run: input.run.clone(),
+        run: input.run.as_str().into(),
         seq: resumed.seq,
         pending: Vec::new(),
         blobs: vec![plan_blob],
         gathers: input.parallelism.max(1),
         sender,
-        tokens: BTreeMap::new(),
+        waits: Waits::default(),
+        tokens: ByInstance::default(),
         failures: BTreeMap::new(),
         has_new_tasks: false,
         cancelled: false,

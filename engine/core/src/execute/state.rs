@@ -419,7 +419,7 @@ impl State {
             let Some(others) = &self.instances[edge.on.0 as usize] else { return };
             let mut verdict = None;
             for other in others.iter().filter(|other| related(&graph, key, other)) {
-                match self.tasks.get(other).map(|task| task.phase.clone()) {
+                match self.tasks.get(other).map(|task| &task.phase) {
                     Some(Phase::Ended(TaskState::Succeeded)) => {}
                     Some(Phase::Ended(TaskState::Pending)) => return,
                     Some(Phase::Ended(_)) if edge.kind == EdgeKind::Ended => {}
@@ -433,7 +433,8 @@ impl State {
                         }
                     }
                     Some(Phase::Ended(state)) => {
-                        let how = if state == TaskState::Failed { "failed" } else { "did not run" };
+                        let how =
+                            if *state == TaskState::Failed { "failed" } else { "did not run" };
                         verdict =
                             Some((TaskState::Blocked, format!("`{}` {how}", self.name(other))));
                     }

@@ -133,7 +133,7 @@ fn shorten(json: &mut serde_json::Value, most: usize) {
 
 /// Small blobs, one behind the other: the length of the digest, the digest, the length of the
 /// bytes, the bytes. Lengths are 16 bits, the lower ones first.
-pub(super) fn join<'a>(blobs: impl Iterator<Item = &'a Blob>) -> Vec<u8> {
+pub(super) fn join(blobs: &[&Blob]) -> Vec<u8> {
     let mut joined = Vec::new();
     for blob in blobs {
         for part in [blob.digest.as_bytes(), &blob.bytes] {
@@ -215,7 +215,7 @@ mod tests {
                 seq,
                 time: started + jiff::SignedDuration::from_millis(i64::try_from(seq / 2).unwrap()),
                 world_time: started,
-                run: "r \"1\"".to_owned(),
+                run: "r \"1\"".into(),
                 address: (seq > 1).then(|| format!("fargate/profile[\"{seq}\"]")),
                 attempt: (seq > 2).then_some(1),
                 body,

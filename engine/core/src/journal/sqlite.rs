@@ -16,7 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::format::{APPLICATION, FORMAT, MIGRATIONS};
-use super::{Batch, Error, RunSummary, Store, pack};
+use super::{Batch, Blob, Error, RunSummary, Store, pack};
 use crate::event::{Body, Event};
 
 /// The database's name in the state folder.
@@ -132,6 +132,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
     if version > FORMAT {
         return Err(Error::Newer { path: path.to_owned(), found: version });
     }
+    if tables == 0 {
+        connection.pragma_update(None, "page_size", PAGE).map_err(database("write"))?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(database("write"))?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(database("write"))?;
     // Digests come in no order: with the default of 2 MB a long run reads its own pages again.
@@ -181,9 +184,13 @@ fn commit(connection: &mut Connection, path: &Path, batches: &[Batch]) -> Result
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(database)?;
     for batch in batches {
         insert_large(&transaction, path, batch)?;
-        let mut small = pack::join(batch.blobs.iter().filter(|blob| pack::is_small(blob)));
-        for events in batch.events.chunk_by(|one, next| one.run == next.run) {
-            insert(&transaction, path, events, &std::mem::take(&mut small))?;
+        let small: Vec<&Blob> = batch.blobs.iter().filter(|blob| pack::is_small(blob)).collect();
+        let of_runs = batch.events.chunk_by(|one, next| one.run == next.run);
+        let rows: Vec<&[Event]> = of_runs.flat_map(|events| events.chunks(MOST_ROW)).collect();
+        let share = small.len().div_ceil(rows.len().max(1)).max(1);
+        let mut shares = small.chunks(share);
+        for events in rows {
+            insert(&transaction, path, events, &pack::join(shares.next().unwrap_or_default()))?;
         }
     }
     transaction.commit().map_err(database)
@@ -214,12 +221,12 @@ fn insert(
     small: &[u8],
 ) -> Result<(), Error> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-    let conflict = || Error::Conflict { run: first.run.clone(), expected: first.seq };
+    let conflict = || Error::Conflict { run: first.run.to_string(), expected: first.seq };
     let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
     let position = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
     let taken: Option<i64> = connection
         .prepare_cached("SELECT last FROM commits WHERE run = ?1 ORDER BY first DESC LIMIT 1")
-        .and_then(|mut statement| statement.query_row([&first.run], |row| row.get(0)).optional())
+        .and_then(|mut statement| statement.query_row([&*first.run], |row| row.get(0)).optional())
         .map_err(database)?;
     if taken.is_some_and(|taken| taken >= position(first.seq)) {
         return Err(conflict());
@@ -231,11 +238,19 @@ fn insert(
         .and_then(|mut statement| {
             let text = pack::lines(events);
             let (first, last) = (position(first.seq), position(last.seq));
-            statement.execute(params![events[0].run, first, last, text, small])
+            statement.execute(params![&*events[0].run, first, last, text, small])
         })
         .map(drop)
         .map_err(database)
 }
+
+/// Events of one row. What a large row takes on its way into the database is taken from the system, and
+/// given back, for each of them.
+const MOST_ROW: usize = 128;
+
+/// Bytes of a page of a new database. What a commit of many tasks writes fills pages of any size, and
+/// each page is written twice, to the log and from there into the database.
+const PAGE: i64 = 16_384;
 
 /// Pages that the writer keeps, in the unit of `SQLite`: KiB when negative.
 const CACHE: i64 = -8_000;

@@ -63,6 +63,21 @@ impl<T> ByInstance<T> {
         }
     }
 
+    /// Takes a value out.
+    pub(crate) fn remove(&mut self, key: &InstanceKey) -> Option<T> {
+        let of_vertex = self.0.get_mut(key.vertex.0 as usize)?;
+        match of_vertex {
+            OfVertex::Several(values) => values.remove(key),
+            OfVertex::One(only, _) if only == key => {
+                match std::mem::replace(of_vertex, OfVertex::None) {
+                    OfVertex::One(_, value) => Some(value),
+                    _ => None,
+                }
+            }
+            OfVertex::None | OfVertex::One(..) => None,
+        }
+    }
+
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&InstanceKey, &T)> {
         self.0.iter().flat_map(|of_vertex| {
@@ -111,6 +126,13 @@ mod tests {
         assert_eq!(values.get(&key(3, Some("a"))), None, "the same vertex, another instance");
         assert_eq!(values.get(&key(2, None)), None);
         assert_eq!(values.get(&key(9, None)), None);
+        assert_eq!(values.remove(&key(1, Some("c"))), None);
+        assert_eq!(values.remove(&key(0, Some("c"))), None);
+        assert_eq!(values.remove(&key(1, Some("b"))), Some(1));
+        assert_eq!(values.get(&key(1, Some("b"))), None);
+        assert_eq!(values.remove(&key(0, None)), Some(4));
+        assert_eq!(values.remove(&key(0, None)), None);
+        values.insert(key(0, None), 4);
         values.iter_mut().for_each(|(_, value)| *value += 10);
         *values.get_mut(&key(3, None)).unwrap() += 1;
         assert_eq!(values.get(&key(3, None)), Some(&14));

@@ -37,7 +37,8 @@ pub struct Knowledge {
     outputs: ByInstance<TaskOutputs>,
     vertex_keys: BTreeMap<(VertexId, Vec<String>), Keys>,
     call_keys: BTreeMap<(ScopeId, Vec<String>), Keys>,
-    writes: BTreeMap<VertexId, Writes>,
+    /// By vertex, as far as it is known.
+    writes: Vec<Option<Writes>>,
     /// `run.id`, once there is one.
     pub run_id: Option<String>,
     /// `run.slot`: the slot of a schedule, else when the plan was made.
@@ -69,7 +70,11 @@ impl Knowledge {
 
     /// Files whether an instance of the vertex writes: `Yes` wins over `Open` over `No`.
     pub fn learn_writes(&mut self, vertex: VertexId, writes: Writes) {
-        let known = self.writes.entry(vertex).or_insert(Writes::No);
+        let index = vertex.0 as usize;
+        if self.writes.len() <= index {
+            self.writes.resize(index + 1, None);
+        }
+        let known = self.writes[index].get_or_insert(Writes::No);
         *known = match (*known, writes) {
             (Writes::Yes, _) | (_, Writes::Yes) => Writes::Yes,
             (Writes::Open, _) | (_, Writes::Open) => Writes::Open,
@@ -95,7 +100,7 @@ impl Knowledge {
         while let Some(at) = queue.pop() {
             for edge in &graph.vertex(at).edges {
                 if seen.insert(edge.on) {
-                    match self.writes.get(&edge.on) {
+                    match self.writes.get(edge.on.0 as usize).and_then(Option::as_ref) {
                         Some(Writes::Yes) => return Value::Boolean(true),
                         Some(Writes::No) => {}
                         Some(Writes::Open) | None => open = true,

@@ -436,7 +436,7 @@ impl Model {
                 seq,
                 time: at,
                 world_time: at,
-                run: "r".to_owned(),
+                run: "r".into(),
                 address: record.key.as_ref().map(|key| self.address(key)),
                 attempt: record.attempt,
                 body: record.body.clone(),
