@@ -68,6 +68,27 @@ fn events_and_blobs_come_back_as_they_went_in() {
 }
 
 #[test]
+fn a_batch_of_any_size_comes_back_as_it_went_in() {
+    for (events, blobs) in [(1, 7), (600, 5), (600, 601), (1_300, 2_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let blobs: Vec<Blob> = (0..blobs).map(|one| Blob::new(format!("blob {one}"))).collect();
+        append(&journal, batch(1, events, blobs.clone())).unwrap();
+        assert_eq!(journal.read("r1").unwrap(), (1..=events).map(event).collect::<Vec<_>>());
+        for blob in blobs {
+            assert_eq!(journal.blob("r1", &blob.digest).unwrap(), Some(blob.bytes));
+        }
+        append(&journal, batch(events + 1, events + 1, Vec::new())).unwrap();
+        assert!(matches!(
+            append(&journal, batch(events, events, Vec::new())),
+            Err(Error::Conflict { .. })
+        ));
+        let runs = Journal::open(folder.path()).unwrap().runs().unwrap();
+        assert_eq!((runs[0].first.seq, runs[0].last.seq), (1, events + 1));
+    }
+}
+
+#[test]
 fn a_position_that_is_taken_is_a_conflict_wherever_it_lies_in_a_batch() {
     for (from, to) in [(1, 1), (2, 2), (2, 9), (3, 3)] {
         let folder = tempfile::tempdir().unwrap();

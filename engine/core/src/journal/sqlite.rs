@@ -137,8 +137,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(database("write"))?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(database("write"))?;
-    // Digests come in no order: with the default of 2 MB a long run reads its own pages again.
-    connection.pragma_update(None, "cache_size", CACHE).map_err(database("write"))?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG).map_err(database("write"))?;
     if version == FORMAT {
         return Ok(());
     }
@@ -246,14 +245,15 @@ fn insert(
 
 /// Events of one row. What a large row takes on its way into the database is taken from the system, and
 /// given back, for each of them.
-const MOST_ROW: usize = 128;
+const MOST_ROW: usize = 256;
 
-/// Bytes of a page of a new database. What a commit of many tasks writes fills pages of any size, and
-/// each page is written twice, to the log and from there into the database.
-const PAGE: i64 = 16_384;
+/// Bytes of a page of a new database: each is written by itself, to the log and from there into the
+/// database. What a commit of one event touches is written whole as well.
+const PAGE: i64 = 8_192;
 
-/// Pages that the writer keeps, in the unit of `SQLite`: KiB when negative.
-const CACHE: i64 = -8_000;
+/// Pages of the log after which they are written into the database, 32 MB: that is done when a run ends,
+/// as a rule, and not in its midst.
+const LOG: i64 = 4_096;
 
 impl Store for Journal {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
