@@ -95,6 +95,9 @@ pub fn compile(input: &CompileInput<'_>) -> Result<(Graph, Vec<Diagnostic>), Box
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Box::new(Refused { problems, sources: graph.sources }));
     }
+    for index in 0..graph.programs.len() {
+        graph.programs[index].direct = graph.direct_of(&graph.programs[index]);
+    }
     graph.digest = super::digest::digest(&graph);
     Ok((graph, problems))
 }

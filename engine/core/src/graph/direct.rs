@@ -6,7 +6,7 @@
 //! words for what is wrong.
 
 use super::evaluate::{MOST_RESULT, size};
-use super::template::Program;
+use super::template::{Direct, Program};
 use super::{
     Bindings, Bound, BoundTo, Evaluated, Graph, Member, Place, Read, TaskOutputs, VertexId,
 };
@@ -20,13 +20,22 @@ impl Graph {
         place: &Place,
         bindings: &dyn Bindings,
     ) -> Option<Evaluated> {
+        match program.direct.as_ref().filter(|_| place.scope == program.scope)? {
+            Direct::Input(name) => self.direct_input(place, name),
+            Direct::Output(vertex, output) => self.direct_output(*vertex, output, place, bindings),
+        }
+    }
+
+    /// What an expression names, when it does nothing else. Asked once, when all names are known.
+    pub(super) fn direct_of(&self, program: &Program) -> Option<Direct> {
+        let scope = self.scope(program.scope);
         let text = program.text.trim();
         if let Some(name) = text.strip_prefix("inputs.") {
-            return self.direct_input(place, name);
+            return scope.inputs.contains_key(name).then(|| Direct::Input(name.to_owned()));
         }
         let (task, output) = text.strip_prefix("tasks.")?.split_once(".outputs.")?;
-        let Member::Task(vertex) = self.scope(place.scope).members.get(task)? else { return None };
-        self.direct_output(*vertex, output, place, bindings)
+        let Member::Task(vertex) = scope.members.get(task)? else { return None };
+        Some(Direct::Output(*vertex, output.to_owned()))
     }
 
     fn direct_input(&self, place: &Place, name: &str) -> Option<Evaluated> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minijinja::Expression;
 
-use super::{ExpressionId, ScopeId};
+use super::{ExpressionId, ScopeId, VertexId};
 use crate::expression::references::References;
 use crate::source::Span;
 use crate::value::Value;
@@ -26,8 +26,18 @@ pub(crate) struct Program {
     pub(crate) code: Arc<Expression<'static, 'static>>,
     /// What it refers to.
     pub(crate) references: Arc<References>,
+    /// What it names, when it does nothing else ([`super::direct`]).
+    pub(crate) direct: Option<Direct>,
     /// Which names beyond `inputs`, `tasks` and `run` have a meaning where it stands.
     pub(crate) sees: Sees,
+}
+
+/// The one thing that an expression names.
+pub(crate) enum Direct {
+    /// An input.
+    Input(String),
+    /// An output of a task.
+    Output(VertexId, String),
 }
 
 /// Names that have a meaning in some places only.

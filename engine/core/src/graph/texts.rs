@@ -162,6 +162,7 @@ impl Compiler<'_> {
             start,
             code,
             references: found,
+            direct: None,
             sees,
         });
         Some(id)

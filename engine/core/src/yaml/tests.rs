@@ -152,3 +152,24 @@ fn what_is_not_plain_is_left_to_the_parser() {
     let deep = format!("a: {}{}\n", "[".repeat(70), "]".repeat(70));
     assert_eq!(plain::read(FILE, &deep), None);
 }
+
+#[test]
+fn the_place_of_a_character_is_where_it_stands() {
+    let escaped = ("\"b\\\\ ${{ c }}\"", [('b', "b"), ('\\', "\\\\"), ('$', "$"), ('c', "c")]);
+    let written =
+        [("\"b ${{ c }} é\"", 'b'), ("'b ${{ c }}'", 'c'), ("b ${{ c }}", '}'), ("'éb'", 'b')];
+    let place = |value: &str, wanted: char| {
+        let text = format!("a: {value}\n");
+        let root = super::parse(FILE, &text).0.unwrap();
+        let scalar = root.get("a").unwrap().value.scalar().unwrap().clone();
+        let at = scalar.text.find(wanted).unwrap();
+        let span = scalar.place(&text, at, at + wanted.len_utf8());
+        text[span.start as usize..span.end as usize].to_owned()
+    };
+    for (wanted, shown) in escaped.1 {
+        assert_eq!(&place(escaped.0, wanted)[..1], &shown[..1]);
+    }
+    for (value, wanted) in written {
+        assert_eq!(place(value, wanted), wanted.to_string(), "{value}");
+    }
+}
