@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::bounds::{Covered, after, covers, delay, gave_up};
+use super::bounds::{Planned, after, covers, delay, gave_up};
 use super::driver::Message;
 use super::resume::Last;
 use super::state::{Happened, Looked, Verified, Written};
@@ -24,7 +23,7 @@ use crate::failure::{Class, Failure};
 use crate::graph::TaskOutputs;
 use crate::journal::Blob;
 use crate::lease::Leases;
-use crate::module::{Applied, Intent, Nature, Try, TryObserver, Values, Verdict};
+use crate::module::{Applied, Intent, Nature, Observed, Try, TryObserver, Values, Verdict};
 use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
 use crate::plan::{SecretKey, check_one};
@@ -59,7 +58,7 @@ impl Earlier {
 pub(super) struct Worker {
     pub(super) looker: Looker,
     pub(super) knowledge: RwLock<Knowledge>,
-    pub(super) planned: IndexMap<String, Covered>,
+    pub(super) planned: Planned,
     pub(super) secret_key: SecretKey,
     pub(super) run: String,
     pub(super) earlier: BTreeMap<String, Earlier>,
@@ -145,7 +144,7 @@ impl Worker {
         address: &str,
         attempt: u32,
         earlier: &Earlier,
-        seen: Seen,
+        mut seen: Seen,
     ) -> Ended {
         let module = &self.looker.graph.vertex(key.vertex).module;
         let blind = module.nature(&seen.arguments.values) == Nature::Blind;
@@ -172,7 +171,7 @@ impl Worker {
             return (Happened::Looked(key, Looked::Failed(failure)), Vec::new());
         }
         let action = seen.change.action;
-        if let Err(why) = covers(self.planned(address, &key), action, &seen) {
+        if let Err(why) = covers(self.planned.of(address, &key), action, &seen) {
             return (Happened::Looked(key, Looked::Uncovered(why)), Vec::new());
         }
         match action {
@@ -203,6 +202,8 @@ impl Worker {
                 let token = self.token(address, attempt, &blob.digest);
                 let mut locks = module.locks(&seen.arguments.values);
                 locks.extend(self.declared_locks(&key));
+                // Thousands may wait with it: what only the look needed goes.
+                seen.arguments.reads = Vec::new();
                 lock(&self.seen).insert(key.clone(), Arc::new(seen));
                 let looked = Looked::Change { action, change: blob.digest.clone(), token, locks };
                 (Happened::Looked(key, looked), vec![blob])
@@ -230,19 +231,10 @@ impl Worker {
         Ok(())
     }
 
-    /// The plan's word about an address; for instances that the plan could not name, of the static
-    /// path.
-    fn planned(&self, address: &str, key: &InstanceKey) -> Option<&Covered> {
-        let path = || self.looker.graph.vertex(key.vertex).path.join("/");
-        self.planned.get(address).or_else(|| self.planned.get(&path()))
-    }
-
     fn declared_locks(&self, key: &InstanceKey) -> Vec<crate::module::Lock> {
         let graph = &self.looker.graph;
-        let (Some(template), Some(instance)) = (graph.vertex(key.vertex).locks, self.instance(key))
-        else {
-            return Vec::new();
-        };
+        let Some(template) = graph.vertex(key.vertex).locks else { return Vec::new() };
+        let Some(instance) = self.instance(key) else { return Vec::new() };
         let known = self.known();
         let view = known.view(graph, key.vertex);
         let names = graph
@@ -263,8 +255,8 @@ impl Worker {
 
     /// From run, address, attempt and desired change: the same over tries and ambiguity.
     fn token(&self, address: &str, attempt: u32, change: &str) -> String {
-        let text = format!("{}\n{address}\n{attempt}\n{change}", self.run);
-        format!("rb-{}-{}", self.run, hex(&blake3::hash(text.as_bytes()), 24))
+        let text = [&self.run, address, &attempt.to_string(), change].join("\n");
+        ["rb", &self.run, &hex(&blake3::hash(text.as_bytes()), 24)].join("-")
     }
 
     fn change_blob(&self, change: &Change) -> Blob {
@@ -296,6 +288,8 @@ impl Worker {
         let written = match applied {
             Applied::Acknowledged(_) => {
                 lock(&self.passing).remove(&key);
+                drop(seen);
+                self.forget_change(&key);
                 Written::Acknowledged
             }
             Applied::Ambiguous(failure) => {
@@ -308,6 +302,15 @@ impl Worker {
             }
         };
         (Happened::Written(key, written), Vec::new())
+    }
+
+    /// What was written is not asked for any more, and thousands may wait to converge.
+    fn forget_change(&self, key: &InstanceKey) {
+        let mut all = lock(&self.seen);
+        if let Some(seen) = all.get_mut(key).and_then(Arc::get_mut) {
+            seen.change.fields = Vec::new();
+            seen.observed = Observed::Absent;
+        }
     }
 
     async fn apply(&self, key: &InstanceKey, seen: &Seen, change: &Change, token: &str) -> Applied {

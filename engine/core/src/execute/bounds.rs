@@ -1,13 +1,17 @@
 //! The bounds of an attempt: how long, how often, and what the plan allows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::change::Action;
 use crate::failure::{Class, Failure};
+use crate::graph::Graph;
 use crate::plan::look::Seen;
-use crate::plan::{Kind, PlannedTask};
+use crate::plan::{Kind, Plan, PlannedTask};
+use crate::task::InstanceKey;
 
 /// What is said when verify gives up.
 pub(super) fn gave_up(timeout: Duration, reason: &str) -> Failure {
@@ -50,6 +54,35 @@ pub(super) struct Covered {
 impl Covered {
     pub(super) fn by(task: &PlannedTask) -> Self {
         Self { kind: task.kind, may: task.may.clone() }
+    }
+}
+
+/// What the plan says of all tasks.
+pub(super) struct Planned {
+    /// By vertex: of its one instance, or of the static path where the plan could not name instances.
+    of_vertices: Vec<Option<Covered>>,
+    /// Of instances with keys, by address.
+    of_keys: BTreeMap<String, Covered>,
+}
+
+impl Planned {
+    pub(super) fn by(plan: &Plan, graph: &Graph) -> Self {
+        let mut named: IndexMap<&str, Covered> =
+            plan.tasks.iter().map(|task| (task.address.as_str(), Covered::by(task))).collect();
+        let mut of_path = |path: &[String]| match path {
+            [only] => named.swap_remove(only.as_str()),
+            path => named.swap_remove(path.join("/").as_str()),
+        };
+        let of_vertices = graph.vertices.iter().map(|vertex| of_path(&vertex.path)).collect();
+        let of_keys = named.into_iter().map(|(address, one)| (address.to_owned(), one)).collect();
+        Self { of_vertices, of_keys }
+    }
+
+    /// The plan's word about an instance; for those that it could not name, about the static path.
+    pub(super) fn of(&self, address: &str, key: &InstanceKey) -> Option<&Covered> {
+        let has_keys = key.own.is_some() || !key.keys.is_empty();
+        let of_key = if has_keys { self.of_keys.get(address) } else { None };
+        of_key.or_else(|| self.of_vertices.get(key.vertex.0 as usize)?.as_ref())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::event::{Body, Event, Step};
 use crate::failure::{Class, Failure};
 use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::{Expanded, expand_vertex};
-use crate::task::{ByInstance, InstanceKey, Writes};
+use crate::task::{InstanceKey, Writes};
 
 /// How often other tasks of this process get their turn before a commit, when some are new: what needs no
 /// I/O has ended then.
@@ -55,7 +55,7 @@ pub(super) struct Driver {
     pub(super) sender: UnboundedSender<Message>,
     pub(super) waits: Waits,
     /// Of writes that have not begun.
-    pub(super) tokens: ByInstance<String>,
+    pub(super) tokens: BTreeMap<InstanceKey, String>,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
     /// An effect became a task, and has not had its turn yet.
     pub(super) has_new_tasks: bool,
@@ -306,23 +306,28 @@ impl Driver {
     /// The work of an effect: it tells how it ended.
     fn work(&mut self, effect: Effect) -> Work {
         let worker = self.worker.clone();
-        let sender = self.sender.clone();
-        let hold = self.clock.hold();
-        let attempt = match &effect {
-            Effect::Look(key) => self.state.attempt(key),
-            _ => 0,
-        };
-        let token = match &effect {
-            Effect::Write(key) => self.tokens.remove(key).unwrap_or_default(),
-            _ => String::new(),
-        };
-        Box::pin(async move {
-            let performed = perform(&worker, effect.clone(), attempt, token);
-            let ended = AssertUnwindSafe(performed).catch_unwind().await;
-            let ended = ended.unwrap_or_else(|_| (panicked(effect), Vec::new()));
-            // The loop ends only when nothing is under way, so it is there.
-            let _ = sender.send(Message::Ended(ended, hold));
-        })
+        let told =
+            Told { effect: effect.clone(), sender: self.sender.clone(), hold: self.clock.hold() };
+        match effect {
+            Effect::Look(key) => {
+                let attempt = self.state.attempt(&key);
+                told.by(async move { worker.look(key, attempt).await })
+            }
+            Effect::Write(key) => {
+                let token = self.tokens.remove(&key).unwrap_or_default();
+                told.by(async move { worker.write(key, token).await })
+            }
+            Effect::Verify(key) => told.by(async move { worker.verify(key).await }),
+            Effect::Pause(key, pause) => told.by(async move {
+                crate::clock::sleep(worker.looker.clock.as_ref(), pause).await;
+                (Happened::Paused(key), Vec::new())
+            }),
+            // Performed by the loop itself.
+            Effect::Expand(id) => {
+                let expanded = Happened::Expanded(id, Err("not expanded".to_owned()));
+                told.by(std::future::ready((expanded, Vec::new())))
+            }
+        }
     }
 
     /// The next message, when it comes while whatever can run without waiting for the world runs.
@@ -360,19 +365,21 @@ fn unfinished(mut work: Work) -> Option<Work> {
     work.as_mut().poll(unheard).is_pending().then_some(work)
 }
 
-async fn perform(worker: &Worker, effect: Effect, attempt: u32, token: String) -> Ended {
-    match effect {
-        // Each in a box: a task is moved several times before it runs, and would be as large as
-        // the largest of them.
-        Effect::Look(key) => Box::pin(worker.look(key, attempt)).await,
-        Effect::Write(key) => Box::pin(worker.write(key, token)).await,
-        Effect::Verify(key) => Box::pin(worker.verify(key)).await,
-        Effect::Pause(key, pause) => {
-            crate::clock::sleep(worker.looker.clock.as_ref(), pause).await;
-            (Happened::Paused(key), Vec::new())
-        }
-        // Performed by the loop itself.
-        Effect::Expand(id) => (Happened::Expanded(id, Err("not expanded".to_owned())), Vec::new()),
+/// What tells the loop how an effect ended.
+struct Told {
+    effect: Effect,
+    sender: UnboundedSender<Message>,
+    hold: Hold,
+}
+
+impl Told {
+    fn by(self, performed: impl Future<Output = Ended> + Send + 'static) -> Work {
+        let Self { effect, sender, hold } = self;
+        Box::pin(AssertUnwindSafe(performed).catch_unwind().map(move |ended| {
+            let ended = ended.unwrap_or_else(|_| (panicked(effect), Vec::new()));
+            // The loop ends only when nothing is under way, so it is there.
+            let _ = sender.send(Message::Ended(ended, hold));
+        }))
     }
 }
 

@@ -11,6 +11,9 @@ use crate::task::InstanceKey;
 impl State {
     /// Gives locks to those that wait for them: all of a task's at once, or none.
     pub(super) fn grant_locks(&mut self, out: &mut Stepped) {
+        if self.locking.is_empty() {
+            return;
+        }
         let waiting: Vec<(Reverse<Duration>, InstanceKey)> = self.locking.iter().cloned().collect();
         for (urgency, key) in waiting {
             let Some(Task { phase: Phase::Locking(intended), looked_with_locks, .. }) =

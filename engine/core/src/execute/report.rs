@@ -57,7 +57,8 @@ impl Driver {
                 failure: self.failures.get(key).filter(|_| state == TaskState::Failed).cloned(),
             }
         };
-        let tasks = self.state.tasks.iter().map(reported).collect();
+        let mut tasks = Vec::with_capacity(self.state.graph.vertices.len());
+        tasks.extend(self.state.tasks.iter().map(reported));
         let knowledge =
             self.worker.knowledge.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let place = Place { scope: ScopeId(0), keys: Vec::new(), each: None };

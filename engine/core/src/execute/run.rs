@@ -1,14 +1,16 @@
 //! A run from its plan to its report.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::attempt::Worker;
-use super::bounds::Covered;
+use super::bounds::Planned;
 use super::cancel::Cancel;
 use super::driver::{Driver, Message};
 use super::report::RunReport;
@@ -87,18 +89,17 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         .iter()
         .map(|(address, earlier)| (address.clone(), earlier.attempts))
         .collect();
-    let covered = input.plan.tasks.iter().map(|task| (task.address.clone(), Covered::by(task)));
     let worker = Arc::new(Worker {
         looker: input.looker,
         knowledge: RwLock::new(knowledge),
-        planned: covered.collect(),
+        planned: Planned::by(&input.plan, &graph),
         secret_key: input.secret_key,
         run: input.run.clone(),
         earlier: resumed.earlier,
         leases: input.leases,
         messages: sender.clone(),
-        instances: RwLock::default(),
-        seen: Mutex::default(),
+        instances: RwLock::new(ByInstance::for_vertices(graph.vertices.len())),
+        seen: Mutex::new(ByInstance::for_vertices(graph.vertices.len())),
         doubtful: Mutex::default(),
         passing: Mutex::default(),
         failed: Mutex::default(),
@@ -124,7 +125,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         gathers: input.parallelism.max(1),
         sender,
         waits: Waits::default(),
-        tokens: ByInstance::default(),
+        tokens: BTreeMap::new(),
         failures: BTreeMap::new(),
         has_new_tasks: false,
         cancelled: false,
@@ -183,10 +184,15 @@ fn urgency(plan: &Plan) -> BTreeMap<String, Duration> {
 
 /// The vertices that a plan with targets is about.
 fn wanted(graph: &Graph, plan: &Plan) -> BTreeSet<VertexId> {
-    let planned: BTreeSet<String> = plan.tasks.iter().map(|task| strip(&task.address)).collect();
+    let planned: IndexSet<Cow<'_, str>> =
+        plan.tasks.iter().map(|task| strip(&task.address)).collect();
+    let is_planned = |id: &VertexId| match graph.vertex(*id).path.as_slice() {
+        [only] => planned.contains(only.as_str()),
+        path => planned.contains(path.join("/").as_str()),
+    };
     (0..graph.vertices.len())
         .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)))
-        .filter(|id| planned.contains(&graph.vertex(*id).path.join("/")))
+        .filter(is_planned)
         .collect()
 }
 
@@ -201,7 +207,10 @@ fn left_out<'a>(
         .filter(|id| !wanted.contains(id))
 }
 
-fn strip(address: &str) -> String {
+fn strip(address: &str) -> Cow<'_, str> {
+    if !address.contains('[') {
+        return Cow::Borrowed(address);
+    }
     let mut bare = String::with_capacity(address.len());
     let mut inside = false;
     for character in address.chars() {
@@ -212,5 +221,5 @@ fn strip(address: &str) -> String {
             _ => {}
         }
     }
-    bare
+    Cow::Owned(bare)
 }

@@ -247,15 +247,16 @@ impl State {
                 }
             }
         }
-        let instances = vec![None; graph.vertices.len()];
-        let unended = vec![0; graph.vertices.len()];
+        let vertices = graph.vertices.len();
+        let instances = vec![None; vertices];
+        let unended = vec![0; vertices];
         Self {
             graph,
             settings,
             followers,
             instances,
             expanding: BTreeSet::new(),
-            tasks: ByInstance::default(),
+            tasks: ByInstance::for_vertices(vertices),
             unended,
             ready: BTreeSet::new(),
             looking: BTreeSet::new(),

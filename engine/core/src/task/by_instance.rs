@@ -24,6 +24,11 @@ impl<T> Default for ByInstance<T> {
 }
 
 impl<T> ByInstance<T> {
+    /// Room for the instances of so many vertices.
+    pub(crate) fn for_vertices(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     /// The value of an instance.
     pub(crate) fn get(&self, key: &InstanceKey) -> Option<&T> {
         match self.0.get(key.vertex.0 as usize)? {
