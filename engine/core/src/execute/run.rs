@@ -76,6 +76,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     knowledge.run_id = Some(input.run.clone());
     knowledge.slot = Some(input.plan.slot());
     let graph = input.looker.graph.clone();
+    knowledge.make_room(graph.vertices.len());
     let wanted = wanted(&graph, &input.plan);
     for id in left_out(&graph, &wanted) {
         knowledge.learn_writes(id, Writes::No);

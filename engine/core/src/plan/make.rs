@@ -59,6 +59,7 @@ pub struct PlanError {
 /// Makes a plan. Sends no write.
 pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let mut knowledge = input.knowledge;
+    knowledge.make_room(input.looker.graph.vertices.len());
     // Nobody scheduled it: it is for the moment at which it is planned.
     let slot = *knowledge.slot.get_or_insert_with(|| input.looker.clock.now());
     let mut maker = Maker {
@@ -66,7 +67,7 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
         knowledge,
         secret_key: input.secret_key,
         tasks: BTreeMap::new(),
-        seen: ByInstance::default(),
+        seen: ByInstance::for_vertices(input.looker.graph.vertices.len()),
         facts: Facts::default(),
         error: PlanError { problems: Vec::new(), failures: Vec::new() },
         broken: BTreeSet::new(),

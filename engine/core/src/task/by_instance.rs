@@ -29,6 +29,11 @@ impl<T> ByInstance<T> {
         Self(Vec::with_capacity(count))
     }
 
+    /// Makes room for the instances of so many vertices, if it is not there.
+    pub(crate) fn make_room(&mut self, count: usize) {
+        self.0.reserve_exact(count.saturating_sub(self.0.len()));
+    }
+
     /// The value of an instance.
     pub(crate) fn get(&self, key: &InstanceKey) -> Option<&T> {
         match self.0.get(key.vertex.0 as usize)? {

@@ -48,6 +48,12 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
+    /// Makes room for what is learnt of so many vertices: it is not copied while it grows.
+    pub(crate) fn make_room(&mut self, vertices: usize) {
+        self.outputs.make_room(vertices);
+        self.writes.reserve_exact(vertices.saturating_sub(self.writes.len()));
+    }
+
     /// Files the outputs of an instance.
     pub fn learn(&mut self, key: InstanceKey, outputs: TaskOutputs) {
         self.outputs.insert(key, outputs);

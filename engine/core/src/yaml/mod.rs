@@ -2,7 +2,7 @@
 //!
 //! Built from the events of granit-parser within budgets, because serde stops at the first error
 //! and loses places behind tagged and flattened types; text that is plain enough is read without them
-//! ([`plain`]). A scalar can tell where each part of its
+//! (`plain`). A scalar can tell where each part of its
 //! decoded text stands in the file ([`Scalar::place`]), whatever its style, so that an error inside
 //! an expression has a true line and column.
 //!
