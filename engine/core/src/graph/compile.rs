@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use minijinja::Expression;
 
 use super::inputs::{self, GivenInputs};
-use super::template::{Part, Sees};
+use super::template::{Part, Runnable, Sees};
 use super::{
     Bound, BoundTo, ConnectionDeclaration, ConnectionId, ExpressionId, Graph, Member, Retry, Scope,
     ScopeId, TemplateId, Vertex, VertexId,
@@ -118,7 +117,7 @@ pub(super) struct Compiler<'a> {
     pub(super) documents: BTreeMap<String, Option<Arc<Document>>>,
     /// By module: the outputs of a task that has not run.
     unknown: BTreeMap<&'static str, Arc<BTreeMap<String, Value>>>,
-    pub(super) compiled: IndexMap<String, (Arc<Expression<'static, 'static>>, Arc<References>)>,
+    pub(super) compiled: IndexMap<String, (Arc<Runnable>, Arc<References>)>,
     /// Names of the files of the calls that are being inlined.
     pub(super) stack: Vec<String>,
 }

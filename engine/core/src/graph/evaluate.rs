@@ -59,7 +59,10 @@ impl Graph {
         }
         let recorder = Recorder::default();
         let root = self.root(program, place, bindings, &recorder)?;
-        let outcome = program.code.eval(Jinja::from_object(root));
+        let code = program.code.of(&program.text).map_err(|error| {
+            program.problem("RB0201", format!("not an expression: {error}"), None)
+        })?;
+        let outcome = code.eval(Jinja::from_object(root));
         let outcome = match outcome {
             Ok(value) => take_back(&value).map_err(|wrong| (wrong, None)),
             Err(error) => Err((

@@ -1,10 +1,11 @@
 //! Compiled expressions and the trees they stand in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::Expression;
 
 use super::{ExpressionId, ScopeId, VertexId};
+use crate::expression::environment::environment;
 use crate::expression::references::References;
 use crate::source::Span;
 use crate::value::Value;
@@ -23,13 +24,28 @@ pub(crate) struct Program {
     /// Byte of `text` in the scalar's text.
     pub(crate) start: usize,
     /// The program; equal texts share it.
-    pub(crate) code: Arc<Expression<'static, 'static>>,
+    pub(crate) code: Arc<Runnable>,
     /// What it refers to.
     pub(crate) references: Arc<References>,
     /// What it names, when it does nothing else ([`super::direct`]).
     pub(crate) direct: Option<Direct>,
     /// Which names beyond `inputs`, `tasks` and `run` have a meaning where it stands.
     pub(crate) sees: Sees,
+}
+
+/// A program, made when it is first run: most expressions name one thing and never are ([`Direct`]).
+#[derive(Default)]
+pub(crate) struct Runnable(OnceLock<Expression<'static, 'static>>);
+
+impl Runnable {
+    /// The program of a text.
+    pub(crate) fn of(&self, text: &str) -> Result<&Expression<'static, 'static>, minijinja::Error> {
+        if let Some(code) = self.0.get() {
+            return Ok(code);
+        }
+        let code = environment().compile_expression_owned(text.to_owned())?;
+        Ok(self.0.get_or_init(|| code))
+    }
 }
 
 /// The one thing that an expression names.
