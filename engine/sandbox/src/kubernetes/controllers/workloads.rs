@@ -138,20 +138,7 @@ fn reconcile_deployment(
     let name = deployment["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let namespace = deployment["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
     let current = format!("{name}-{hash}");
-    let uid = deployment["metadata"]["uid"].clone();
-    let owned = |set: &Value| {
-        set["metadata"]["ownerReferences"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|one| one["uid"] == uid)
-    };
-    let sets: Vec<Value> = cluster
-        .see(transaction, "apps", "replicasets")
-        .iter()
-        .filter(|set| owned(set))
-        .map(|set| (**set).clone())
-        .collect();
+    let sets = sets_of(cluster, transaction, &deployment["metadata"]["uid"]);
     let revision = |set: &Value| {
         set["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
             .as_str()
@@ -168,9 +155,6 @@ fn reconcile_deployment(
     let old_pods: Vec<Value> =
         old.iter().flat_map(|set| pods_of(cluster, transaction, set)).collect();
     let new_pods = new.map(|set| pods_of(cluster, transaction, set)).unwrap_or_default();
-    let ready = |pods: &[Value]| {
-        i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0)
-    };
     let count = |pods: &[Value]| i64::try_from(pods.len()).unwrap_or(0);
     let surge = surge(&spec, wanted).max(1);
     let unavailable = share(&spec["strategy"]["rollingUpdate"]["maxUnavailable"], wanted, false);
@@ -182,18 +166,9 @@ fn reconcile_deployment(
             room.clamp(count(&new_pods).min(wanted), wanted)
         };
         ensure_set(cluster, transaction, &deployment, &namespace, &current, &hash, number, target);
-        // Old pods go as new ones become ready; those that never were go first.
-        let mut keep = (wanted - unavailable - ready(&new_pods)).clamp(0, ready(&old_pods));
-        for set in old {
-            let have = ready(&pods_of(cluster, transaction, set));
-            let stays = have.min(keep);
-            keep -= stays;
-            if set["spec"]["replicas"] != json!(stays) {
-                let mut smaller = set.clone();
-                smaller["spec"]["replicas"] = json!(stays);
-                cluster.put(transaction, "apps", "replicasets", smaller);
-            }
-        }
+        // Old pods go as new ones become ready.
+        let keep = (wanted - unavailable - ready(&new_pods)).clamp(0, ready(&old_pods));
+        keep_ready(cluster, transaction, &old, keep);
     }
     let counts = Counts {
         wanted,
@@ -211,6 +186,38 @@ fn reconcile_deployment(
         deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] =
             json!(number.to_string());
         cluster.put(transaction, "apps", "deployments", deployment);
+    }
+}
+
+/// The sets that a Deployment owns.
+fn sets_of(cluster: &Cluster<'_>, transaction: &Transaction<'_>, owner: &Value) -> Vec<Value> {
+    let is_owned = |set: &Value| {
+        let owners = set["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        owners.into_iter().any(|one| one["uid"] == *owner)
+    };
+    let all = cluster.see(transaction, "apps", "replicasets");
+    all.iter().filter(|set| is_owned(set)).map(|set| (**set).clone()).collect()
+}
+
+fn ready(pods: &[Value]) -> i64 {
+    i64::try_from(pods.iter().filter(|pod| is_ready(pod)).count()).unwrap_or(0)
+}
+
+/// Of old sets so many ready pods stay together; those that never were ready go first.
+fn keep_ready(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    sets: &[&Value],
+    mut keep: i64,
+) {
+    for set in sets {
+        let stays = ready(&pods_of(cluster, transaction, set)).min(keep);
+        keep -= stays;
+        if set["spec"]["replicas"] != json!(stays) {
+            let mut smaller = (*set).clone();
+            smaller["spec"]["replicas"] = json!(stays);
+            cluster.put(transaction, "apps", "replicasets", smaller);
+        }
     }
 }
 

@@ -3,15 +3,10 @@
 //! It acts only while its own pods are ready. A batch of pods closes a second after the last one
 //! came; they share one claim when one type holds them all, else each gets its own.
 
+mod claim;
 mod going;
 mod machine;
 
-use runbook_capacity::allocatable::NodeSettings;
-use runbook_capacity::launch::{self, Launch};
-use runbook_capacity::node_requirement::{NodeRequirement, Operator};
-use runbook_capacity::pod_resources::Resources;
-use runbook_capacity::prices::PriceBook;
-use runbook_capacity::quantity::{Bytes, Millicores};
 use serde_json::{Value, json};
 
 use super::super::{collection, object};
@@ -20,6 +15,7 @@ use crate::aws::{ec2, iam};
 use crate::store::Transaction;
 use crate::world::ids;
 
+use claim::claim;
 pub(super) use going::{empty, terminated};
 use going::{terminate, watch_emptiness};
 pub(super) use machine::{initialized, launched, registered};
@@ -244,49 +240,6 @@ fn reconcile_pool(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, mut 
     finish_status(cluster, transaction, GROUP, "nodepools", &mut pool, status);
 }
 
-/// The requirements of a pool as the catalogue understands them.
-fn requirements(pool: &Value, pods: &[Value]) -> Vec<NodeRequirement> {
-    let one = |key: &str, operator: &str, values: &Value| {
-        let operator = match operator {
-            "In" => Operator::In,
-            "NotIn" => Operator::NotIn,
-            "Exists" => Operator::Exists,
-            "DoesNotExist" => Operator::DoesNotExist,
-            "Gt" => Operator::Gt,
-            _ => Operator::Lt,
-        };
-        let values: Vec<&str> =
-            values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        NodeRequirement::new(key, operator, &values)
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut all: Vec<NodeRequirement> = pool["spec"]["template"]["spec"]["requirements"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"]))
-        .collect();
-    for pod in pods {
-        for (key, value) in pod["spec"]["nodeSelector"].as_object().into_iter().flatten() {
-            all.push(NodeRequirement::new(
-                key,
-                Operator::In,
-                &[value.as_str().unwrap_or_default()],
-            ));
-        }
-        let terms = &pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-            ["nodeSelectorTerms"][0]["matchExpressions"];
-        all.extend(
-            terms
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|item| one(&text(&item["key"]), &text(&item["operator"]), &item["values"])),
-        );
-    }
-    all
-}
-
 /// A batch of pods has closed: machines are chosen.
 pub(super) fn batch(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, _: &str) {
     transaction.delete("sandbox/batch", cluster.name);
@@ -337,103 +290,6 @@ pub(super) fn batch(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, _:
         }
     }
 }
-
-/// Makes a claim that holds some pods; whether one could be made.
-fn claim(
-    cluster: &Cluster<'_>,
-    transaction: &mut Transaction<'_>,
-    pool: &Value,
-    pods: &[Value],
-) -> bool {
-    let class_name =
-        pool["spec"]["template"]["spec"]["nodeClassRef"]["name"].as_str().unwrap_or_default();
-    let Some(class) = cluster.get(transaction, AWS_GROUP, "ec2nodeclasses", class_name) else {
-        return false;
-    };
-    let zones: Vec<String> = class["status"]["subnets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| one["zone"].as_str().map(str::to_owned))
-        .collect();
-    let daemons: Vec<Value> = cluster
-        .list(transaction, "apps", "daemonsets")
-        .into_iter()
-        .map(|set| json!({"spec": set["spec"]["template"]["spec"]}))
-        .collect();
-    let total = |resource: &str| {
-        pods.iter().chain(&daemons).map(|pod| scheduler::request(pod, resource)).sum::<i64>()
-    };
-    let requests = Resources::of(Millicores(total("cpu")), Bytes(total("memory") / 1000));
-    let Ok(region) = cluster.context.region.parse() else { return false };
-    let requirements = requirements(pool, pods);
-    let settings = NodeSettings::default();
-    let answer = launch::cheapest(&Launch {
-        region,
-        zones: &zones,
-        requirements: &requirements,
-        requests: &requests,
-        pods: u32::try_from(pods.len() + daemons.len()).unwrap_or(u32::MAX),
-        settings: &settings,
-        prices: PriceBook::embedded(),
-    });
-    let Some(offering) = answer.offering else { return false };
-    let Some(machine) = runbook_capacity::catalogue::instance_type(offering.instance_type) else {
-        return false;
-    };
-    let limit = scheduler::millis(&pool["spec"]["limits"]["cpu"]);
-    let used = scheduler::millis(&pool["status"]["resources"]["cpu"]);
-    if limit > 0 && used + i64::from(machine.vcpus) * 1000 > limit {
-        return false;
-    }
-    let pool_name = pool["metadata"]["name"].as_str().unwrap_or_default();
-    let first = pods.first().map(object::key).unwrap_or_default();
-    let name = format!(
-        "{pool_name}-{}",
-        ids::suffix(
-            cluster.context,
-            &["claim", cluster.name, pool_name, &first, &cluster.age(transaction)],
-            5
-        )
-    );
-    let keys: Vec<String> = pods.iter().map(object::key).collect();
-    let capacity = json!({"cpu": machine.vcpus.to_string(), "memory": format!("{}", machine.memory.0), "pods": offering.allocatable.pods.to_string()});
-    let allocatable = json!({"cpu": format!("{}m", offering.allocatable.cpu.0), "memory": format!("{}", offering.allocatable.memory.0), "pods": offering.allocatable.pods.to_string()});
-    let made = json!({
-        "apiVersion": "karpenter.sh/v1", "kind": "NodeClaim",
-        "metadata": {
-            "name": name, "generateName": format!("{pool_name}-"), "ownerReferences": [object::reference(pool)],
-            "finalizers": [TERMINATION],
-            "labels": {
-                "karpenter.sh/nodepool": pool_name, "karpenter.sh/capacity-type": offering.capacity_type.label(), "node.kubernetes.io/instance-type": offering.instance_type,
-                "topology.kubernetes.io/zone": offering.zone, "topology.kubernetes.io/region": cluster.context.region, "kubernetes.io/arch": machine.architecture.kubernetes().unwrap_or("amd64"), "kubernetes.io/os": "linux",
-                "karpenter.k8s.aws/instance-category": machine.category(), "karpenter.k8s.aws/instance-family": machine.family(), "karpenter.k8s.aws/instance-size": machine.size(),
-                "karpenter.k8s.aws/instance-generation": machine.generation(), "karpenter.k8s.aws/ec2nodeclass": class_name,
-            },
-            "annotations": {"sandbox/pods": keys.join(" "), "compatibility.karpenter.sh/v1beta1-nodeclass-reference": ""},
-        },
-        "spec": {
-            "nodeClassRef": pool["spec"]["template"]["spec"]["nodeClassRef"], "requirements": pool["spec"]["template"]["spec"]["requirements"],
-            "taints": pool["spec"]["template"]["spec"]["taints"], "expireAfter": pool["spec"]["template"]["spec"]["expireAfter"].as_str().unwrap_or("720h"),
-            "resources": {"requests": {"cpu": format!("{}m", total("cpu")), "memory": (total("memory") / 1000).to_string(), "pods": pods.len().to_string()}},
-        },
-        "status": {"capacity": capacity, "allocatable": allocatable, "conditions": []},
-    });
-    cluster.put(transaction, GROUP, "nodeclaims", made);
-    for pod in pods {
-        cluster.event(
-            transaction,
-            pod,
-            "Normal",
-            "Nominated",
-            &format!("Pod should schedule on: nodeclaim/{name}"),
-            "karpenter",
-        );
-    }
-    cluster.schedule(transaction, 3, "karpenter.launched", &name);
-    true
-}
-
 fn mark(
     cluster: &Cluster<'_>,
     transaction: &mut Transaction<'_>,
