@@ -133,6 +133,19 @@ impl Reader<'_> {
         (rest[length] == b':' && ends).then_some(length)
     }
 
+    /// The key of an entry that begins here, unless the map has it already; goes behind its colon.
+    fn entry_key(&mut self, entries: &[Entry], keys: &mut Keys) -> Option<(String, Span)> {
+        let length = self.key()?;
+        let place = self.span(self.at, self.at + length);
+        let key = &self.text[self.at..self.at + length];
+        if first_of(entries, keys, key, place).is_some() {
+            return None;
+        }
+        self.nodes += 1;
+        self.at += length + 1;
+        Some((key.to_owned(), place))
+    }
+
     /// The list or map that begins here, in that column.
     fn block(&mut self, column: usize, depth: usize) -> Option<Node> {
         if depth >= MOST_DEPTH {
@@ -149,16 +162,9 @@ impl Reader<'_> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut keys = Keys::new();
         loop {
-            let length = self.key()?;
-            let key_span = self.span(self.at, self.at + length);
-            let key = &self.text[self.at..self.at + length];
-            if first_of(&entries, &mut keys, key, key_span).is_some() {
-                return None;
-            }
-            self.nodes += 1;
-            self.at += length + 1;
+            let (key, key_span) = self.entry_key(&entries, &mut keys)?;
             let value = self.value(column, depth)?;
-            entries.push(Entry { key: key.to_owned(), key_span, value });
+            entries.push(Entry { key, key_span, value });
             match self.column {
                 Some(next) if next == column => {}
                 Some(next) if next > column => return None,
@@ -362,17 +368,10 @@ impl Reader<'_> {
         self.at += 1;
         self.skip_blanks();
         while self.peek(0)? != b'}' {
-            let length = self.key()?;
-            let key_span = self.span(self.at, self.at + length);
-            let key = &self.text[self.at..self.at + length];
-            if first_of(&entries, &mut keys, key, key_span).is_some() {
-                return None;
-            }
-            self.nodes += 1;
-            self.at += length + 1;
+            let (key, key_span) = self.entry_key(&entries, &mut keys)?;
             self.skip_blanks();
             let value = self.flow(depth + 1)?;
-            entries.push(Entry { key: key.to_owned(), key_span, value });
+            entries.push(Entry { key, key_span, value });
             self.next_of_flow(b'}')?;
         }
         self.at += 1;

@@ -12,8 +12,8 @@ use super::{Document, Key};
 
 /// How many changes are remembered.
 const LENGTH: usize = 16_384;
-/// How many bytes of changes are remembered, as the log writes them; of what is watched, the text
-/// that watchers are told is remembered beside it, which is about as long again.
+/// How many bytes of changes are remembered, as the log writes them. The texts that watchers and
+/// lists were told of them live as long, each about as long again.
 const BYTES: usize = 64 << 20;
 /// How many bytes of changes are handed out at once: what a watcher that does not read can hold.
 const BYTES_AT_ONCE: usize = 1 << 20;

@@ -101,7 +101,7 @@ pub(crate) enum Answer {
     Json { status: u16, content_type: String, body: Value, warnings: Vec<String> },
     /// Plain text.
     Text { status: u16, body: String },
-    /// A document that is not text.
+    /// A document whose bytes are there already.
     Bytes { content_type: &'static str, body: Vec<u8> },
     /// A stream of events.
     Watch(Box<Watch>),
