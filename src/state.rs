@@ -173,7 +173,15 @@ impl StateFolder {
 
 /// The lease; given back when dropped, or when the process dies.
 #[derive(Debug)]
-pub(crate) struct Lease(#[expect(dead_code, reason = "held, not used")] File);
+pub(crate) struct Lease(File);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Unlocked and not only closed: a process that is just being started has this file too until it
+        // becomes its program. When that fails, closing is what is left.
+        drop(self.0.unlock());
+    }
+}
 
 /// Writes a file as a whole or not at all: beside it, then in its place. A link is followed; what is
 /// no file (a device, a pipe) is written to, never replaced.

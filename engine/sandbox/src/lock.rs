@@ -38,7 +38,8 @@ pub(crate) enum LockError {
     File { action: &'static str, path: PathBuf, source: std::io::Error },
 }
 
-/// The held lock; dropping it, or dying, releases it.
+/// The held lock; dropping it, or dying, releases it. Dropping unlocks it and does not only close it: a
+/// process that is just being started has this file too until it becomes its program.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -82,5 +83,28 @@ impl Lock {
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         file.write_all(&text).map_err(failed)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // When that fails, closing is what is left.
+        drop(self.file.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_being_started_does_not_keep_a_lock_that_was_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        let inherited = lock.file.try_clone().unwrap();
+        assert!(matches!(Lock::take(folder.path()), Err(LockError::Held(_))));
+        drop(lock);
+        Lock::take(folder.path()).unwrap();
+        drop(inherited);
     }
 }

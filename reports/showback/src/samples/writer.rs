@@ -43,7 +43,7 @@ pub struct Writer {
     folder: PathBuf,
     cluster: ClusterId,
     keep_days: u32,
-    _lock: File,
+    _lock: Held,
     current: Option<Current>,
 }
 
@@ -339,7 +339,19 @@ fn in_words(error: &StoreError) -> String {
     cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-fn lock(folder: &Path, cluster: &ClusterId) -> Result<File, StoreError> {
+/// The lock of a cluster's samples, held.
+#[derive(Debug)]
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Unlocked and not only closed: a process that is just being started has this file too until it
+        // becomes its program. When that fails, closing is what is left.
+        drop(self.0.unlock());
+    }
+}
+
+fn lock(folder: &Path, cluster: &ClusterId) -> Result<Held, StoreError> {
     let path = folder.join(LOCK);
     let failed = |error| StoreError::system("lock", &path)(error);
     let mut options = OpenOptions::new();
@@ -363,7 +375,7 @@ fn lock(folder: &Path, cluster: &ClusterId) -> Result<File, StoreError> {
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "process {}", std::process::id()))
         .map_err(failed)?;
-    Ok(file)
+    Ok(Held(file))
 }
 
 fn day_of(at: Timestamp) -> Date {

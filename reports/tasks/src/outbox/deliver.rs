@@ -184,16 +184,44 @@ impl Outbox {
     }
 
     /// Held while delivering; given back when dropped, or when the process dies.
-    fn lock(&self) -> Result<File, Error> {
+    fn lock(&self) -> Result<Held, Error> {
         let path = self.path.with_file_name(LOCK);
         let failed = |source| Error::File { action: "lock", path: path.clone(), source };
         let mut options = OpenOptions::new();
         options.create(true).read(true).write(true).truncate(false);
         let file = options.open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Held(file)),
             Err(TryLockError::WouldBlock) => Err(Error::Busy { path: self.path.clone() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
+    }
+}
+
+/// The outbox's lock, held.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Unlocked and not only closed: a process that is just being started has this file too until it
+        // becomes its program. When that fails, closing is what is left.
+        drop(self.0.unlock());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_being_started_does_not_keep_a_lock_that_was_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(folder.path()).unwrap();
+        let held = outbox.lock().unwrap();
+        let inherited = held.0.try_clone().unwrap();
+        assert!(matches!(outbox.lock(), Err(Error::Busy { .. })));
+        drop(held);
+        drop(outbox.lock().unwrap());
+        drop(inherited);
     }
 }
