@@ -1,14 +1,16 @@
-//! The journal in `SQLite`: WAL, `synchronous=FULL`, one writer thread.
+//! The journal in `SQLite`: WAL, `synchronous=FULL`, one writer at a time.
 //!
-//! The writer takes everything that has queued while it was writing and commits it in one
+//! A thread takes everything that has queued while it was writing and commits it in one
 //! transaction, so many tasks share one flush to the disk. Whoever appended waits for the commit
-//! that holds its batch. After an error the writer stops: nothing may be done that could not be
-//! recorded.
+//! that holds its batch. Where the disk answers sooner than a thread is woken, a few events are
+//! committed by whoever appends them. After an error nothing is written any more: nothing may be done
+//! that could not be recorded.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -28,7 +30,8 @@ type Job = (Batch, oneshot::Sender<Result<(), Error>>);
 pub struct Journal {
     path: PathBuf,
     reader: Mutex<Connection>,
-    writer: Mutex<Option<Sender<Job>>>,
+    writer: Arc<Mutex<Writer>>,
+    queue: Mutex<Option<Sender<Job>>>,
     /// The small blobs of the run that was asked for last.
     small: Mutex<(String, BTreeMap<String, Vec<u8>>)>,
 }
@@ -46,16 +49,19 @@ impl Journal {
         let mut connection = connect(&path)?;
         prepare(&mut connection, &path)?;
         let reader = connect(&path)?;
-        let (writer, jobs) = channel();
-        let name = path.clone();
+        let (queue, jobs) = channel();
+        let writer = Writer { connection, path: path.clone(), last: Last::Slow };
+        let writer = Arc::new(Mutex::new(writer));
+        let of_thread = writer.clone();
         std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write(connection, &name, &jobs))
+            .spawn(move || write(&of_thread, &jobs))
             .map_err(|source| Error::File { action: "open", path: path.clone(), source })?;
         Ok(Self {
             path,
             reader: Mutex::new(reader),
-            writer: Mutex::new(Some(writer)),
+            writer,
+            queue: Mutex::new(Some(queue)),
             small: Mutex::default(),
         })
     }
@@ -68,7 +74,7 @@ impl Journal {
     /// A small blob of a run. A run that is taken up again asks for thousands of them, and they lie
     /// together: they are read at once. What is not among them may have been appended since.
     fn small(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        let mut small = self.small.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut small = lock(&self.small);
         if small.0 == run
             && let Some(bytes) = small.1.get(digest)
         {
@@ -98,7 +104,7 @@ impl Journal {
         action: &'static str,
         body: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
-        let reader = self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let reader = lock(&self.reader);
         body(&reader).map_err(|source| Error::Database { action, path: self.path.clone(), source })
     }
 }
@@ -151,27 +157,63 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
     transaction.commit().map_err(database("write"))
 }
 
-/// The writer's life: take what has queued, commit it, tell everybody.
-fn write(mut connection: Connection, path: &Path, jobs: &Receiver<Job>) {
+/// What writes, whichever thread has it.
+struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    last: Last,
+}
+
+/// How the last commit went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// It took less than two threads take to be woken.
+    Quick,
+    Slow,
+    /// It failed, and nothing is written any more.
+    Failed,
+}
+
+impl Writer {
+    /// Commits batches; after a failure it only says that it has stopped.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how quick this machine's disk is, not when it is"
+    )]
+    fn commit(&mut self, batches: &[Batch]) -> Result<(), Error> {
+        if self.last == Last::Failed {
+            return Err(Error::Stopped);
+        }
+        let began = Instant::now();
+        let committed = commit(&mut self.connection, &self.path, batches);
+        self.last = match committed {
+            Err(_) => Last::Failed,
+            Ok(()) if began.elapsed() < QUICK => Last::Quick,
+            Ok(()) => Last::Slow,
+        };
+        committed
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's life: take what has queued, commit it, tell everybody.
+fn write(writer: &Mutex<Writer>, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut taken = vec![first];
         taken.extend(jobs.try_iter());
         let (batches, answers): (Vec<Batch>, Vec<_>) = taken.into_iter().unzip();
-        let committed = commit(&mut connection, path, &batches);
+        let committed = lock(writer).commit(&batches);
         drop(batches);
-        match committed {
-            Ok(()) => answers.into_iter().for_each(|answer| {
-                // Whoever appended may have gone; the batch is there all the same.
-                let _ = answer.send(Ok(()));
-            }),
-            Err(error) => {
-                let mut answers = answers.into_iter();
-                if let Some(answer) = answers.next() {
-                    let _ = answer.send(Err(error));
-                }
-                answers.for_each(|answer| drop(answer.send(Err(Error::Stopped))));
-                return;
-            }
+        let mut answers = answers.into_iter();
+        // Whoever appended may have gone; the batch is there all the same.
+        if let Err(error) = committed {
+            drop(answers.next().map(|answer| answer.send(Err(error))));
+            answers.for_each(|answer| drop(answer.send(Err(Error::Stopped))));
+        } else {
+            answers.for_each(|answer| drop(answer.send(Ok(()))));
         }
     }
 }
@@ -243,6 +285,13 @@ fn insert(
         .map_err(database)
 }
 
+/// A commit that takes less is made by whoever appends: handing it to the thread and being told of it
+/// takes two wakings, each some 50 µs.
+const QUICK: Duration = Duration::from_micros(150);
+
+/// So many events are few: encoding them takes no longer than that.
+const FEW: usize = 32;
+
 /// Events of one row. What a large row takes on its way into the database is taken from the system, and
 /// given back, for each of them.
 const MOST_ROW: usize = 256;
@@ -257,10 +306,15 @@ const LOG: i64 = 4_096;
 
 impl Store for Journal {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
+        if batch.events.len() <= FEW
+            && let Ok(mut writer) = self.writer.try_lock()
+            && writer.last == Last::Quick
+        {
+            return Box::pin(std::future::ready(writer.commit(&[batch])));
+        }
         let (answer, answered) = oneshot::channel();
-        let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let sent = writer.as_ref().is_some_and(|writer| writer.send((batch, answer)).is_ok());
-        drop(writer);
+        let sent =
+            lock(&self.queue).as_ref().is_some_and(|queue| queue.send((batch, answer)).is_ok());
         Box::pin(async move {
             if !sent {
                 return Err(Error::Stopped);
@@ -336,7 +390,43 @@ impl Store for Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // The writer ends when its channel does; what it was told to write is written.
-        self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        // The thread ends when its channel does; what it was told to write is written.
+        lock(&self.queue).take();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "what cannot go on here is a failed test")]
+mod tests {
+    use futures::FutureExt as _;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn batch(seq: u64) -> Batch {
+        let time = Timestamp::UNIX_EPOCH;
+        let body = Body::NotYet { reason: "a test".to_owned() };
+        let (run, address) = ("r1".into(), None);
+        let event = Event { v: 1, seq, time, world_time: time, run, address, attempt: None, body };
+        Batch { events: Arc::new(vec![event]), blobs: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn where_the_disk_is_quick_few_events_are_committed_by_whoever_appends_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let quickly = |seq| {
+            lock(&journal.writer).last = Last::Quick;
+            journal.append(batch(seq)).now_or_never()
+        };
+        assert!(matches!(quickly(1), Some(Ok(()))));
+        assert!(matches!(quickly(2), Some(Ok(()))));
+        assert_eq!(journal.read("r1").unwrap().len(), 2);
+        lock(&journal.writer).last = Last::Slow;
+        journal.append(batch(3)).await.unwrap();
+        assert!(matches!(quickly(3), Some(Err(Error::Conflict { expected: 3, .. }))));
+        let after = journal.append(batch(4)).await;
+        assert!(matches!(after, Err(Error::Stopped)), "nothing follows a failure");
+        assert_eq!(journal.read("r1").unwrap().len(), 3);
     }
 }
