@@ -158,12 +158,41 @@ impl Shared {
         }
     }
 
+    fn hold(&self) {
+        self.hold_instead(|_| true);
+    }
+
+    /// One hold more in place of something, if that is there still. Whoever drives the clock looks again
+    /// only when it changes what all together do: waking it for each hold costs more than what is done
+    /// under most of them.
+    fn hold_instead(&self, of: impl FnOnce(&mut State) -> bool) {
+        let is_first = {
+            let mut state = self.state();
+            let is_due = of(&mut state);
+            state.holds += usize::from(is_due);
+            is_due && state.holds == 1
+        };
+        if is_first {
+            // Time may be on its way to a deadline: it stops before the next one.
+            self.changed.notify_one();
+        }
+    }
+
     fn release(&self) {
-        {
+        self.release_and(|_| {});
+    }
+
+    /// One hold less, and what takes its place.
+    fn release_and<T>(&self, instead: impl FnOnce(&mut State) -> T) -> T {
+        let (outcome, was_last) = {
             let mut state = self.state();
             state.holds = state.holds.saturating_sub(1);
+            (instead(&mut state), state.holds == 0)
+        };
+        if was_last {
+            self.changed.notify_one();
         }
-        self.changed.notify_one();
+        outcome
     }
 }
 
@@ -214,17 +243,7 @@ struct Asleep {
 
 impl Drop for Asleep {
     fn drop(&mut self) {
-        let abandoned = {
-            let mut state = self.shared.state();
-            let abandoned = state.sleepers.remove(&self.id).is_some();
-            if abandoned {
-                state.holds += 1;
-            }
-            abandoned
-        };
-        if abandoned {
-            self.shared.changed.notify_one();
-        }
+        self.shared.hold_instead(|state| state.sleepers.remove(&self.id).is_some());
     }
 }
 
@@ -240,15 +259,12 @@ impl Clock for SandboxTime {
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'_, ()> {
         async move {
             let (sender, receiver) = oneshot::channel();
-            let asleep = {
-                let mut state = self.0.state();
-                state.holds = state.holds.saturating_sub(1);
+            let id = self.0.release_and(|state| {
                 state.last += 1;
-                let id = state.last;
-                state.sleepers.insert(id, (at, sender));
-                Asleep { shared: self.0.clone(), id }
-            };
-            self.0.changed.notify_one();
+                state.sleepers.insert(state.last, (at, sender));
+                state.last
+            });
+            let asleep = Asleep { shared: self.0.clone(), id };
             if receiver.await.is_err() {
                 // The sender goes only with the sandbox; whoever runs hears of it by `lost`.
                 std::future::pending::<()>().await;
@@ -259,9 +275,7 @@ impl Clock for SandboxTime {
     }
 
     fn hold(&self) -> Hold {
-        self.0.state().holds += 1;
-        // Time may be on its way to a deadline: it stops before the next one.
-        self.0.changed.notify_one();
+        self.0.hold();
         let shared = self.0.clone();
         Hold::new(move || shared.release())
     }
@@ -269,10 +283,7 @@ impl Clock for SandboxTime {
     fn aside(&self) -> Hold {
         self.0.release();
         let shared = self.0.clone();
-        Hold::new(move || {
-            shared.state().holds += 1;
-            shared.changed.notify_one();
-        })
+        Hold::new(move || shared.hold())
     }
 
     fn delegate(&self) -> BoxFuture<'_, Delegation> {
@@ -283,16 +294,13 @@ impl Clock for SandboxTime {
             };
             let environment =
                 runbook_sandbox::helm::environment(&self.0.address, &self.0.token, Some(&child));
-            self.0.state().children += 1;
-            self.0.release();
+            self.0.release_and(|state| state.children += 1);
             let shared = self.0.clone();
             let guard = Hold::new(move || {
-                {
-                    let mut state = shared.state();
+                shared.hold_instead(|state| {
                     state.children = state.children.saturating_sub(1);
-                    state.holds += 1;
-                }
-                shared.changed.notify_one();
+                    true
+                });
                 // Busy first, then the child is forgotten: in the other order time could jump to
                 // our next deadline in between.
                 tokio::spawn(async move {
