@@ -145,6 +145,10 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Trouble> {
     }
 }
 
+/// So many commands may run at once as `--parallelism` allows, each with a thread; files are read on such
+/// threads, too. None is there before it is needed.
+const MOST_THREADS: usize = 2 * 1024;
+
 /// Runs what needs a runtime; only these commands pay for one.
 fn block_on<T, F>(work: F) -> Result<T, Trouble>
 where
@@ -152,6 +156,7 @@ where
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(MOST_THREADS)
         .build()
         .map_err(|error| Trouble::failed(format!("failed to start: {error}")))?;
     let outcome = runtime.block_on(work);

@@ -35,6 +35,7 @@ pub mod schedule;
 pub mod shape;
 pub mod source;
 pub mod task;
+pub mod thread;
 pub mod turn;
 pub mod value;
 pub mod yaml;

@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::connection::{Connection, Kind};
 use crate::failure::Failure;
 use crate::owner::{Mark, Owner, Ownership};
+use crate::thread::OwnThread;
 use crate::value::{Type, Value};
 
 /// Arguments, outputs, projections: names to values.
@@ -216,6 +217,8 @@ pub struct Intent<'a> {
     pub token: &'a str,
     /// The mark that the object carries.
     pub mark: &'a Mark,
+    /// The thread that it is carried out on, where that is for it alone: it may block there.
+    pub thread: Option<&'a OwnThread>,
 }
 
 /// What came of a write.
@@ -313,6 +316,12 @@ pub trait Module: Send + Sync {
     /// Whether it works in the folder that its runbook lies in: where that folder is gone, a stored plan
     /// is refused before anything is done.
     fn works_in_folder(&self) -> bool {
+        false
+    }
+
+    /// Whether carrying out a change keeps a thread busy until it is done, since it waits for a process of
+    /// this machine. It then gets one for itself, unless the task has a `timeout` ([`Intent::thread`]).
+    fn occupies_thread(&self) -> bool {
         false
     }
 

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +23,7 @@ use runbook_core::module::{
     Applied, Context, Intent, Module, Nature, Observed, Try, TryObserver, Values, Verdict,
 };
 use runbook_core::owner::{Mark, Owner};
+use runbook_core::thread::OwnThread;
 use runbook_core::value::{Secret, Value};
 use runbook_modules::{Machine, registry_on};
 use serde_json::json;
@@ -135,6 +137,10 @@ impl Task {
     }
 
     async fn apply(&self) -> Applied {
+        self.apply_on(None).await
+    }
+
+    async fn apply_on(&self, thread: Option<&OwnThread>) -> Applied {
         let (observed, change) = self.look().await.unwrap();
         let mark =
             Mark { owner: self.context.owner.clone(), address: self.context.address.clone() };
@@ -144,6 +150,7 @@ impl Task {
             observed: &observed,
             token: "rb-test-1",
             mark: &mark,
+            thread,
         };
         self.module.apply(&self.context, intent).await
     }
@@ -328,6 +335,45 @@ async fn a_dropped_command_is_killed_with_all_that_it_started() {
     assert_eq!(&said, b"started\n");
     let end = tokio::time::timeout(Duration::from_secs(30), pipe.read(&mut said)).await;
     assert_eq!(end.expect("somebody still holds the pipe").unwrap(), 0);
+}
+
+/// On a thread of its own the command is waited for right there; abandoned, it ends all the same.
+#[test]
+fn an_abandoned_command_is_killed_with_all_that_it_started() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let task = Task::new("shell", script("exec 3> pipe; sleep 1000 & echo started >&3; wait"));
+    let made = std::process::Command::new("mkfifo").arg(task.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let thread = OwnThread::default();
+    let applied = std::thread::scope(|scope| {
+        let running = scope.spawn(|| runtime.block_on(task.apply_on(Some(&thread))));
+        let mut pipe = BufReader::new(std::fs::File::open(task.path("pipe")).unwrap());
+        let mut said = String::new();
+        pipe.read_line(&mut said).unwrap();
+        assert_eq!(said, "started\n");
+        thread.abandon();
+        assert_eq!(pipe.read_line(&mut said).unwrap(), 0, "all who held the pipe have ended");
+        running.join().unwrap()
+    });
+    let Applied::Ambiguous(failure) = applied else { panic!("{applied:?}") };
+    assert!(failure.message.ends_with("nobody waits for it any more"), "{failure:?}");
+}
+
+#[test]
+fn on_a_thread_of_its_own_a_command_does_what_it_does_elsewhere() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let thread = OwnThread::default();
+    let mut task = Task::new("shell", script("cat; echo no >&2; exit 3"));
+    task.set("stdin", Value::from("given\n".repeat(100_000).as_str()));
+    let apart = runtime.block_on(task.apply_on(Some(&thread)));
+    let among = runtime.block_on(task.apply());
+    assert_eq!(apart, among);
+    let Applied::Rejected(failure) = apart else { panic!("{apart:?}") };
+    assert_eq!(failure.evidence, ["no"]);
+    task.with(json!({"argv": ["no-such-program"]}));
+    let apart = runtime.block_on(task.apply_on(Some(&thread)));
+    assert_eq!(apart, runtime.block_on(task.apply()));
+    assert!(matches!(apart, Applied::Rejected(_)));
 }
 
 /// A pipe without a writer reads as ended; until the command has opened it there is none.

@@ -28,6 +28,7 @@ use crate::owner::Mark;
 use crate::plan::look::{Look, LookError, Looker, Seen};
 use crate::plan::{SecretKey, check_one};
 use crate::task::{ByInstance, Instance, InstanceKey, Knowledge, Writes};
+use crate::thread::OwnThread;
 use crate::value::Value;
 
 /// Between two tries of something that passes by itself.
@@ -274,7 +275,12 @@ impl Worker {
     }
 
     /// Writes. The reducer has seen to it that `intended` is durable.
-    pub(super) async fn write(&self, key: InstanceKey, token: String) -> Ended {
+    pub(super) async fn write(
+        &self,
+        key: InstanceKey,
+        token: String,
+        thread: Option<&OwnThread>,
+    ) -> Ended {
         let Some(seen) = lock(&self.seen).get(&key).cloned() else {
             return (
                 Happened::Written(key, Written::Rejected(bug("a write without a look"), None)),
@@ -282,8 +288,8 @@ impl Worker {
             );
         };
         let applied = match seen.change.action {
-            Action::Replace => self.replace(&key, &seen, &token).await,
-            _ => self.apply(&key, &seen, &seen.change, &token).await,
+            Action::Replace => self.replace(&key, &seen, &token, thread).await,
+            _ => self.apply(&key, &seen, &seen.change, &token, thread).await,
         };
         let written = match applied {
             Applied::Acknowledged(_) => {
@@ -292,16 +298,25 @@ impl Worker {
                 self.forget_change(&key);
                 Written::Acknowledged
             }
-            Applied::Ambiguous(failure) => {
-                lock(&self.doubtful).insert(key.clone());
-                Written::Ambiguous(failure)
-            }
+            Applied::Ambiguous(failure) => Written::Ambiguous(failure),
             Applied::Rejected(failure) => {
                 let pause = self.pause(&key, &failure);
                 Written::Rejected(failure, pause)
             }
         };
         (Happened::Written(key, written), Vec::new())
+    }
+
+    /// Whether a write keeps a thread busy to its end. One that is bounded in time must be dropped when it
+    /// has passed, as a thread cannot be.
+    pub(super) fn occupies_thread(&self, key: &InstanceKey) -> bool {
+        let vertex = self.looker.graph.vertex(key.vertex);
+        vertex.timeout.is_none() && vertex.module.occupies_thread()
+    }
+
+    /// Whether its last write happened is not known.
+    pub(super) fn doubt(&self, key: &InstanceKey) {
+        lock(&self.doubtful).insert(key.clone());
     }
 
     /// What was written is not asked for any more, and thousands may wait to converge.
@@ -313,7 +328,14 @@ impl Worker {
         }
     }
 
-    async fn apply(&self, key: &InstanceKey, seen: &Seen, change: &Change, token: &str) -> Applied {
+    async fn apply(
+        &self,
+        key: &InstanceKey,
+        seen: &Seen,
+        change: &Change,
+        token: &str,
+        thread: Option<&OwnThread>,
+    ) -> Applied {
         if let Err(failure) = self.leases.before_write(&seen.context).await {
             return Applied::Rejected(failure);
         }
@@ -325,6 +347,7 @@ impl Worker {
             observed: &seen.observed,
             token,
             mark: &mark,
+            thread,
         };
         let applied = module.apply(&seen.context, intent);
         let Some(limit) = self.looker.graph.vertex(key.vertex).timeout else {
@@ -341,9 +364,16 @@ impl Worker {
     }
 
     /// Deletes, waits until it is gone, makes it anew.
-    async fn replace(&self, key: &InstanceKey, seen: &Seen, token: &str) -> Applied {
+    async fn replace(
+        &self,
+        key: &InstanceKey,
+        seen: &Seen,
+        token: &str,
+        thread: Option<&OwnThread>,
+    ) -> Applied {
         let module = self.looker.graph.vertex(key.vertex).module.clone();
-        match self.apply(key, seen, &Change::of(Action::Delete), &format!("{token}-d")).await {
+        let (delete, first) = (Change::of(Action::Delete), format!("{token}-d"));
+        match self.apply(key, seen, &delete, &first, thread).await {
             Applied::Acknowledged(_) => {}
             other => return other,
         }
@@ -366,7 +396,7 @@ impl Worker {
         }
         let mut change = seen.change.clone();
         change.action = Action::Create;
-        self.apply(key, seen, &change, token).await
+        self.apply(key, seen, &change, token, thread).await
     }
 
     fn timeout(&self, key: &InstanceKey) -> Duration {

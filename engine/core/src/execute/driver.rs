@@ -1,20 +1,20 @@
 //! The loop around the reducer: performs effects, records events, keeps the clock.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::sync::Arc;
 
-use futures::FutureExt as _;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::attempt::{Ended, Worker};
 use super::cancel::Cancel;
+use super::effects::dropped;
+use super::inbox::Inbox;
 use super::state::{Counts, Effect, Happened, Looked, Record, State, Verified, Written};
-use super::waits::{Waits, Work};
+use super::threads::Threads;
+use super::waits::Waits;
 use crate::clock::{Clock, Hold};
 use crate::event::{Body, Event, Step};
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::journal::{self, Batch, Blob, Store};
 use crate::plan::{Expanded, expand_vertex};
 use crate::task::{InstanceKey, Writes};
@@ -37,6 +37,9 @@ pub(super) enum Message {
     Side(InstanceKey, Body, Hold),
 }
 
+/// What the loop leaves: itself, with what it has taken note of, and why it stopped before its end.
+pub(super) type Outcome = (Driver, Result<(), journal::Error>);
+
 /// The loop of one run, with what it needs and what it has taken note of.
 pub(super) struct Driver {
     pub(super) state: State,
@@ -52,8 +55,12 @@ pub(super) struct Driver {
     pub(super) blobs: Vec<Blob>,
     /// Writes that one commit may hold back for others to join it.
     pub(super) gathers: usize,
+    /// What effects have told.
+    pub(super) inbox: Inbox,
     pub(super) sender: UnboundedSender<Message>,
     pub(super) waits: Waits,
+    /// Perform what occupies a thread.
+    pub(super) threads: Arc<Threads>,
     /// Of writes that have not begun.
     pub(super) tokens: BTreeMap<InstanceKey, String>,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
@@ -67,7 +74,6 @@ impl Driver {
     /// Drives the run to its end.
     pub(super) async fn drive(
         &mut self,
-        mut receiver: UnboundedReceiver<Message>,
         mut cancel: Cancel,
         hold: Hold,
     ) -> Result<(), journal::Error> {
@@ -77,7 +83,7 @@ impl Driver {
         loop {
             // Everything that has been told by now goes into one commit, within its bound.
             while self.pending.len() < MOST_PENDING
-                && let Ok(message) = receiver.try_recv()
+                && let Some(message) = self.inbox.take()
             {
                 effects.extend(self.take(message, &cancel, &mut holds));
             }
@@ -90,7 +96,7 @@ impl Driver {
             }
             let is_full = self.pending.len() >= MOST_PENDING;
             let may_gather = !is_full && !writes.is_empty() && writes.len() < self.gathers;
-            if may_gather && let Some(message) = self.next_soon(&mut receiver).await {
+            if may_gather && let Some(message) = self.next_soon().await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
@@ -101,19 +107,19 @@ impl Driver {
             if self.state.is_over() {
                 break;
             }
-            if let Some(message) = self.next_soon(&mut receiver).await {
+            if let Some(message) = self.next_soon().await {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
             self.commit().await?;
             holds.clear();
             tokio::select! {
-                message = receiver.recv() => {
-                    let Some(message) = message else { break };
+                message = self.inbox.next() => {
                     effects.extend(self.take(message, &cancel, &mut holds));
                 }
-                // It has told how it ended.
-                () = self.waits.ended() => {}
+                message = self.waits.ended() => {
+                    effects.extend(self.take(message, &cancel, &mut holds));
+                }
                 () = cancel.requested(), if !self.cancelled => {
                     effects.extend(self.heed(&cancel, &mut holds));
                 }
@@ -169,6 +175,8 @@ impl Driver {
             | Happened::Verified(key, Verified::NotConverged(failure, None)) => {
                 self.failures.insert(key.clone(), failure.clone());
             }
+            // Also when the module panicked.
+            Happened::Written(key, Written::Ambiguous(_)) => self.worker.doubt(key),
             _ => {}
         }
         let (records, effects) = self.state.step(happened);
@@ -263,145 +271,25 @@ impl Driver {
         Ok(())
     }
 
-    /// Starts writes, each of which may take its time before it first waits (a process is started): as
-    /// many at once as there are threads. Handing each of them to the runtime would wake another
-    /// thread for each.
-    fn start_writes(&mut self, writes: &mut Vec<Effect>) {
-        if writes.is_empty() {
-            return;
-        }
-        let works: Vec<Work> = writes.drain(..).map(|write| self.work(write)).collect();
-        let threads = tokio::runtime::Handle::current().metrics().num_workers();
-        let abreast = threads.clamp(1, works.len());
-        let queue = Arc::new(Mutex::new(works.into_iter()));
-        for _ in 0..abreast {
-            tokio::spawn(begin(queue.clone()));
-        }
-        self.has_new_tasks = true;
-    }
-
-    /// Starts an effect that is no write. What ends at once, as looks and verifies that need no I/O do, is no
-    /// task of its own: making one and handing its end back costs more than they do. Nor is what waits
-    /// for the world.
-    fn start(&mut self, effect: Effect) {
-        let wait = match &effect {
-            Effect::Verify(_) | Effect::Pause(..) => Some(effect.clone()),
-            _ => None,
-        };
-        let Some(work) = unfinished(self.work(effect)) else { return };
-        match wait {
-            None => {
-                tokio::spawn(work);
-                self.has_new_tasks = true;
-            }
-            // Nothing is waited for any more.
-            Some(wait) if self.cancelled => {
-                let hold = self.clock.hold();
-                let _ = self.sender.send(Message::Ended((dropped(wait), Vec::new()), hold));
-            }
-            Some(wait) => self.waits.add(wait, work),
-        }
-    }
-
-    /// The work of an effect: it tells how it ended.
-    fn work(&mut self, effect: Effect) -> Work {
-        let worker = self.worker.clone();
-        let told =
-            Told { effect: effect.clone(), sender: self.sender.clone(), hold: self.clock.hold() };
-        match effect {
-            Effect::Look(key) => {
-                let attempt = self.state.attempt(&key);
-                told.by(async move { worker.look(key, attempt).await })
-            }
-            Effect::Write(key) => {
-                let token = self.tokens.remove(&key).unwrap_or_default();
-                told.by(async move { worker.write(key, token).await })
-            }
-            Effect::Verify(key) => told.by(async move { worker.verify(key).await }),
-            Effect::Pause(key, pause) => told.by(async move {
-                crate::clock::sleep(worker.looker.clock.as_ref(), pause).await;
-                (Happened::Paused(key), Vec::new())
-            }),
-            // Performed by the loop itself.
-            Effect::Expand(id) => {
-                let expanded = Happened::Expanded(id, Err("not expanded".to_owned()));
-                told.by(std::future::ready((expanded, Vec::new())))
-            }
-        }
-    }
-
     /// The next message, when it comes while whatever can run without waiting for the world runs.
     ///
     /// Writes that need no I/O end within a few turns; one commit for all of them costs as much as one
     /// for each. A turn is not free: it wakes other threads, which find nothing to do when everything
     /// waits for the world.
-    async fn next_soon(&mut self, receiver: &mut UnboundedReceiver<Message>) -> Option<Message> {
-        let turns = if std::mem::take(&mut self.has_new_tasks) { TURNS } else { 1 };
+    async fn next_soon(&mut self) -> Option<Message> {
+        let turns = if std::mem::take(&mut self.has_new_tasks) {
+            TURNS
+        } else {
+            // To wait there for a turn of the others is to leave the loop to another thread.
+            usize::from(!Threads::is_one())
+        };
         for _ in 0..turns {
-            self.waits.go_on().await;
-            if let Ok(message) = receiver.try_recv() {
+            self.waits.go_on(&mut self.inbox).await;
+            if let Some(message) = self.inbox.take() {
                 return Some(message);
             }
             tokio::task::yield_now().await;
         }
-        receiver.try_recv().ok()
-    }
-}
-
-/// Begins one work after the other; what does not end at once goes on as a task of its own.
-async fn begin(queue: Arc<Mutex<std::vec::IntoIter<Work>>>) {
-    loop {
-        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-        let Some(work) = next else { return };
-        if let Some(work) = unfinished(work) {
-            tokio::spawn(work);
-        }
-    }
-}
-
-/// The work, unless it ends at once. Nobody is woken by this poll: it is to be polled again.
-fn unfinished(mut work: Work) -> Option<Work> {
-    let unheard = &mut Context::from_waker(Waker::noop());
-    work.as_mut().poll(unheard).is_pending().then_some(work)
-}
-
-/// What tells the loop how an effect ended.
-struct Told {
-    effect: Effect,
-    sender: UnboundedSender<Message>,
-    hold: Hold,
-}
-
-impl Told {
-    fn by(self, performed: impl Future<Output = Ended> + Send + 'static) -> Work {
-        let Self { effect, sender, hold } = self;
-        Box::pin(AssertUnwindSafe(performed).catch_unwind().map(move |ended| {
-            let ended = ended.unwrap_or_else(|_| (panicked(effect), Vec::new()));
-            // The loop ends only when nothing is under way, so it is there.
-            let _ = sender.send(Message::Ended(ended, hold));
-        }))
-    }
-}
-
-/// What is recorded of a wait that is dropped because the run stops.
-fn dropped(wait: Effect) -> Happened {
-    match wait {
-        Effect::Verify(key) => Happened::Verified(key, Verified::Dropped),
-        Effect::Pause(key, _) => Happened::Paused(key),
-        // Nothing else waits.
-        other => panicked(other),
-    }
-}
-
-/// What is recorded when the effect panics: a defect of a module fails its task and nothing else.
-fn panicked(effect: Effect) -> Happened {
-    let failure = Failure::new(Class::Bug, "a defect of runbook: the module panicked")
-        .hint("please report this with the run's `runbook show`");
-    match effect {
-        Effect::Look(key) => Happened::Looked(key, Looked::Failed(failure)),
-        Effect::Write(key) => Happened::Written(key, Written::Ambiguous(failure)),
-        Effect::Verify(key) => Happened::Verified(key, Verified::NotConverged(failure, None)),
-        Effect::Pause(key, _) => Happened::Paused(key),
-        Effect::Expand(id) => Happened::Expanded(id, Err(failure.message)),
+        self.inbox.take()
     }
 }

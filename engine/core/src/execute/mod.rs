@@ -10,12 +10,16 @@ mod attempt;
 mod bounds;
 mod cancel;
 mod driver;
+mod effects;
+mod inbox;
 mod locks;
 mod outcomes;
+mod relay;
 mod report;
 pub mod resume;
 mod run;
 pub mod state;
+mod threads;
 mod waits;
 
 pub use cancel::Cancel;

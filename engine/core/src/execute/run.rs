@@ -1,21 +1,24 @@
 //! A run from its plan to its report.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use indexmap::IndexSet;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
 use super::attempt::Worker;
 use super::bounds::Planned;
 use super::cancel::Cancel;
-use super::driver::{Driver, Message};
+use super::driver::{Driver, Outcome};
+use super::inbox::Inbox;
+use super::relay::Relay;
 use super::report::RunReport;
 use super::resume::Resumed;
 use super::state::{Record, Settings, State};
+use super::threads::{Abandon, Threads};
 use super::waits::Waits;
 use crate::clock::Hold;
 use crate::event::{Body, Event};
@@ -113,6 +116,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         wanted,
     };
     let began = clock.now();
+    let threads = Threads::new();
     let mut driver = Driver {
         state: State::new(graph.clone(), settings),
         worker,
@@ -124,7 +128,9 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         pending: Vec::new(),
         blobs: vec![plan_blob],
         gathers: input.parallelism.max(1),
+        inbox: Inbox { receiver, threads: threads.clone(), own: VecDeque::new() },
         sender,
+        threads,
         waits: Waits::default(),
         tokens: BTreeMap::new(),
         failures: BTreeMap::new(),
@@ -132,7 +138,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         cancelled: false,
     };
     driver.record(Record { key: None, attempt: None, body: opening });
-    let (driver, outcome) = among_workers(driver, receiver, input.cancel, hold).await;
+    let (driver, outcome) = among_workers(driver, input.cancel, hold).await;
     outcome.map_err(|source| RunError::Journal { run: input.run.clone(), source })?;
     let took = driver.clock.now().duration_since(began).try_into().unwrap_or_default();
     Ok(driver.report(&graph, took))
@@ -159,17 +165,16 @@ fn opening(plan: &Plan, blob: &Blob, resumed: &Resumed) -> Body {
 /// On the thread that waits for the whole runtime, each effect would be handed to another thread
 /// and its end handed back; and giving others their turn before a commit would give it to nobody,
 /// for nobody else runs there. Abandoning the run ends the loop.
-async fn among_workers(
-    mut driver: Driver,
-    receiver: UnboundedReceiver<Message>,
-    cancel: Cancel,
-    hold: Hold,
-) -> (Driver, Result<(), journal::Error>) {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        let outcome = driver.drive(receiver, cancel, hold).await;
+async fn among_workers(mut driver: Driver, cancel: Cancel, hold: Hold) -> Outcome {
+    let threads = driver.threads.clone();
+    let relay = Arc::new(Relay::new(async move {
+        let outcome = driver.drive(cancel, hold).await;
         (driver, outcome)
-    });
+    }));
+    threads.belong_to(&relay);
+    let _abandon = Abandon { relay: relay.clone(), threads };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { relay.outcome().await });
     match tasks.join_next().await {
         Some(Ok(ended)) => ended,
         Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -11,10 +11,12 @@ use std::task::{Context, Poll};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
+use super::driver::Message;
+use super::inbox::Inbox;
 use super::state::Effect;
 
-/// The work of an effect, which tells the loop itself how it ended.
-pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The work of an effect: it ends in what the loop is to be told.
+pub(super) type Work = Pin<Box<dyn Future<Output = Message> + Send>>;
 
 /// All waits that are under way.
 #[derive(Default)]
@@ -26,9 +28,9 @@ struct Wait {
 }
 
 impl Future for Wait {
-    type Output = ();
+    type Output = Message;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Message> {
         self.work.as_mut().poll(context)
     }
 }
@@ -39,19 +41,22 @@ impl Waits {
         self.0.push(Wait { effect, work });
     }
 
-    /// Lets those go on that were woken.
-    pub(super) async fn go_on(&mut self) {
+    /// Lets those go on that were woken; what those that end have to say.
+    pub(super) async fn go_on(&mut self, inbox: &mut Inbox) {
         std::future::poll_fn(|context| {
-            while let Poll::Ready(Some(())) = self.0.poll_next_unpin(context) {}
+            while let Poll::Ready(Some(message)) = self.0.poll_next_unpin(context) {
+                inbox.keep(message);
+            }
             Poll::Ready(())
         })
         .await;
     }
 
-    /// Until one of them ends.
-    pub(super) async fn ended(&mut self) {
-        if self.0.next().await.is_none() {
-            std::future::pending::<()>().await;
+    /// The next that ends.
+    pub(super) async fn ended(&mut self) -> Message {
+        match self.0.next().await {
+            Some(message) => message,
+            None => std::future::pending().await,
         }
     }
 

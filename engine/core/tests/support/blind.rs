@@ -1,4 +1,4 @@
-//! `fake.blind`: a module that cannot be observed.
+//! `fake.blind`: a module that cannot be observed, and occupies a thread as a command does.
 
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ impl Module for BlindModule {
         &self.schema
     }
 
+    fn occupies_thread(&self) -> bool {
+        true
+    }
+
     fn describe(&self, arguments: &Values) -> Description {
         Description { subject: text(arguments, "name"), detail: String::new() }
     }
@@ -60,6 +64,18 @@ impl Module for BlindModule {
         }
         assert!(fault != Some(Fault::Panic), "as the test asked");
         self.world.log.lock().unwrap().push(format!("run {name}"));
+        match fault {
+            // Two of them are needed, each on a thread of its own.
+            Some(Fault::Meet) => self.world.meeting.wait(),
+            // Until what it has left in the thread's keeping is dropped.
+            Some(Fault::Hang) => {
+                let (keeping, dropped) = std::sync::mpsc::channel::<()>();
+                let _kept = intent.thread.unwrap().keep(keeping);
+                dropped.recv().unwrap_err();
+                self.world.log.lock().unwrap().push(format!("end {name}"));
+            }
+            _ => {}
+        }
         if fault == Some(Fault::Lost) {
             return Applied::Ambiguous(Failure::new(Class::Unavailable, "it was killed"));
         }

@@ -1,7 +1,7 @@
 //! A world of things, and the modules that look at it and write to it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +33,22 @@ pub(crate) struct World {
     pub(crate) log: Mutex<Vec<String>>,
     /// By name: what the next writes answer; the effect happens for `Lost`.
     pub(crate) faults: Mutex<BTreeMap<String, Vec<Fault>>>,
+    pub(super) meeting: Meeting,
+}
+
+/// Where two threads meet.
+pub(super) struct Meeting(Barrier);
+
+impl Default for Meeting {
+    fn default() -> Self {
+        Self(Barrier::new(2))
+    }
+}
+
+impl Meeting {
+    pub(super) fn wait(&self) {
+        self.0.wait();
+    }
 }
 
 impl World {
@@ -53,6 +69,10 @@ pub(crate) enum Fault {
     /// It happened, the reply was lost.
     Lost,
     Panic,
+    /// Of a write that occupies a thread: it waits there for another one.
+    Meet,
+    /// Of such a write: it waits there until the run is abandoned.
+    Hang,
 }
 
 pub(super) fn argument(name: &'static str, kind: Type, required: bool) -> Argument {
@@ -179,7 +199,7 @@ impl Module for ThingModule {
                 );
             }
             Some(Fault::Panic) => panic!("as the test asked"),
-            Some(Fault::Lost) | None => {}
+            Some(Fault::Lost | Fault::Meet | Fault::Hang) | None => {}
         }
         let mut things = self.world.things.lock().unwrap();
         let mut log = self.world.log.lock().unwrap();

@@ -6,20 +6,20 @@
 //! program is looked up here, not in the child: that gives an error with a name in it, and the
 //! cheapest way of starting one.
 
+mod life;
+mod pipes;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
-
-/// How much is kept of what a process writes.
-const KEPT: usize = 64 << 10;
+use life::{Following, Waiting};
+use pipes::{Pipes, Served};
+use runbook_core::thread::OwnThread;
 
 /// A process to be run.
 #[derive(Debug, Clone)]
@@ -87,27 +87,59 @@ impl NotRun {
 impl Process {
     /// Runs it to its end. Dropping the future kills it and everything in its group.
     pub(super) async fn run(&self) -> Result<Ended, NotRun> {
+        let (waiting, following) = self.life()?;
+        let process = self.clone();
+        let ended = tokio::task::spawn_blocking(move || process.follow(following)).await;
+        drop(waiting);
+        ended.unwrap_or_else(|error| {
+            let program = self.argv.first().cloned().unwrap_or_default();
+            Err(NotRun::Lost { program, problem: io::Error::other(error) })
+        })
+    }
+
+    /// Runs it to its end on this thread: for a command that takes a millisecond, being told of its end
+    /// would be a good part of its cost. When the run is abandoned, it is killed with everything in its
+    /// group.
+    pub(super) fn run_on(&self, thread: &OwnThread) -> Result<Ended, NotRun> {
+        let (waiting, following) = self.life()?;
+        let _kept = thread.keep(waiting);
+        self.follow(following)
+    }
+
+    fn life(&self) -> Result<(Waiting, Following), NotRun> {
+        let name = self.argv.first().ok_or(NotRun::Nothing)?;
+        life::pair().map_err(|problem| NotRun::NotStarted { program: name.clone(), problem })
+    }
+
+    fn follow(&self, following: Following) -> Result<Ended, NotRun> {
         let (name, arguments) = self.argv.split_first().ok_or(NotRun::Nothing)?;
         let lost = |problem| NotRun::Lost { program: name.clone(), problem };
-        let mut child = self.start(name, arguments)?;
-        let group = Group::of(&child);
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let write = async {
-            match (stdin, &self.stdin) {
-                (Some(mut pipe), Some(text)) => match pipe.write_all(text.as_bytes()).await {
-                    // It need not read to the end.
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                    done => done,
-                },
-                _ => Ok(()),
+        let abandoned = || lost(io::Error::other("nobody waits for it any more"));
+        let started = following.start(|| self.start(name, arguments))?;
+        let mut child = started.ok_or_else(abandoned)?;
+        match self.attend(&mut child, &following) {
+            Ok(Some(ended)) => Ok(ended),
+            // Whoever waits is told, or has gone; either kills it.
+            Ok(None) => {
+                life::leave(child);
+                Err(abandoned())
             }
-        };
-        let (written, stdout, stderr, status) =
-            tokio::join!(write, beginning(stdout), end(stderr), child.wait());
-        group.let_go();
-        written.map_err(lost)?;
-        Ok(ended(status.map_err(lost)?, &stdout.map_err(lost)?, &stderr.map_err(lost)?))
+            Err(problem) => {
+                life::leave(child);
+                Err(lost(problem))
+            }
+        }
+    }
+
+    /// Serves its pipes and waits for its end; none when it was abandoned.
+    fn attend(&self, child: &mut Child, following: &Following) -> io::Result<Option<Ended>> {
+        let mut pipes = Pipes::of(child, self.stdin.as_deref())?;
+        if pipes.serve(&following.abandoned)? == Served::Abandoned {
+            return Ok(None);
+        }
+        let status = following.end(child)?;
+        let (stdout, stderr) = pipes.kept();
+        Ok(Some(ended(status, &stdout, &stderr)))
     }
 
     fn start(&self, name: &str, arguments: &[String]) -> Result<Child, NotRun> {
@@ -121,8 +153,7 @@ impl Process {
             .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .process_group(0);
         command.spawn().map_err(|problem| {
             if problem.kind() == io::ErrorKind::NotFound && !self.folder.is_dir() {
                 return NotRun::NoFolder { folder: self.folder.clone() };
@@ -157,53 +188,5 @@ fn ended(status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Ended {
         signal: status.signal(),
         stdout: String::from_utf8_lossy(stdout).into_owned(),
         stderr: String::from_utf8_lossy(stderr).into_owned(),
-    }
-}
-
-/// A process with all that it has started, killed unless it ends first.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
-    }
-
-    fn let_go(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // When it ended in this very moment there is nobody left to kill.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-/// The first bytes. The others are read too: a full pipe would stop the process.
-async fn beginning(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let Some(mut pipe) = pipe else { return Ok(Vec::new()) };
-    let mut kept = Vec::new();
-    (&mut pipe).take(KEPT as u64).read_to_end(&mut kept).await?;
-    if kept.len() == KEPT {
-        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
-    }
-    Ok(kept)
-}
-
-/// The last bytes.
-async fn end(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let Some(mut pipe) = pipe else { return Ok(Vec::new()) };
-    let mut kept = Vec::new();
-    loop {
-        if pipe.read_buf(&mut kept).await? == 0 {
-            kept.drain(..kept.len().saturating_sub(KEPT));
-            return Ok(kept);
-        }
-        if kept.len() > 2 * KEPT {
-            kept.drain(..kept.len() - KEPT);
-        }
     }
 }

@@ -114,10 +114,10 @@ impl Shell {
         Process { argv, folder: folder(context, arguments), environment, stdin: None }
     }
 
-    async fn run(&self, context: &Context, arguments: &Values) -> Result<Ended, NotRun> {
+    fn command(&self, context: &Context, arguments: &Values) -> Process {
         let mut process = self.process(context, arguments, texts(arguments, "argv"));
         process.stdin = optional_text(arguments, "stdin").map(str::to_owned);
-        process.run().await
+        process
     }
 
     /// What the guards say: none without one, and none while one is still unknown.
@@ -239,6 +239,10 @@ impl Module for Shell {
         true
     }
 
+    fn occupies_thread(&self) -> bool {
+        true
+    }
+
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {
         ["argv", "unless"]
             .iter()
@@ -296,7 +300,12 @@ impl Module for Shell {
                 "what a command did cannot be undone by running it; give the task an `undo`",
             ));
         }
-        let ended = match self.run(context, arguments).await {
+        let command = self.command(context, arguments);
+        let ended = match intent.thread {
+            Some(thread) => command.run_on(thread),
+            None => command.run().await,
+        };
+        let ended = match ended {
             Ok(ended) => ended,
             Err(error) => return not_run(&error),
         };
@@ -314,7 +323,7 @@ impl Module for Shell {
     async fn verify(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
         let asked_again = self.ran().get(&task_key(context)).is_some_and(|one| one.told);
         if asked_again {
-            let ended = match self.run(context, arguments).await {
+            let ended = match self.command(context, arguments).run().await {
                 Ok(ended) => ended,
                 Err(error) => return Err(Failure::new(Class::Invalid, error.to_string())),
             };

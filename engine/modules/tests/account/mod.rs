@@ -286,7 +286,7 @@ impl Task {
         let mark =
             Mark { owner: self.context.owner.clone(), address: self.context.address.clone() };
         let arguments = &self.arguments;
-        let intent = Intent { arguments, change, observed, token, mark: &mark };
+        let intent = Intent { arguments, change, observed, token, mark: &mark, thread: None };
         self.module.apply(&self.context, intent).await
     }
 

@@ -369,6 +369,7 @@ impl Task {
             observed,
             token: "rb-test-1",
             mark: &mark,
+            thread: None,
         };
         self.module.apply(&self.context, intent).await
     }

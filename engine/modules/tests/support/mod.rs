@@ -357,6 +357,7 @@ impl Task {
             observed,
             token: "rb-test-1",
             mark: &mark,
+            thread: None,
         };
         self.module.apply(&self.context, intent).await
     }

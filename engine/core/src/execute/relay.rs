@@ -1,0 +1,112 @@
+//! The loop of a run, carried on by whoever has news for it.
+//!
+//! It is a task of the runtime like any other. But a thread that has just seen a process end knows what
+//! the loop is to take note of next, and would be the one to start what follows: instead of waking
+//! another thread for that, and being woken by it again, it carries the loop on itself. One at a time
+//! does; who comes meanwhile leaves word, and the loop is carried on once more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker};
+
+/// A future that several threads carry on.
+pub(super) struct Relay<T> {
+    state: Mutex<State<T>>,
+    /// Somebody came with news, and the loop may not have seen them.
+    has_news: AtomicBool,
+}
+
+struct State<T> {
+    /// None when it has ended, or was abandoned.
+    carried: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    /// Of the task of the runtime, which whatever the loop waits for wakes.
+    waker: Waker,
+    /// How it ended: also by a panic, on whichever thread.
+    outcome: Option<std::thread::Result<T>>,
+}
+
+impl<T> Relay<T> {
+    pub(super) fn new(carried: impl Future<Output = T> + Send + 'static) -> Self {
+        let state =
+            State { carried: Some(Box::pin(carried)), waker: Waker::noop().clone(), outcome: None };
+        Self { state: Mutex::new(state), has_news: AtomicBool::new(false) }
+    }
+
+    /// Carries it on to its end, as the task of the runtime.
+    pub(super) async fn outcome(&self) -> T {
+        std::future::poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        self.has_news.store(true, Ordering::SeqCst);
+        // Whoever has it sees the news, and wakes this task when it has ended.
+        let Some(mut state) = self.try_lock() else { return Poll::Pending };
+        state.waker.clone_from(context.waker());
+        self.carry(state);
+        match self.try_lock().and_then(|mut state| state.outcome.take()) {
+            None => Poll::Pending,
+            Some(Ok(outcome)) => Poll::Ready(outcome),
+            Some(Err(panic)) => resume_unwind(panic),
+        }
+    }
+
+    /// Carries it on from a thread that has news and may wait for another one that does.
+    pub(super) fn go_on(&self) {
+        self.has_news.store(true, Ordering::SeqCst);
+        self.carry(self.lock());
+    }
+
+    fn carry<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
+        loop {
+            while self.has_news.swap(false, Ordering::SeqCst) {
+                state.carry_on();
+            }
+            // Who is woken finds the lock free.
+            let ended = state.outcome.is_some().then(|| state.waker.clone());
+            drop(state);
+            if let Some(waker) = ended {
+                waker.wake();
+            }
+            // Somebody may have come when it had been carried on for the last time and was not free yet.
+            if !self.has_news.load(Ordering::SeqCst) {
+                return;
+            }
+            let Some(again) = self.try_lock() else { return };
+            state = again;
+        }
+    }
+
+    /// Ends it where it is.
+    pub(super) fn abandon(&self) {
+        let carried = self.lock().carried.take();
+        drop(carried);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, State<T>>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn carry_on(&mut self) {
+        let Some(carried) = &mut self.carried else { return };
+        let context = &mut Context::from_waker(&self.waker);
+        let outcome = match catch_unwind(AssertUnwindSafe(|| carried.as_mut().poll(context))) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(outcome)) => Ok(outcome),
+            Err(panic) => Err(panic),
+        };
+        self.carried = None;
+        self.outcome = Some(outcome);
+    }
+}
