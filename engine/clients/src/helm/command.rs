@@ -159,10 +159,12 @@ impl Error {
         matches!(self, Self::Failed { .. } | Self::Hung { .. })
     }
 
-    /// Another helm works on this release, or was cut off while it did. This one changed nothing.
+    /// Another helm works on this release, or was cut off while it did: it was seen at work, or was the
+    /// first to write the revision that this one was about to write. This one changed nothing.
     pub fn in_progress(&self) -> bool {
         matches!(self, Self::Failed { stderr, .. }
-            if stderr.contains("another operation (install/upgrade/rollback) is in progress"))
+            if stderr.contains("another operation (install/upgrade/rollback) is in progress")
+                || stderr.contains("release: already exists"))
     }
 
     /// There is no such release.

@@ -169,6 +169,16 @@ async fn a_failure_carries_the_end_of_what_helm_said() {
 }
 
 #[tokio::test]
+async fn who_was_too_late_to_write_a_revision_knows_that_another_is_at_work() {
+    let script = Script::new("echo 'Error: UPGRADE FAILED: release: already exists' >&2; exit 1");
+    let error = script.helm.upgrade_install(&installation(), &access()).await.unwrap_err();
+    assert!(error.in_progress(), "{error}");
+    let script = Script::new("echo 'Error: namespaces \"a\" already exists' >&2; exit 1");
+    let error = script.helm.upgrade_install(&installation(), &access()).await.unwrap_err();
+    assert!(!error.in_progress(), "{error}");
+}
+
+#[tokio::test]
 async fn the_version_is_read_from_helm_three_and_four() {
     let says = |text: &str| Script::new(&format!("echo '{text}'"));
     let three =

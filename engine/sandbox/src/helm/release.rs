@@ -133,7 +133,12 @@ pub(super) async fn create(
     }
     let secret = release.secret(json!({"createdAt": now.as_second().to_string()}))?;
     let created = cluster.post(&secrets(release.namespace()), &secret).await;
-    created.map(drop).map_err(|failure| failure.about("create: failed to create"))
+    created.map(drop).map_err(|failure| {
+        if failure.already_exists() {
+            return Failure::told("release: already exists");
+        }
+        failure.about("create: failed to create")
+    })
 }
 
 /// Writes a revision again, with another status.
