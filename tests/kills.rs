@@ -11,6 +11,9 @@ const KILLS: usize = 50;
 /// An unkilled run has some 900 events; beyond its end a kill comes too late, which is fine, too.
 const EVENTS: u64 = 920;
 
+/// So many requests may be between their effect and their line in the log when the process is killed.
+const AT_ONCE: usize = 2;
+
 /// A fixed sequence that looks like chance: xorshift.
 struct Random(u64);
 
@@ -63,7 +66,16 @@ fn kill_and_resume(events: u64, expected: &BTreeMap<String, usize>) {
     if was_running && events < 800 {
         assert!(said.out.contains("✓ coredns  "), "killed after {events} events: {}", said.out);
     }
-    assert_eq!(&creations(&folder), expected, "killed after {events} events");
+    let made = creations(&folder);
+    let told = |what: &String| made.get(what).copied().unwrap_or(0);
+    assert!(
+        made.keys().all(|what| expected.contains_key(what)),
+        "after {events} events: {made:#?}"
+    );
+    assert!(expected.keys().all(|what| told(what) <= 1), "after {events} events: {made:#?}");
+    // What the world took in the moment of the kill may be in no log; that it is there is seen below.
+    let untold: Vec<&String> = expected.keys().filter(|what| told(what) == 0).collect();
+    assert!(untold.len() <= AT_ONCE, "killed after {events} events: {untold:?} were not made");
     let again = folder.well(&["run", "nodeless.yaml"]);
     assert!(again.last().contains("nothing to change"), "{events} events: {}", again.out);
 }
