@@ -9,6 +9,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runbook_core::event::{Outcome, TaskState};
 use runbook_core::execute::Cancel;
@@ -105,9 +106,12 @@ async fn an_abandoned_run_ends_what_its_threads_keep_and_starts_nothing_more() {
         running.run_with(journal, plan, "r1", Cancel::default(), None).await
     });
     let until = async |count: usize| {
-        while workshop.writes().len() < count {
-            tokio::task::yield_now().await;
-        }
+        let written = async {
+            while workshop.writes().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), written).await.unwrap();
     };
     until(2).await;
     run.abort();

@@ -1,4 +1,4 @@
-//! The effects: looking, writing and verifying one instance.
+//! The effects: looking at one instance and verifying it; writing has a file of its own.
 //!
 //! Nothing here decides what comes next; each effect ends in a [`Happened`] for the reducer. A look
 //! right before a write may only refine what was planned: an action that the plan allows for this
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::bounds::{Planned, after, covers, delay, gave_up};
 use super::driver::Message;
 use super::resume::Last;
-use super::state::{Happened, Looked, Verified, Written};
+use super::state::{Happened, Looked, Verified};
 use crate::change::{Action, Change};
 use crate::clock::Clock;
 use crate::digest::hex;
@@ -23,12 +23,10 @@ use crate::failure::{Class, Failure};
 use crate::graph::TaskOutputs;
 use crate::journal::Blob;
 use crate::lease::Leases;
-use crate::module::{Applied, Intent, Nature, Observed, Try, TryObserver, Values, Verdict};
-use crate::owner::Mark;
+use crate::module::{Nature, Try, TryObserver, Values, Verdict};
 use crate::plan::look::{Look, LookError, Looker, Seen};
 use crate::plan::{SecretKey, check_one};
 use crate::task::{ByInstance, Instance, InstanceKey, Knowledge, Writes};
-use crate::thread::OwnThread;
 use crate::value::Value;
 
 /// Between two tries of something that passes by itself.
@@ -79,7 +77,7 @@ pub(super) struct Worker {
 /// What an effect gives: what happened, and blobs that its events will name.
 pub(super) type Ended = (Happened, Vec<Blob>);
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -274,132 +272,7 @@ impl Worker {
         knowledge.learn_writes(key.vertex, writes);
     }
 
-    /// Writes. The reducer has seen to it that `intended` is durable.
-    pub(super) async fn write(
-        &self,
-        key: InstanceKey,
-        token: String,
-        thread: Option<&OwnThread>,
-    ) -> Ended {
-        let Some(seen) = lock(&self.seen).get(&key).cloned() else {
-            return (
-                Happened::Written(key, Written::Rejected(bug("a write without a look"), None)),
-                Vec::new(),
-            );
-        };
-        let applied = match seen.change.action {
-            Action::Replace => self.replace(&key, &seen, &token, thread).await,
-            _ => self.apply(&key, &seen, &seen.change, &token, thread).await,
-        };
-        let written = match applied {
-            Applied::Acknowledged(_) => {
-                lock(&self.passing).remove(&key);
-                drop(seen);
-                self.forget_change(&key);
-                Written::Acknowledged
-            }
-            Applied::Ambiguous(failure) => Written::Ambiguous(failure),
-            Applied::Rejected(failure) => {
-                let pause = self.pause(&key, &failure);
-                Written::Rejected(failure, pause)
-            }
-        };
-        (Happened::Written(key, written), Vec::new())
-    }
-
-    /// Whether a write keeps a thread busy to its end. One that is bounded in time must be dropped when it
-    /// has passed, as a thread cannot be.
-    pub(super) fn occupies_thread(&self, key: &InstanceKey) -> bool {
-        let vertex = self.looker.graph.vertex(key.vertex);
-        vertex.timeout.is_none() && vertex.module.occupies_thread()
-    }
-
-    /// Whether its last write happened is not known.
-    pub(super) fn doubt(&self, key: &InstanceKey) {
-        lock(&self.doubtful).insert(key.clone());
-    }
-
-    /// What was written is not asked for any more, and thousands may wait to converge.
-    fn forget_change(&self, key: &InstanceKey) {
-        let mut all = lock(&self.seen);
-        if let Some(seen) = all.get_mut(key).and_then(Arc::get_mut) {
-            seen.change.fields = Vec::new();
-            seen.observed = Observed::Absent;
-        }
-    }
-
-    async fn apply(
-        &self,
-        key: &InstanceKey,
-        seen: &Seen,
-        change: &Change,
-        token: &str,
-        thread: Option<&OwnThread>,
-    ) -> Applied {
-        if let Err(failure) = self.leases.before_write(&seen.context).await {
-            return Applied::Rejected(failure);
-        }
-        let module = &self.looker.graph.vertex(key.vertex).module;
-        let mark = Mark { owner: self.looker.owner.clone(), address: seen.context.address.clone() };
-        let intent = Intent {
-            arguments: &seen.arguments.values,
-            change,
-            observed: &seen.observed,
-            token,
-            mark: &mark,
-            thread,
-        };
-        let applied = module.apply(&seen.context, intent);
-        let Some(limit) = self.looker.graph.vertex(key.vertex).timeout else {
-            return applied.await;
-        };
-        // World time may stand while a process of this machine hangs: this bound is real time.
-        match tokio::time::timeout(limit, applied).await {
-            Ok(applied) => applied,
-            Err(_) => Applied::Ambiguous(Failure::new(
-                Class::Timeout,
-                format!("it gave no answer within {} s", limit.as_secs()),
-            )),
-        }
-    }
-
-    /// Deletes, waits until it is gone, makes it anew.
-    async fn replace(
-        &self,
-        key: &InstanceKey,
-        seen: &Seen,
-        token: &str,
-        thread: Option<&OwnThread>,
-    ) -> Applied {
-        let module = self.looker.graph.vertex(key.vertex).module.clone();
-        let (delete, first) = (Change::of(Action::Delete), format!("{token}-d"));
-        match self.apply(key, seen, &delete, &first, thread).await {
-            Applied::Acknowledged(_) => {}
-            other => return other,
-        }
-        let patience = module.patience();
-        let deadline = after(self.looker.clock.now(), self.timeout(key));
-        loop {
-            match module.verify_absent(&seen.context, &seen.arguments.values).await {
-                Ok(Verdict::Converged(_)) => break,
-                Ok(Verdict::NotYet(reason)) => self.not_yet(key, format!("deleting: {reason}")),
-                Ok(Verdict::Terminal(failure)) => return Applied::Rejected(failure),
-                Err(failure) => return Applied::Ambiguous(failure),
-            }
-            if self.looker.clock.now() >= deadline {
-                return Applied::Rejected(Failure::new(
-                    Class::Timeout,
-                    "the old object was not gone in time",
-                ));
-            }
-            crate::clock::sleep(self.looker.clock.as_ref(), patience.interval).await;
-        }
-        let mut change = seen.change.clone();
-        change.action = Action::Create;
-        self.apply(key, seen, &change, token, thread).await
-    }
-
-    fn timeout(&self, key: &InstanceKey) -> Duration {
+    pub(super) fn timeout(&self, key: &InstanceKey) -> Duration {
         let vertex = self.looker.graph.vertex(key.vertex);
         vertex
             .poll
@@ -409,7 +282,7 @@ impl Worker {
     }
 
     /// How long to pause before another attempt, when there shall be one.
-    fn pause(&self, key: &InstanceKey, failure: &Failure) -> Option<Duration> {
+    pub(super) fn pause(&self, key: &InstanceKey, failure: &Failure) -> Option<Duration> {
         let now = self.looker.clock.now();
         if let Some(budget) = failure.passes_within {
             let since = *lock(&self.passing).entry(key.clone()).or_insert(now);
@@ -440,7 +313,7 @@ impl Worker {
         *lock(&self.failed).entry(key.clone()).and_modify(|count| *count += 1).or_insert(1)
     }
 
-    fn not_yet(&self, key: &InstanceKey, reason: String) {
+    pub(super) fn not_yet(&self, key: &InstanceKey, reason: String) {
         // The loop outlives its workers; when it does not, there is nobody to tell.
         let hold = self.looker.clock.hold();
         let _ = self.messages.send(Message::Side(key.clone(), Body::NotYet { reason }, hold));
@@ -593,7 +466,7 @@ fn writes(wrote: bool) -> Writes {
     if wrote { Writes::Yes } else { Writes::No }
 }
 
-fn bug(message: &str) -> Failure {
+pub(super) fn bug(message: &str) -> Failure {
     Failure::new(Class::Bug, format!("a defect of runbook: {message}"))
 }
 

@@ -21,6 +21,7 @@ mod run;
 pub mod state;
 mod threads;
 mod waits;
+mod write;
 
 pub use cancel::Cancel;
 pub use report::{RunReport, TaskReport};

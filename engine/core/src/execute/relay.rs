@@ -110,3 +110,60 @@ impl<T> State<T> {
         self.outcome = Some(outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Ends when it has seen that much news; what it counts is told without waking anybody.
+    fn counting(news: &Arc<AtomicUsize>, until: usize) -> Arc<Relay<usize>> {
+        let news = news.clone();
+        Arc::new(Relay::new(std::future::poll_fn(move |_| match news.load(Ordering::SeqCst) {
+            seen if seen >= until => Poll::Ready(seen),
+            _ => Poll::Pending,
+        })))
+    }
+
+    #[tokio::test]
+    async fn whoever_has_the_last_news_ends_it_and_the_task_hears_of_it() {
+        for _ in 0..200 {
+            let news = Arc::new(AtomicUsize::new(0));
+            let relay = counting(&news, 40);
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let (relay, news) = (relay.clone(), news.clone());
+                    std::thread::spawn(move || {
+                        for _ in 0..10 {
+                            news.fetch_add(1, Ordering::SeqCst);
+                            relay.go_on();
+                        }
+                    })
+                })
+                .collect();
+            let outcome = tokio::time::timeout(Duration::from_mins(1), relay.outcome()).await;
+            assert_eq!(outcome, Ok(40));
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_on_another_thread_is_one_of_the_task() {
+        let relay = Arc::new(Relay::<()>::new(std::future::poll_fn(|_| {
+            assert!(std::thread::current().name() != Some("other"), "as the test asked");
+            Poll::Pending
+        })));
+        let task = tokio::spawn({
+            let relay = relay.clone();
+            async move { relay.outcome().await }
+        });
+        tokio::task::yield_now().await;
+        let other = std::thread::Builder::new().name("other".to_owned());
+        let other = other.spawn(move || relay.go_on());
+        assert!(other.is_ok_and(|other| other.join().is_ok()), "it goes on there");
+        assert!(task.await.is_err_and(|error| error.is_panic()));
+    }
+}

@@ -184,13 +184,13 @@ impl Writer {
         if self.last == Last::Failed {
             return Err(Error::Stopped);
         }
+        // Also when it panics.
+        self.last = Last::Failed;
         let began = Instant::now();
         let committed = commit(&mut self.connection, &self.path, batches);
-        self.last = match committed {
-            Err(_) => Last::Failed,
-            Ok(()) if began.elapsed() < QUICK => Last::Quick,
-            Ok(()) => Last::Slow,
-        };
+        if committed.is_ok() {
+            self.last = if began.elapsed() < QUICK { Last::Quick } else { Last::Slow };
+        }
         committed
     }
 }

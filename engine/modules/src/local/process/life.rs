@@ -93,7 +93,8 @@ impl Following {
 
 /// It is killed: its end is waited for by nobody, but it must be taken note of.
 pub(super) fn leave(mut child: Child) {
-    drop(std::thread::spawn(move || child.wait()));
+    // Without a thread it is taken note of when this program ends.
+    drop(std::thread::Builder::new().spawn(move || child.wait()));
 }
 
 fn pid(child: &Child) -> Option<Pid> {
