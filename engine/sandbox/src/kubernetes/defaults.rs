@@ -38,20 +38,7 @@ pub(super) fn apply(
                 or(&mut wanted["status"], "qosClass", json!(class));
             }
         }
-        ("apps", "deployments") => {
-            let spec = &mut wanted["spec"];
-            or(spec, "replicas", json!(1));
-            or(spec, "revisionHistoryLimit", json!(10));
-            or(spec, "progressDeadlineSeconds", json!(600));
-            or(spec, "strategy", json!({"type": "RollingUpdate"}));
-            or(&mut spec["strategy"], "type", json!("RollingUpdate"));
-            if spec["strategy"]["type"] == "RollingUpdate" {
-                or(&mut spec["strategy"], "rollingUpdate", json!({}));
-                or(&mut spec["strategy"]["rollingUpdate"], "maxSurge", json!("25%"));
-                or(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", json!("25%"));
-            }
-            pod_spec(&mut spec["template"]["spec"]);
-        }
+        ("apps", "deployments") => deployment(&mut wanted["spec"]),
         ("apps", "replicasets") => {
             or(&mut wanted["spec"], "replicas", json!(1));
             pod_spec(&mut wanted["spec"]["template"]["spec"]);
@@ -68,15 +55,7 @@ pub(super) fn apply(
         }
         ("batch", "jobs") => job(context, wanted),
         ("batch", "cronjobs") => {
-            let spec = &mut wanted["spec"];
-            or(spec, "concurrencyPolicy", json!("Allow"));
-            or(spec, "failedJobsHistoryLimit", json!(1));
-            or(spec, "successfulJobsHistoryLimit", json!(3));
-            or(spec, "suspend", json!(false));
-            or(&mut spec["jobTemplate"], "metadata", json!({}));
-            let template = &mut spec["jobTemplate"]["spec"]["template"];
-            or(template, "metadata", json!({}));
-            pod_spec(&mut template["spec"]);
+            cron_job(&mut wanted["spec"]);
             or(wanted, "status", json!({}));
         }
         ("", "services") => service(context, cluster, wanted),
@@ -91,17 +70,7 @@ pub(super) fn apply(
         }
         ("", "secrets") => {
             or(wanted, "type", json!("Opaque"));
-            if let Some(texts) = wanted["stringData"].as_object().cloned() {
-                use base64::Engine as _;
-                for (key, text) in texts {
-                    let encoded = base64::engine::general_purpose::STANDARD
-                        .encode(text.as_str().unwrap_or_default());
-                    wanted["data"][key] = json!(encoded);
-                }
-                if let Some(entries) = wanted.as_object_mut() {
-                    entries.remove("stringData");
-                }
-            }
+            encode_texts(wanted);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => definition(wanted),
         _ => {
@@ -109,6 +78,44 @@ pub(super) fn apply(
                 structural::fill(wanted, &definition["schema"]["openAPIV3Schema"]);
             }
         }
+    }
+}
+
+fn deployment(spec: &mut Value) {
+    or(spec, "replicas", json!(1));
+    or(spec, "revisionHistoryLimit", json!(10));
+    or(spec, "progressDeadlineSeconds", json!(600));
+    or(spec, "strategy", json!({"type": "RollingUpdate"}));
+    or(&mut spec["strategy"], "type", json!("RollingUpdate"));
+    if spec["strategy"]["type"] == "RollingUpdate" {
+        or(&mut spec["strategy"], "rollingUpdate", json!({}));
+        or(&mut spec["strategy"]["rollingUpdate"], "maxSurge", json!("25%"));
+        or(&mut spec["strategy"]["rollingUpdate"], "maxUnavailable", json!("25%"));
+    }
+    pod_spec(&mut spec["template"]["spec"]);
+}
+
+fn cron_job(spec: &mut Value) {
+    or(spec, "concurrencyPolicy", json!("Allow"));
+    or(spec, "failedJobsHistoryLimit", json!(1));
+    or(spec, "successfulJobsHistoryLimit", json!(3));
+    or(spec, "suspend", json!(false));
+    or(&mut spec["jobTemplate"], "metadata", json!({}));
+    let template = &mut spec["jobTemplate"]["spec"]["template"];
+    or(template, "metadata", json!({}));
+    pod_spec(&mut template["spec"]);
+}
+
+/// What is given as text in a secret is stored encoded.
+fn encode_texts(secret: &mut Value) {
+    use base64::Engine as _;
+    let Some(texts) = secret["stringData"].as_object().cloned() else { return };
+    for (key, text) in texts {
+        let text = text.as_str().unwrap_or_default();
+        secret["data"][key] = json!(base64::engine::general_purpose::STANDARD.encode(text));
+    }
+    if let Some(entries) = secret.as_object_mut() {
+        entries.remove("stringData");
     }
 }
 

@@ -184,40 +184,53 @@ fn number(value: &Value) -> i64 {
 }
 
 fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<Value> {
+    match kind.plural.as_str() {
+        "pods" => pod(object, column),
+        "nodes" => node(object, column),
+        "cronjobs" => cron_job(object, column, now),
+        "events" => event(object, column, now),
+        plural @ ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs") => {
+            workload(plural, object, column, now)
+        }
+        plural => other(plural, object, column),
+    }
+    .or_else(|| (column == "Selector").then(|| selector(&object["spec"]["selector"])))
+}
+
+/// What runs pods made from a template.
+fn workload(plural: &str, object: &Value, column: &str, now: Timestamp) -> Option<Value> {
     let (spec, status) = (&object["spec"], &object["status"]);
-    Some(match (kind.plural.as_str(), column) {
-        ("pods", _) => return pod(object, column),
-        ("nodes", _) => return node(object, column),
-        ("deployments", "Ready") => {
-            json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
-        }
-        ("deployments", "Up-to-date") => json!(number(&status["updatedReplicas"])),
-        ("deployments", "Available") => json!(number(&status["availableReplicas"])),
+    let of = |name: &str| json!(number(&status[name]));
+    let ready = || format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"]));
+    Some(match (plural, column) {
+        (_, "Containers") => names(&spec["template"]["spec"]["containers"], "name"),
+        (_, "Images") => names(&spec["template"]["spec"]["containers"], "image"),
+        ("deployments" | "statefulsets", "Ready") => json!(ready()),
+        ("deployments", "Up-to-date") => of("updatedReplicas"),
+        ("deployments", "Available") => of("availableReplicas"),
         ("replicasets", "Desired") => json!(number(&spec["replicas"])),
-        ("replicasets", "Current") => json!(number(&status["replicas"])),
-        ("replicasets", "Ready") => json!(number(&status["readyReplicas"])),
-        ("statefulsets", "Ready") => {
-            json!(format!("{}/{}", number(&status["readyReplicas"]), number(&spec["replicas"])))
-        }
-        ("daemonsets", "Desired") => json!(number(&status["desiredNumberScheduled"])),
-        ("daemonsets", "Current") => json!(number(&status["currentNumberScheduled"])),
-        ("daemonsets", "Ready") => json!(number(&status["numberReady"])),
-        ("daemonsets", "Up-to-date") => json!(number(&status["updatedNumberScheduled"])),
-        ("daemonsets", "Available") => json!(number(&status["numberAvailable"])),
+        ("replicasets", "Current") => of("replicas"),
+        ("replicasets", "Ready") => of("readyReplicas"),
+        ("daemonsets", "Desired") => of("desiredNumberScheduled"),
+        ("daemonsets", "Current") => of("currentNumberScheduled"),
+        ("daemonsets", "Ready") => of("numberReady"),
+        ("daemonsets", "Up-to-date") => of("updatedNumberScheduled"),
+        ("daemonsets", "Available") => of("numberAvailable"),
         ("daemonsets", "Node Selector") => pairs(&spec["template"]["spec"]["nodeSelector"]),
-        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Containers") => {
-            names(&spec["template"]["spec"]["containers"], "name")
+        ("jobs", "Status") => json!(job_status(status)),
+        ("jobs", "Completions") => {
+            let wanted = spec["completions"].as_i64().unwrap_or(1);
+            json!(format!("{}/{wanted}", number(&status["succeeded"])))
         }
-        ("deployments" | "replicasets" | "daemonsets" | "statefulsets" | "jobs", "Images") => {
-            names(&spec["template"]["spec"]["containers"], "image")
-        }
-        (plural, "Selector") if plural != "cronjobs" => {
-            pairs(if spec["selector"]["matchLabels"].is_object() {
-                &spec["selector"]["matchLabels"]
-            } else {
-                &spec["selector"]
-            })
-        }
+        ("jobs", "Duration") => age(&status["startTime"], now),
+        _ => return None,
+    })
+}
+
+fn other(plural: &str, object: &Value, column: &str) -> Option<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let length = |field: &str| json!(object[field].as_array().map_or(0, Vec::len));
+    Some(match (plural, column) {
         ("namespaces", "Status") => status["phase"].clone(),
         ("services", "Type") => spec["type"].clone(),
         ("services", "Cluster-IP") => spec["clusterIP"].clone(),
@@ -227,16 +240,7 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
             json!(object["data"].as_object().map_or(0, serde_json::Map::len))
         }
         ("secrets", "Type") => object["type"].clone(),
-        ("serviceaccounts", "Secrets") => json!(object["secrets"].as_array().map_or(0, Vec::len)),
-        ("jobs", "Status") => json!(job_status(status)),
-        ("jobs", "Completions") => json!(format!(
-            "{}/{}",
-            number(&status["succeeded"]),
-            spec["completions"].as_i64().unwrap_or(1)
-        )),
-        ("jobs", "Duration") => age(&status["startTime"], now),
-        ("cronjobs", _) => return cron_job(object, column, now),
-        ("events", _) => return event(object, column, now),
+        ("serviceaccounts", "Secrets") => length("secrets"),
         ("ingressclasses", "Controller") => spec["controller"].clone(),
         ("leases", "Holder") => spec["holderIdentity"].clone(),
         ("priorityclasses", "Value") => object["value"].clone(),
@@ -248,30 +252,31 @@ fn special(kind: &Kind, object: &Value, column: &str, now: Timestamp) -> Option<
             json!(number(&status["disruptionsAllowed"]))
         }
         ("endpointslices", "AddressType") => object["addressType"].clone(),
-        ("endpointslices", "Endpoints") => json!(
-            object["endpoints"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .flat_map(|one| one["addresses"].as_array().into_iter().flatten())
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join(",")
-        ),
-        ("endpointslices", "Ports") => json!(
-            object["ports"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|one| one["port"].to_string())
-                .collect::<Vec<_>>()
-                .join(",")
-        ),
+        ("endpointslices", "Endpoints") => {
+            let all = list(&object["endpoints"]).flat_map(|one| list(&one["addresses"]));
+            joined(all.filter_map(|one| one.as_str().map(str::to_owned)))
+        }
+        ("endpointslices", "Ports") => {
+            joined(list(&object["ports"]).map(|one| one["port"].to_string()))
+        }
         ("mutatingwebhookconfigurations" | "validatingwebhookconfigurations", "Webhooks") => {
-            json!(object["webhooks"].as_array().map_or(0, Vec::len))
+            length("webhooks")
         }
         _ => return None,
     })
+}
+
+fn selector(selector: &Value) -> Value {
+    let labels = &selector["matchLabels"];
+    pairs(if labels.is_object() { labels } else { selector })
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> Value {
+    json!(texts.collect::<Vec<_>>().join(","))
 }
 
 fn or_na(value: &Value) -> Value {

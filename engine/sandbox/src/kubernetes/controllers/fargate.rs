@@ -155,53 +155,55 @@ fn unsupported(pod: &Value) -> Option<&'static str> {
 
 /// The scheduler's one try.
 pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>, key: &str) {
-    let Some(mut pod) = cluster.get(transaction, "", "pods", key) else { return };
+    let Some(pod) = cluster.get(transaction, "", "pods", key) else { return };
     if object::is_deleting(&pod) {
         return;
     }
-    let Some((_, profile)) = profile_for(transaction, cluster.name, &pod) else {
-        return refuse(
-            cluster,
-            transaction,
-            pod,
-            "Misconfigured Fargate Profile: fargate profile not found",
-        );
+    let (size, profile) = match fitting(cluster, transaction, &pod) {
+        Ok(fitting) => fitting,
+        Err(why) => return refuse(cluster, transaction, pod, &why),
+    };
+    if let Some(subnet) = subnet_for(cluster, transaction, &profile, &pod) {
+        place(cluster, transaction, key, pod, size, &subnet);
+    }
+}
+
+/// The size that a pod gets, and the profile that it runs under.
+fn fitting(
+    cluster: &Cluster<'_>,
+    transaction: &Transaction<'_>,
+    pod: &Value,
+) -> Result<(Size, Value), String> {
+    let Some((_, profile)) = profile_for(transaction, cluster.name, pod) else {
+        return Err("Misconfigured Fargate Profile: fargate profile not found".to_owned());
     };
     let role = profile["podExecutionRoleArn"].as_str().unwrap_or_default();
     if !eks::access::has_type(transaction, cluster.name, role, "FARGATE_LINUX") {
-        return refuse(
-            cluster,
-            transaction,
-            pod,
-            "Misconfigured Fargate Profile: fargate profile blocked for new launches due to: Pod execution role is not found in auth config or does not have all required permissions for launching fargate pods.",
-        );
+        return Err("Misconfigured Fargate Profile: fargate profile blocked for new launches due to: Pod execution role is not found in auth config or does not have all required permissions for launching fargate pods.".to_owned());
     }
-    if let Some(why) = unsupported(&pod) {
-        return refuse(cluster, transaction, pod, &format!("Pod not supported on Fargate: {why}"));
+    if let Some(why) = unsupported(pod) {
+        return Err(format!("Pod not supported on Fargate: {why}"));
     }
-    let size = match sized(&pod) {
-        Ok(size) => size,
-        Err(why) => {
-            return refuse(
-                cluster,
-                transaction,
-                pod,
-                &format!(
-                    "Your pod's cpu/memory requirements exceed the max Fargate configuration: {why}"
-                ),
-            );
-        }
-    };
-    let subnets: Vec<&str> =
-        profile["subnets"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    // Spread over the profile's zones: the subnet with the fewest pods of the same owner, then of all.
+    let size = sized(pod).map_err(|why| {
+        format!("Your pod's cpu/memory requirements exceed the max Fargate configuration: {why}")
+    })?;
+    Ok((size, profile))
+}
+
+/// Spread over the profile's zones: the subnet with the fewest pods of the same owner, then of all.
+fn subnet_for(
+    cluster: &Cluster<'_>,
+    transaction: &Transaction<'_>,
+    profile: &Value,
+    pod: &Value,
+) -> Option<String> {
     let nodes = cluster.list(transaction, "", "nodes");
-    let owner = pod["metadata"]["ownerReferences"][0]["uid"].clone();
+    let owner = &pod["metadata"]["ownerReferences"][0]["uid"];
     let siblings: Vec<_> = cluster
         .see(transaction, "", "pods")
         .into_iter()
         .filter(|one| {
-            one["metadata"]["ownerReferences"][0]["uid"] == owner
+            one["metadata"]["ownerReferences"][0]["uid"] == *owner
                 && one["spec"]["nodeName"].is_string()
         })
         .collect();
@@ -216,10 +218,19 @@ pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
             .count();
         (near, nodes.iter().filter(of).count())
     };
-    let Some(subnet) = subnets.iter().min_by_key(|subnet| (used(subnet), (**subnet).to_owned()))
-    else {
-        return;
-    };
+    let subnets = profile["subnets"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    subnets.min_by_key(|subnet| (used(subnet), (*subnet).to_owned())).map(str::to_owned)
+}
+
+/// Makes the pod a node of its own, on which it starts.
+fn place(
+    cluster: &Cluster<'_>,
+    transaction: &mut Transaction<'_>,
+    key: &str,
+    mut pod: Value,
+    size: Size,
+    subnet: &str,
+) {
     let address = pods::address(cluster, transaction, subnet, key);
     let node = make_node(cluster, transaction, subnet, &address);
     pod["spec"]["nodeName"] = json!(node);
@@ -228,14 +239,8 @@ pub(super) fn schedule(cluster: &Cluster<'_>, transaction: &mut Transaction<'_>,
     pod["metadata"]["annotations"]["Logging"] =
         json!("LoggingDisabled: LOGGING_CONFIGMAP_NOT_FOUND");
     cluster.event(transaction, &pod, "Warning", "LoggingDisabled", "Disabled logging because aws-logging configmap was not found. configmap \"aws-logging\" not found", "fargate-scheduler");
-    cluster.event(
-        transaction,
-        &pod,
-        "Normal",
-        "Scheduled",
-        &format!("Successfully assigned {key} to {node}"),
-        "fargate-scheduler",
-    );
+    let assigned = format!("Successfully assigned {key} to {node}");
+    cluster.event(transaction, &pod, "Normal", "Scheduled", &assigned, "fargate-scheduler");
     let now = object::timestamp(transaction);
     set_condition(&mut pod["status"], "PodScheduled", true, "", "", &now);
     pod["status"]["hostIP"] = json!(address);
