@@ -126,6 +126,10 @@ pub enum Step {
         change: String,
         /// The idempotency token.
         token: String,
+        /// That it begins is noted beside the journal ([`crate::journal::Notes`]): it may have been
+        /// intended ahead of its turn.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        noted: bool,
     },
     /// The service has accepted the write.
     Acknowledged,
@@ -144,6 +148,8 @@ pub enum Step {
         /// Digest of the blob with the outputs; secrets are references.
         outputs: String,
     },
+    /// It never began: what was intended ahead of its turn was taken back.
+    Withdrawn,
     /// Verify gave up.
     NotConverged {
         /// Why.

@@ -325,6 +325,12 @@ pub trait Module: Send + Sync {
         false
     }
 
+    /// The arguments by which alone what it does can be observed, of a module that is blind without them:
+    /// a look finds nothing then, and at once. None for every other module.
+    fn guards(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Whether a look at these arguments is free after all. Asked only where looking costs.
     fn is_free(&self, arguments: &Values) -> bool {
         let _ = arguments;

@@ -38,6 +38,11 @@ impl OwnThread {
         Keeping { thread: self, number }
     }
 
+    /// Whether it was: what ends then may have been ended by that.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        lock(&self.0).is_abandoned
+    }
+
     /// Nobody waits any more for what is done on threads like this one: what they keep is dropped.
     pub fn abandon(&self) {
         let held = {

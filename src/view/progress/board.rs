@@ -129,6 +129,10 @@ impl Board {
             Step::Ambiguous { .. } => {
                 "unknown whether it happened, looking again".clone_into(&mut open.doing);
             }
+            Step::Withdrawn => {
+                "waits for its turn".clone_into(&mut open.doing);
+                open.waits = true;
+            }
             Step::Converged { .. } => {}
         }
     }

@@ -49,7 +49,7 @@ pub(super) struct Earlier {
 impl Earlier {
     /// It was intended, and what came of it is not known.
     pub(super) fn interrupted(&self) -> bool {
-        matches!(self.last, Last::Intended | Last::Ambiguous)
+        matches!(self.last, Last::Intended(_) | Last::Ambiguous)
     }
 }
 

@@ -15,7 +15,7 @@ use super::waits::Waits;
 use crate::clock::{Clock, Hold};
 use crate::event::{Body, Event, Step};
 use crate::failure::Failure;
-use crate::journal::{self, Batch, Blob, Store};
+use crate::journal::{self, Batch, Blob, Notes, Store};
 use crate::plan::{Expanded, expand_vertex};
 use crate::task::{InstanceKey, Writes};
 
@@ -37,6 +37,13 @@ pub(super) enum Message {
     Side(InstanceKey, Body, Hold),
 }
 
+/// The idempotency token of a write.
+pub(super) struct Token {
+    pub(super) text: String,
+    /// The event that it was intended with, where its beginning is noted.
+    pub(super) noted: Option<u64>,
+}
+
 /// What the loop leaves: itself, with what it has taken note of, and why it stopped before its end.
 pub(super) type Outcome = (Driver, Result<(), journal::Error>);
 
@@ -51,6 +58,8 @@ pub(super) struct Driver {
     pub(super) seq: u64,
     /// Recorded and not yet durable.
     pub(super) pending: Vec<Event>,
+    /// Among them is something that no note tells of.
+    pub(super) has_unnoted: bool,
     /// Blobs that those name.
     pub(super) blobs: Vec<Blob>,
     /// Writes that one commit may hold back for others to join it.
@@ -62,7 +71,11 @@ pub(super) struct Driver {
     /// Perform what occupies a thread.
     pub(super) threads: Arc<Threads>,
     /// Of writes that have not begun.
-    pub(super) tokens: BTreeMap<InstanceKey, String>,
+    pub(super) tokens: BTreeMap<InstanceKey, Token>,
+    /// Takes notes of what begins, where something may be intended ahead of its turn.
+    pub(super) notes: Option<Arc<dyn Notes>>,
+    /// What the reducer was told last of how much may be.
+    pub(super) ahead: usize,
     pub(super) failures: BTreeMap<InstanceKey, Failure>,
     /// An effect became a task, and has not had its turn yet.
     pub(super) has_new_tasks: bool,
@@ -87,6 +100,7 @@ impl Driver {
             {
                 effects.extend(self.take(message, &cancel, &mut holds));
             }
+            effects.extend(self.pace());
             // A write may start only when its `intended` is durable; nothing else waits for that.
             for effect in self.expand(std::mem::take(&mut effects)) {
                 match effect {
@@ -111,12 +125,17 @@ impl Driver {
                 effects.extend(self.take(message, &cancel, &mut holds));
                 continue;
             }
-            self.commit().await?;
-            holds.clear();
+            // While commands are left to begin, what became of others is noted, and one commit will do for
+            // several of them.
+            if self.has_unnoted || !self.threads.has_some_ahead() {
+                self.commit().await?;
+                holds.clear();
+            }
             tokio::select! {
                 message = self.inbox.next() => {
                     effects.extend(self.take(message, &cancel, &mut holds));
                 }
+                () = self.threads.grow_impatient() => {}
                 message = self.waits.ended() => {
                     effects.extend(self.take(message, &cancel, &mut holds));
                 }
@@ -132,7 +151,31 @@ impl Driver {
             attempt: None,
             body: Body::RunFinished { outcome, changed, failed, blocked },
         });
-        self.commit().await
+        self.commit().await?;
+        if let Some(notes) = &self.notes {
+            notes.settled();
+        }
+        Ok(())
+    }
+
+    /// Tells the reducer how many commands may be intended ahead, and takes back those that do not begin
+    /// soon, or are not to begin any more.
+    fn pace(&mut self) -> Vec<Effect> {
+        if self.notes.is_none() {
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        let (ahead, overdue) = self.threads.pace();
+        if ahead != std::mem::replace(&mut self.ahead, ahead) {
+            effects.extend(self.step(Happened::Paced(ahead), Vec::new()));
+        }
+        if overdue || self.state.is_stopping() {
+            for key in self.threads.take_back() {
+                let withdrawn = Happened::Written(key, Written::Withdrawn);
+                effects.extend(self.step(withdrawn, Vec::new()));
+            }
+        }
+        effects
     }
 
     /// Takes note of the wish to stop, once: what waits is dropped.
@@ -181,10 +224,12 @@ impl Driver {
         }
         let (records, effects) = self.state.step(happened);
         for record in records {
-            if let (Some(key), Body::Step(Step::Intended { token, .. })) =
+            if let (Some(key), Body::Step(Step::Intended { token, noted, .. })) =
                 (&record.key, &record.body)
             {
-                self.tokens.insert(key.clone(), token.clone());
+                // Its event is the next.
+                let noted = noted.then_some(self.seq + 1);
+                self.tokens.insert(key.clone(), Token { text: token.clone(), noted });
             }
             self.record(record);
         }
@@ -239,6 +284,7 @@ impl Driver {
 
     pub(super) fn record(&mut self, record: Record) {
         self.seq += 1;
+        self.has_unnoted |= record.key.as_ref().is_none_or(|key| !self.state.is_noted(key));
         let address = record.key.as_ref().map(|key| {
             let graph = &self.worker.looker.graph;
             graph.vertex(key.vertex).name(graph, &key.keys, key.own.as_deref())
@@ -259,6 +305,7 @@ impl Driver {
         if self.pending.is_empty() {
             return Ok(());
         }
+        self.has_unnoted = false;
         let events = Arc::new(std::mem::take(&mut self.pending));
         let blobs = std::mem::take(&mut self.blobs);
         self.journal.append(Batch { events: events.clone(), blobs }).await?;

@@ -15,6 +15,7 @@ use super::state::{Effect, Happened, Looked, Verified, Written};
 use super::waits::Work;
 use crate::clock::Hold;
 use crate::failure::{Class, Failure};
+use crate::journal::{self, Answer};
 use crate::task::InstanceKey;
 
 impl Driver {
@@ -44,10 +45,30 @@ impl Driver {
     /// Starts a write that occupies a thread.
     fn occupy(&mut self, key: InstanceKey) {
         let (worker, thread) = (self.worker.clone(), self.threads.keeping.clone());
-        let token = self.tokens.remove(&key).unwrap_or_default();
+        let (token, noted) = self.token(&key);
+        let notes = self.notes.clone();
         let ending = Ending { effect: Effect::Write(key.clone()), hold: self.clock.hold() };
-        let written = async move { worker.write(key, token, Some(&thread)).await };
-        self.threads.perform(ending.of(written));
+        let of = key.clone();
+        let noted = notes.zip(noted);
+        let written = async move {
+            let Some((notes, seq)) = noted else {
+                return worker.write(of, token, Some(&thread)).await;
+            };
+            if let Err(error) = notes.begins(seq) {
+                return (not_begun(of, &error), Vec::new());
+            }
+            let ended = worker.write(of, token, Some(&thread)).await;
+            if let Some(answer) = answer(&ended.0).filter(|_| !thread.is_abandoned()) {
+                notes.answered(seq, answer);
+            }
+            ended
+        };
+        self.threads.perform(key, ending.of(written));
+    }
+
+    /// The token of a write, and the event that it was intended with, where its beginning is noted.
+    fn token(&mut self, key: &InstanceKey) -> (String, Option<u64>) {
+        self.tokens.remove(key).map(|token| (token.text, token.noted)).unwrap_or_default()
     }
 
     /// Starts an effect that is no write. What ends at once, as looks and verifies that need no I/O do, is no
@@ -83,7 +104,7 @@ impl Driver {
                 ending.of(async move { worker.look(key, attempt).await })
             }
             Effect::Write(key) => {
-                let token = self.tokens.remove(&key).unwrap_or_default();
+                let (token, _) = self.token(&key);
                 ending.of(async move { worker.write(key, token, None).await })
             }
             Effect::Verify(key) => ending.of(async move { worker.verify(key).await }),
@@ -98,6 +119,24 @@ impl Driver {
             }
         }
     }
+}
+
+/// How a write was answered, where its answer leaves no doubt.
+fn answer(happened: &Happened) -> Option<Answer> {
+    match happened {
+        Happened::Written(_, Written::Acknowledged) => Some(Answer::Acknowledged),
+        Happened::Written(_, Written::Rejected(..)) => Some(Answer::Rejected),
+        _ => None,
+    }
+}
+
+/// What is recorded of a write that was not begun, because it could not be noted that it does.
+fn not_begun(key: InstanceKey, error: &journal::Error) -> Happened {
+    let mut failure = Failure::new(Class::Unavailable, error.to_string());
+    if let Some(source) = std::error::Error::source(error) {
+        failure.message.push_str(&format!(": {source}"));
+    }
+    Happened::Written(key, Written::Rejected(failure, None))
 }
 
 /// Begins one work after the other; what does not end at once goes on as a task of its own.

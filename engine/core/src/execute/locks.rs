@@ -85,6 +85,7 @@ impl State {
     }
 
     pub(super) fn write(&mut self, key: &InstanceKey, intended: &Intended, out: &mut Stepped) {
+        let noted = self.is_noted(key);
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.phase = Phase::Writing;
         task.action = intended.action;
@@ -92,6 +93,7 @@ impl State {
             action: intended.action,
             change: intended.change.clone(),
             token: intended.token.clone(),
+            noted,
         };
         out.0.push(Record {
             key: Some(key.clone()),

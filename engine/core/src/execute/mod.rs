@@ -6,11 +6,13 @@
 //! `intended` is durable. A run that was killed is taken up by the same reducer from the events
 //! that are there ([`resume`]).
 
+mod ahead;
 mod attempt;
 mod bounds;
 mod cancel;
 mod driver;
 mod effects;
+mod happened;
 mod inbox;
 mod locks;
 mod outcomes;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::state::{Effect, Intended, Looked, Phase, Record, State, Stepped, Verified, Written};
+use crate::change::Action;
 use crate::event::{Body, Step, TaskState};
 use crate::failure::{Class, Failure};
 use crate::graph::VertexId;
@@ -18,9 +19,16 @@ impl State {
             Looked::Converged { outputs } => self.converge(key, outputs, out),
             Looked::Wait(_) => self.verify(key, out),
             Looked::Change { action, change, token, locks } => {
+                let intended = Intended { action, change, token, locks };
+                if self.is_noted(key) && intended.locks.is_empty() && !self.is_stopping() {
+                    // It has the room that its look had.
+                    self.busy += 1;
+                    self.write(key, &intended, out);
+                    return;
+                }
                 let urgency = self.urgency(key);
                 if let Some(task) = self.tasks.get_mut(key) {
-                    task.phase = Phase::Locking(Intended { action, change, token, locks });
+                    task.phase = Phase::Locking(intended);
                     self.locking.insert((urgency, key.clone()));
                 }
             }
@@ -65,9 +73,22 @@ impl State {
                 out.0.push(self.step_record(key, Step::Ambiguous { failure }));
                 self.release(key, LockUntil::Converged);
                 if let Some(task) = self.tasks.get_mut(key) {
-                    task.doubtful = true;
+                    task.goes_on = true;
                 }
                 self.make_ready(key);
+            }
+            Written::Withdrawn => {
+                out.0.push(self.step_record(key, Step::Withdrawn));
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.goes_on = true;
+                    task.action = Action::None;
+                }
+                if self.is_stopping() {
+                    let why = format!("{} before it began", self.why_it_stops());
+                    self.end(key, TaskState::Interrupted, Some(why), out);
+                } else {
+                    self.make_ready(key);
+                }
             }
         }
     }

@@ -58,6 +58,15 @@ impl<T> Relay<T> {
         self.carry(self.lock());
     }
 
+    /// Carries it on from a thread that has news and something else to do, unless another one does: that one
+    /// sees them.
+    pub(super) fn go_on_unless_it_does(&self) {
+        self.has_news.store(true, Ordering::SeqCst);
+        if let Some(state) = self.try_lock() {
+            self.carry(state);
+        }
+    }
+
     fn carry<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) {
         loop {
             while self.has_news.swap(false, Ordering::SeqCst) {
@@ -137,9 +146,13 @@ mod tests {
                 .map(|_| {
                     let (relay, news) = (relay.clone(), news.clone());
                     std::thread::spawn(move || {
-                        for _ in 0..10 {
+                        for round in 0..10 {
                             news.fetch_add(1, Ordering::SeqCst);
-                            relay.go_on();
+                            if round % 2 == 0 {
+                                relay.go_on();
+                            } else {
+                                relay.go_on_unless_it_does();
+                            }
                         }
                     })
                 })

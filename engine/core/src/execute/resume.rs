@@ -8,7 +8,10 @@
 //! | converged, blind | same | skip; outputs from the journal |
 //! | acknowledged, blind | same | straight to verify |
 //! | interrupted or not converged, blind without a guard | same | ask a person |
+//! | intended, and by the notes beside the journal it never began | same | run, the same attempt |
+//! | intended, and by those notes it was answered | same | as acknowledged, as rejected |
 //! | failed, rejected | same | run again, new attempt |
+//! | withdrawn: it never began | same | run, the same attempt |
 //! | never started | same | run, after its dependencies |
 //! | any | gone | keep the record, do nothing |
 //! | any | owned by somebody else | stop: a look refuses it |
@@ -20,7 +23,7 @@ use std::collections::BTreeMap;
 
 use super::attempt::Earlier;
 use crate::event::{Body, Event, Step, TaskState};
-use crate::journal::{self, Store};
+use crate::journal::{self, Answer, Note, Store};
 use crate::module::Values;
 use crate::plan::Plan;
 use crate::value::Value;
@@ -49,11 +52,11 @@ impl Resumed {
 /// The last durable step of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Last {
-    /// It never wrote.
+    /// It never wrote, or what was intended never began.
     #[default]
     Nothing,
-    /// It was intended, and nothing is known after that.
-    Intended,
+    /// It was intended, and nothing is known after that. The event, when its beginning is noted.
+    Intended(Option<u64>),
     /// The service accepted it.
     Acknowledged,
     /// It is known not to have happened.
@@ -99,12 +102,13 @@ pub fn fold(events: &[Event]) -> BTreeMap<String, Told> {
             Body::Step(step) => {
                 one.stepped = event.attempt.unwrap_or(0);
                 one.last = match step {
-                    Step::Intended { .. } => {
+                    Step::Intended { noted, .. } => {
                         one.wrote = true;
-                        Last::Intended
+                        Last::Intended(noted.then_some(event.seq))
                     }
                     Step::Acknowledged => Last::Acknowledged,
                     Step::Rejected { .. } => Last::Rejected,
+                    Step::Withdrawn => Last::Nothing,
                     Step::Ambiguous { .. } => Last::Ambiguous,
                     Step::Converged { outputs } => Last::Converged(outputs.clone()),
                     Step::NotConverged { .. } => Last::NotConverged,
@@ -130,7 +134,20 @@ pub fn prepare(journal: &dyn Store, run: &str) -> Result<(Plan, Resumed), journa
     let plan = Plan::load(&text).map_err(|_| damaged(1))?;
     let mut resumed =
         Resumed { seq: events.last().map_or(0, |event| event.seq), ..Resumed::default() };
-    for (address, told) in fold(&events) {
+    let mut noted = None;
+    for (address, mut told) in fold(&events) {
+        if let Last::Intended(Some(seq)) = told.last {
+            let noted = match &mut noted {
+                Some(noted) => noted,
+                none => none.insert(journal.noted(run)?),
+            };
+            told.last = match noted.of(seq) {
+                Note::Never => Last::Nothing,
+                Note::Answered(Answer::Acknowledged) => Last::Acknowledged,
+                Note::Answered(Answer::Rejected) => Last::Rejected,
+                Note::Unknown => told.last,
+            };
+        }
         let converged = match &told.last {
             Last::Converged(digest) => {
                 resumed.converged += 1;

@@ -9,6 +9,7 @@ use indexmap::IndexSet;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
+use super::ahead::may_go_ahead;
 use super::attempt::Worker;
 use super::bounds::Planned;
 use super::cancel::Cancel;
@@ -23,7 +24,7 @@ use super::waits::Waits;
 use crate::clock::Hold;
 use crate::event::{Body, Event};
 use crate::graph::{Graph, VertexId};
-use crate::journal::{self, Blob, Store};
+use crate::journal::{self, Blob, Notes, Store};
 use crate::lease::Leases;
 use crate::plan::look::Looker;
 use crate::plan::{Plan, SecretKey, estimate};
@@ -108,15 +109,18 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         passing: Mutex::default(),
         failed: Mutex::default(),
     });
+    let notes = notes(&input.journal, &input.run, resumed.seq + 1, &graph)
+        .map_err(|source| RunError::Journal { run: input.run.clone(), source })?;
     let settings = Settings {
         parallelism: input.parallelism.max(1),
         fail_fast: input.fail_fast,
         urgency,
         attempts,
         wanted,
+        notes: notes.is_some(),
     };
     let began = clock.now();
-    let threads = Threads::new();
+    let threads = Threads::new(input.parallelism.max(1), clock.clone());
     let mut driver = Driver {
         state: State::new(graph.clone(), settings),
         worker,
@@ -126,6 +130,7 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         run: input.run.as_str().into(),
         seq: resumed.seq,
         pending: Vec::new(),
+        has_unnoted: false,
         blobs: vec![plan_blob],
         gathers: input.parallelism.max(1),
         inbox: Inbox { receiver, threads: threads.clone(), own: VecDeque::new() },
@@ -133,6 +138,8 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
         threads,
         waits: Waits::default(),
         tokens: BTreeMap::new(),
+        notes,
+        ahead: 0,
         failures: BTreeMap::new(),
         has_new_tasks: false,
         cancelled: false,
@@ -142,6 +149,19 @@ pub async fn run(input: RunInput) -> Result<RunReport, RunError> {
     outcome.map_err(|source| RunError::Journal { run: input.run.clone(), source })?;
     let took = driver.clock.now().duration_since(began).try_into().unwrap_or_default();
     Ok(driver.report(&graph, took))
+}
+
+/// Takes notes of what begins, when something of this run may be intended ahead of its turn.
+fn notes(
+    journal: &Arc<dyn Store>,
+    run: &str,
+    from: u64,
+    graph: &Graph,
+) -> Result<Option<Arc<dyn Notes>>, journal::Error> {
+    if graph.vertices.iter().any(|vertex| may_go_ahead(graph, vertex)) {
+        return journal.note(run, from);
+    }
+    Ok(None)
 }
 
 /// The first event of this process: the run begins, or is taken up again.

@@ -9,88 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ahead::may_go_ahead;
+pub use super::happened::{Happened, Looked, Verified, Written};
 use crate::change::Action;
 use crate::event::{Body, Outcome, TaskState};
-use crate::failure::Failure;
 use crate::graph::{EdgeKind, Graph, VertexId};
 use crate::module::Lock;
 use crate::plan::related;
 use crate::task::{ByInstance, InstanceKey};
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Happened {
-    /// The run begins or is taken up again.
-    Begun,
-    /// The instances of a vertex are known.
-    Expanded(VertexId, Result<Vec<InstanceKey>, String>),
-    /// An instance was looked at.
-    Looked(InstanceKey, Looked),
-    /// A write was answered.
-    Written(InstanceKey, Written),
-    /// Verify came to an end.
-    Verified(InstanceKey, Verified),
-    /// The pause before the next attempt is over.
-    Paused(InstanceKey),
-    /// The person asked to stop.
-    Cancelled(String),
-}
-
-/// What a look found.
-#[derive(Debug, Clone)]
-pub enum Looked {
-    /// It does not run.
-    Skipped(String),
-    /// Nothing to do.
-    Converged {
-        /// Digest of the outputs' blob.
-        outputs: String,
-    },
-    /// Nothing to write; it has to converge.
-    Wait(String),
-    /// Something is to be written.
-    Change {
-        /// The action.
-        action: Action,
-        /// Digest of the change's blob.
-        change: String,
-        /// The idempotency token.
-        token: String,
-        /// The locks that the write needs.
-        locks: Vec<Lock>,
-    },
-    /// The plan does not cover it.
-    Uncovered(String),
-    /// A blind task without a guard was interrupted: a person decides.
-    Asks(String),
-    /// It could not be looked at.
-    Failed(Failure),
-}
-
-/// How a write was answered.
-#[derive(Debug, Clone)]
-pub enum Written {
-    /// Accepted.
-    Acknowledged,
-    /// Known not to have happened; with a pause when it shall be tried again.
-    Rejected(Failure, Option<Duration>),
-    /// It may have happened.
-    Ambiguous(Failure),
-}
-
-/// How verify ended.
-#[derive(Debug, Clone)]
-pub enum Verified {
-    /// Converged.
-    Converged {
-        /// Digest of the outputs' blob.
-        outputs: String,
-    },
-    /// It gave up; with a pause when it shall be tried again.
-    NotConverged(Failure, Option<Duration>),
-    /// The run was cancelled during the wait.
-    Dropped,
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,9 +89,9 @@ pub(super) struct Task {
     pub(super) started: bool,
     /// Why it ended so, for what was skipped, blocked or failed.
     pub(super) because: Option<String>,
-    /// Whether its last write may have happened: the next look belongs to the same attempt, and so
-    /// does its token.
-    pub(super) doubtful: bool,
+    /// Whether its last write may have happened, or never began: the next look belongs to the same
+    /// attempt, and so does its token.
+    pub(super) goes_on: bool,
 }
 
 impl Task {
@@ -191,6 +117,8 @@ pub struct Settings {
     pub attempts: BTreeMap<String, u32>,
     /// Tasks that are wanted; all when empty.
     pub wanted: BTreeSet<VertexId>,
+    /// Whether the store takes notes of what begins: nothing is intended ahead without.
+    pub notes: bool,
 }
 
 /// The state of a run.
@@ -212,6 +140,10 @@ pub struct State {
     /// Locks that end with the acknowledgement.
     pub(super) early: BTreeMap<InstanceKey, Vec<String>>,
     pub(super) busy: usize,
+    /// Of each vertex, whether its writes may be intended ahead of their turn.
+    pub(super) may_go_ahead: Vec<bool>,
+    /// How many may be, now.
+    pub(super) ahead: usize,
     pub(super) open: usize,
     pub(super) cancelled: Option<String>,
     pub(super) stopped: bool,
@@ -247,6 +179,11 @@ impl State {
                 }
             }
         }
+        let may_go_ahead = graph
+            .vertices
+            .iter()
+            .map(|vertex| settings.notes && may_go_ahead(&graph, vertex))
+            .collect();
         let vertices = graph.vertices.len();
         let instances = vec![None; vertices];
         let unended = vec![0; vertices];
@@ -264,6 +201,8 @@ impl State {
             locks: BTreeMap::new(),
             early: BTreeMap::new(),
             busy: 0,
+            may_go_ahead,
+            ahead: 0,
             open: 0,
             cancelled: None,
             stopped: false,
@@ -288,6 +227,7 @@ impl State {
                 }
             }
             Happened::Cancelled(signal) => self.cancel(signal, &mut out),
+            Happened::Paced(ahead) => self.ahead = ahead,
         }
         self.start(&mut out);
         out
@@ -394,7 +334,7 @@ impl State {
                 looked_with_locks: false,
                 started: false,
                 because: None,
-                doubtful: false,
+                goes_on: false,
             };
             self.tasks.insert(key.clone(), task);
             self.open += 1;
@@ -480,15 +420,19 @@ impl State {
         }
         self.grant_locks(out);
         let mut held_back = Vec::new();
-        while self.busy < self.settings.parallelism {
-            let Some((urgency, key)) = self.ready.pop_first() else { break };
+        while let Some((urgency, key)) = self.ready.pop_first() {
+            if self.busy >= self.room(key.vertex) {
+                // What comes after it does not overtake it.
+                held_back.push((urgency, key));
+                break;
+            }
             if self.too_many(&key) {
                 held_back.push((urgency, key));
                 continue;
             }
             let Some(task) = self.tasks.get_mut(&key) else { continue };
             task.phase = Phase::Looking;
-            if !std::mem::take(&mut task.doubtful) {
+            if !std::mem::take(&mut task.goes_on) {
                 task.attempt += 1;
             }
             task.looked_with_locks = false;
@@ -504,6 +448,18 @@ impl State {
             out.1.push(Effect::Look(key));
         }
         self.ready.extend(held_back);
+    }
+
+    /// Whether what becomes of its writes is noted.
+    pub(super) fn is_noted(&self, key: &InstanceKey) -> bool {
+        self.may_go_ahead[key.vertex.0 as usize]
+    }
+
+    /// How many looks and writes at once leave room for one of this vertex. None goes ahead while others
+    /// wait for their turn to write.
+    fn room(&self, id: VertexId) -> usize {
+        let goes_ahead = self.may_go_ahead[id.0 as usize] && self.locking.is_empty();
+        self.settings.parallelism + if goes_ahead { self.ahead } else { 0 }
     }
 
     /// Whether nothing new starts any more.

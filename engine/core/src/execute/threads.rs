@@ -1,8 +1,12 @@
 //! Writes that occupy a thread each.
 //!
 //! Such a thread performs one write after the other: when one has ended it carries the run's loop on
-//! ([`Relay`]), and takes what that has made ready. There are never more of them than writes
-//! under way, and with nothing to do they go back to the runtime.
+//! ([`Relay`]), and takes what that has made ready. There are never more of them than may be at work
+//! at once, and with nothing to do they go back to the runtime.
+//!
+//! What was intended ahead of its turn waits here ([`super::ahead`]). While there is enough of it, what
+//! has ended is left lying for the loop, which then takes note of several at once. It looks again
+//! soon in any case: where one takes long, those behind it are taken back.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -10,13 +14,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 
+use super::ahead::{PATIENCE, Pace};
 use super::driver::{Message, Outcome};
 use super::relay::Relay;
 use super::waits::Work;
+use crate::clock::Clock;
+use crate::task::InstanceKey;
 use crate::thread::OwnThread;
 
 /// The threads of one run, and what they have told.
 pub(super) struct Threads {
+    /// How many writes may be performed at once.
+    abreast: usize,
+    clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
     /// Seen by the loop without being woken: who tells carries it on.
     told: Mutex<VecDeque<Message>>,
@@ -27,9 +37,19 @@ pub(super) struct Threads {
 
 #[derive(Default)]
 struct Queue {
-    writes: VecDeque<Work>,
+    writes: VecDeque<(InstanceKey, Work)>,
     /// Threads that will look here next.
     coming: usize,
+    /// All threads.
+    threads: usize,
+    pace: Pace,
+}
+
+impl Queue {
+    /// Whether some wait for which no thread is coming.
+    fn has_some_ahead(&self) -> bool {
+        self.writes.len() > self.coming
+    }
 }
 
 thread_local! {
@@ -41,8 +61,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Threads {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(abreast: usize, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
+            abreast,
+            clock,
             queue: Mutex::default(),
             told: Mutex::default(),
             relay: OnceLock::new(),
@@ -61,17 +83,50 @@ impl Threads {
         lock(&self.told).pop_front()
     }
 
-    /// Has a write performed: by a thread that looks for the next one in any case, or by a new one.
-    pub(super) fn perform(self: &Arc<Self>, write: Work) {
+    /// Has a write performed: by a thread that looks for the next one in any case, by a new one, or when
+    /// there are enough of them, in its turn.
+    pub(super) fn perform(self: &Arc<Self>, key: InstanceKey, write: Work) {
         let mut queue = lock(&self.queue);
-        queue.writes.push_back(write);
-        if queue.coming >= queue.writes.len() {
+        queue.writes.push_back((key, write));
+        if queue.coming >= queue.writes.len() || queue.threads >= self.abreast {
             return;
         }
         queue.coming += 1;
+        queue.threads += 1;
         drop(queue);
         let threads = self.clone();
         tokio::task::spawn_blocking(move || threads.work());
+    }
+
+    /// How many writes more may be intended than are performed at once; and whether those that wait here
+    /// should have begun by now.
+    pub(super) fn pace(&self) -> (usize, bool) {
+        let queue = lock(&self.queue);
+        (queue.pace.ahead(self.abreast), queue.pace.is_broken() && queue.has_some_ahead())
+    }
+
+    /// Whether some wait for their turn.
+    pub(super) fn has_some_ahead(&self) -> bool {
+        lock(&self.queue).has_some_ahead()
+    }
+
+    /// Takes back what waits for its turn. What a thread is coming for goes on.
+    pub(super) fn take_back(&self) -> Vec<InstanceKey> {
+        let mut queue = lock(&self.queue);
+        let awaited = queue.coming.min(queue.writes.len());
+        let writes = queue.writes.split_off(awaited);
+        drop(queue);
+        writes.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Waits until what waits here should have begun.
+    pub(super) async fn grow_impatient(&self) {
+        if !lock(&self.queue).has_some_ahead() {
+            std::future::pending::<()>().await;
+        }
+        // Of real time: world time stands until the loop has taken note of what ended.
+        tokio::time::sleep(PATIENCE).await;
+        lock(&self.queue).pace.is_slower();
     }
 
     /// Whether this thread is one that performs writes.
@@ -89,10 +144,23 @@ impl Threads {
     fn work_on(&self) {
         let runtime = Handle::current();
         while let Some(write) = self.next() {
+            let began = self.clock.real_now();
             let message = runtime.block_on(write);
-            lock(&self.queue).coming += 1;
+            let left = {
+                let mut queue = lock(&self.queue);
+                queue.coming += 1;
+                let took = self.clock.real_now().duration_since(began);
+                queue.pace.took(took.try_into().unwrap_or_default());
+                queue.writes.len()
+            };
             lock(&self.told).push_back(message);
-            if let Some(relay) = self.relay.get().and_then(Weak::upgrade) {
+            if left > self.abreast {
+                continue;
+            }
+            let Some(relay) = self.relay.get().and_then(Weak::upgrade) else { continue };
+            if left > 0 {
+                relay.go_on_unless_it_does();
+            } else {
                 relay.go_on();
             }
         }
@@ -101,7 +169,11 @@ impl Threads {
     fn next(&self) -> Option<Work> {
         let mut queue = lock(&self.queue);
         queue.coming -= 1;
-        queue.writes.pop_front()
+        let next = queue.writes.pop_front();
+        if next.is_none() {
+            queue.threads -= 1;
+        }
+        next.map(|(_, write)| write)
     }
 }
 

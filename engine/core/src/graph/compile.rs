@@ -478,6 +478,7 @@ impl<'a> Compiler<'a> {
             max_parallel: task.max_parallel,
             connection,
             edges: Vec::new(),
+            is_read: false,
             retry: Retry { when: retry_when, ..task.retry.clone() },
             timeout: task.timeout,
             until,

@@ -32,7 +32,7 @@ fn merged(mut found: Vec<(VertexId, EdgeKind, EdgeReason)>) -> Vec<Edge> {
 /// A vertex that something depends on, and why.
 type Dependency = (VertexId, EdgeReason);
 
-/// Fills in the edges of all vertices.
+/// Fills in the edges of all vertices, and whose outputs are read.
 pub(super) fn connect(graph: &mut Graph, problems: &mut Vec<Diagnostic>) {
     let known = vec![None; graph.programs.len()];
     let mut follower = Follower { graph, known, open: Vec::new(), problems };
@@ -40,8 +40,17 @@ pub(super) fn connect(graph: &mut Graph, problems: &mut Vec<Diagnostic>) {
     for index in 0..follower.graph.vertices.len() {
         all.push(follower.edges_of(VertexId(u32::try_from(index).unwrap_or(u32::MAX))));
     }
-    for (vertex, edges) in graph.vertices.iter_mut().zip(all) {
+    // What the runbook gives is no edge, and read all the same.
+    for template in follower.graph.outputs.values() {
+        follower.template(*template);
+    }
+    let mut is_read = vec![false; all.len()];
+    for (on, _) in follower.known.iter().flatten().flat_map(|known| known.iter()) {
+        is_read[on.0 as usize] = true;
+    }
+    for ((vertex, edges), is_read) in graph.vertices.iter_mut().zip(all).zip(is_read) {
         vertex.edges = edges;
+        vertex.is_read = is_read;
     }
 }
 

@@ -152,6 +152,8 @@ pub struct Vertex {
     pub connection: Option<ConnectionId>,
     /// What it comes after.
     pub edges: Vec<Edge>,
+    /// Whether anything refers to it: another task, or an output of the runbook.
+    pub is_read: bool,
     /// Repeating failed attempts.
     pub retry: Retry,
     /// Deadline of an attempt, verify included; the module's patience when absent.

@@ -100,6 +100,17 @@ pub(crate) enum TextPart {
 }
 
 impl Part {
+    /// Whether it is a map that has this key, whatever the key's value.
+    pub(crate) fn gives(&self, key: &str) -> bool {
+        match self {
+            Self::Map(entries) => entries.iter().any(|(name, ..)| name == key),
+            Self::Literal(value) => value.as_map().is_some_and(|map| map.contains_key(key)),
+            // What it gives is known when it is evaluated.
+            Self::Expression(_) | Self::Text(_) => true,
+            Self::List(_) => false,
+        }
+    }
+
     /// All expressions in it.
     pub(crate) fn expressions(&self, found: &mut Vec<ExpressionId>) {
         match self {

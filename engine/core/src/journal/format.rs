@@ -5,16 +5,17 @@
 //! | 1 | `events(run, seq, event)`, `blobs(digest, bytes)`, zlib |
 //! | 2 | `commits`: a row holds all events that were appended together, one line of JSON each, and the small blobs that they name ([`super::pack`]) |
 //! | 3 | `schedules(schedule, since)` and `slots`: a row per schedule and slot ([`super::slots`]) |
+//! | 4 | a step may be `withdrawn`, which older programs cannot read |
 
 /// `user_version` of the database.
-pub const FORMAT: i64 = 3;
+pub const FORMAT: i64 = 4;
 /// `application_id` of the database: "rbkj".
 pub(super) const APPLICATION: i64 = 0x7262_6b6a;
 /// The largest event, in bytes of JSON; what is larger belongs into a blob.
 pub const MOST_EVENT: usize = 4096;
 
 /// Statements that make each version from the one before.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE events (
         run   TEXT NOT NULL,
@@ -59,4 +60,5 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         PRIMARY KEY (schedule, slot)
     ) WITHOUT ROWID;
 ",
+    "",
 ];

@@ -10,11 +10,13 @@
 //! that event.
 
 mod format;
+mod notes;
 mod pack;
 pub mod slots;
 mod sqlite;
 
 pub use format::{FORMAT, MOST_EVENT};
+pub use notes::{Answer, Note, Noted, Notes};
 pub use slots::Slots;
 pub use sqlite::Journal;
 
@@ -150,4 +152,17 @@ pub trait Store: Send + Sync {
 
     /// All runs, newest first.
     fn runs(&self) -> Result<Vec<RunSummary>, Error>;
+
+    /// Begins the notes of a process of that run whose first event is `from`. A store that cannot take
+    /// notes gives none; nothing is intended ahead then.
+    fn note(&self, run: &str, from: u64) -> Result<Option<Arc<dyn Notes>>, Error> {
+        let _ = (run, from);
+        Ok(None)
+    }
+
+    /// What the notes of a run say.
+    fn noted(&self, run: &str) -> Result<Noted, Error> {
+        let _ = run;
+        Ok(Noted::default())
+    }
 }

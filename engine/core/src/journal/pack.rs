@@ -204,6 +204,7 @@ mod tests {
                 action: Action::Create,
                 change: "c".to_owned(),
                 token: "t".to_owned(),
+                noted: true,
             }),
             Body::Step(Step::Rejected { failure: Failure::new(Class::Invalid, "no").code("No") }),
             Body::TaskFinished { state: TaskState::Failed, action: Action::None, because: None },

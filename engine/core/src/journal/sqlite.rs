@@ -18,6 +18,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::format::{APPLICATION, FORMAT, MIGRATIONS};
+use super::notes::{Kept, Noted, Notes};
 use super::{Batch, Blob, Error, RunSummary, Store, pack};
 use crate::event::{Body, Event};
 
@@ -69,6 +70,10 @@ impl Journal {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// A small blob of a run. A run that is taken up again asks for thousands of them, and they lie
@@ -385,6 +390,15 @@ impl Store for Journal {
             right.first.time.cmp(&left.first.time).then_with(|| left.run.cmp(&right.run))
         });
         Ok(runs)
+    }
+
+    fn note(&self, run: &str, from: u64) -> Result<Option<Arc<dyn Notes>>, Error> {
+        let notes = Kept::begin(self.folder(), run, from)?;
+        Ok(notes.map(|notes| Arc::new(notes) as Arc<dyn Notes>))
+    }
+
+    fn noted(&self, run: &str) -> Result<Noted, Error> {
+        Noted::read(self.folder(), run)
     }
 }
 

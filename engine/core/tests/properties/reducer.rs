@@ -32,7 +32,7 @@ fn runbook(dice: &mut Dice) -> String {
         write!(
             text,
             "  - id: t{index}\n    uses: fake.{}\n",
-            dice.pick(&["thing", "thing", "lookup"])
+            dice.pick(&["thing", "thing", "lookup", "blind", "blind"])
         )
         .unwrap();
         writeln!(text, "    with: {{name: n{index}}}").unwrap();
@@ -69,6 +69,10 @@ struct Model {
     dice: Dice,
     parallelism: usize,
     fail_fast: bool,
+    /// What begins is noted, so that commands may be intended ahead of their turn.
+    notes: bool,
+    /// How many, as told last.
+    ahead: usize,
     /// Locks that each vertex takes.
     locks: Vec<Vec<Lock>>,
     /// Effects that have no answer yet.
@@ -98,6 +102,7 @@ impl Model {
             urgency: BTreeMap::new(),
             attempts: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            notes: self.notes,
         }
     }
 
@@ -117,6 +122,8 @@ impl Model {
             graph,
             parallelism: 1 + dice.roll(4),
             fail_fast: dice.percent(15),
+            notes: dice.percent(70),
+            ahead: 0,
             dice,
             locks,
             under_way: Vec::new(),
@@ -148,6 +155,10 @@ impl Model {
             }
             if self.under_way.is_empty() {
                 break;
+            }
+            if self.dice.percent(20) {
+                self.ahead = self.dice.pick(&[0, 1, 2, 5]);
+                self.step(&mut state, Happened::Paced(self.ahead));
             }
             let next = self.dice.roll(self.under_way.len());
             let effect = self.under_way.remove(next);
@@ -191,6 +202,7 @@ impl Model {
             }
             Effect::Write(key) => {
                 let written = match self.dice.roll(if tired { 1 } else { 10 }) {
+                    3..=5 if self.may_go_ahead(key) => Written::Withdrawn,
                     6 => Written::Rejected(failure(Class::Invalid), None),
                     7 => Written::Rejected(failure(Class::Conflict), Some(Duration::from_secs(5))),
                     8 | 9 => Written::Ambiguous(failure(Class::Bug)),
@@ -268,15 +280,33 @@ impl Model {
         for effect in &effects {
             self.started(effect, &intended);
         }
-        self.under_way.extend(effects.iter().cloned());
+        for effect in &effects {
+            self.under_way.push(effect.clone());
+            self.check_bound(effect);
+        }
         self.records.extend(records);
         self.effects.extend(effects);
-        let busy = self
-            .under_way
-            .iter()
-            .filter(|effect| matches!(effect, Effect::Look(_) | Effect::Write(_)))
-            .count();
-        assert!(busy <= self.parallelism, "{busy} at once, {} are allowed", self.parallelism);
+    }
+
+    /// Whether a command of that vertex may be intended ahead of its turn.
+    fn may_go_ahead(&self, key: &InstanceKey) -> bool {
+        let vertex = self.graph.vertex(key.vertex);
+        let is_command = vertex.module.schema().name == "fake.blind";
+        self.notes && is_command && vertex.max_parallel.is_none()
+    }
+
+    /// The effect has just begun: there was room for it.
+    fn check_bound(&self, effect: &Effect) {
+        let (Effect::Look(key) | Effect::Write(key)) = effect else { return };
+        if matches!(effect, Effect::Write(_)) && self.may_go_ahead(key) {
+            // It has the room that its look had, when more may have been ahead.
+            return;
+        }
+        let is_busy = |effect: &&Effect| matches!(effect, Effect::Look(_) | Effect::Write(_));
+        let busy = self.under_way.iter().filter(is_busy).count();
+        let ahead = if self.may_go_ahead(key) { self.ahead } else { 0 };
+        let most = self.parallelism + ahead;
+        assert!(busy <= most, "{busy} at once, {most} are allowed");
     }
 
     fn recorded(
@@ -291,15 +321,22 @@ impl Model {
             Body::Step(step) => {
                 let before = self.last_step.get(key).copied().unwrap_or("nothing");
                 let now = match step {
-                    Step::Intended { .. } => "intended",
+                    Step::Intended { noted, .. } => {
+                        assert_eq!(*noted, self.may_go_ahead(key));
+                        "intended"
+                    }
                     Step::Acknowledged => "acknowledged",
                     Step::Rejected { .. } => "rejected",
+                    Step::Withdrawn => {
+                        assert!(self.may_go_ahead(key), "{key:?} had its turn");
+                        "withdrawn"
+                    }
                     Step::Ambiguous { .. } => "ambiguous",
                     Step::Converged { .. } => "converged",
                     Step::NotConverged { .. } => "not converged",
                 };
                 let legal = match now {
-                    "acknowledged" | "rejected" | "ambiguous" => before == "intended",
+                    "acknowledged" | "rejected" | "ambiguous" | "withdrawn" => before == "intended",
                     "intended" => !matches!(before, "intended" | "acknowledged" | "converged"),
                     _ => !matches!(before, "intended" | "converged"),
                 };

@@ -6,6 +6,8 @@
 //! | acknowledged, no later step | verify only |
 //! | intended without later step, ambiguous | write only what the world lacks, under the same token |
 //! | the same or not converged, blind | ask a person |
+//! | intended, blind, and nothing notes that it began | run, under the same token |
+//! | intended, blind, and its answer is noted | as that answer says |
 //! | rejected | run again, new attempt |
 //! | never intended | run, after its dependencies |
 
@@ -17,15 +19,15 @@ use futures::future::BoxFuture;
 use proptest::prelude::*;
 use runbook_core::event::{Body, Event, Outcome, Step, TaskState};
 use runbook_core::execute::{Cancel, RunError, resume};
-use runbook_core::journal::{Batch, Error, RunSummary, Store};
+use runbook_core::journal::{Batch, Error, Journal, Noted, Notes, RunSummary, Store};
 
 use crate::cases;
 use crate::dice::Dice;
 use crate::support::{Fault, Workshop};
 
-/// A journal in memory that takes so many batches and then stops, as a killed process does.
-#[derive(Default)]
-struct Memory(Mutex<Kept>);
+/// A journal in memory that takes so many batches and then stops, as a killed process does. What begins
+/// is noted where a real one does.
+struct Memory(Mutex<Kept>, Journal);
 
 #[derive(Default)]
 struct Kept {
@@ -62,6 +64,14 @@ impl Store for Memory {
     fn runs(&self) -> Result<Vec<RunSummary>, Error> {
         Ok(Vec::new())
     }
+
+    fn note(&self, run: &str, from: u64) -> Result<Option<Arc<dyn Notes>>, Error> {
+        self.1.note(run, from)
+    }
+
+    fn noted(&self, run: &str) -> Result<Noted, Error> {
+        self.1.noted(run)
+    }
 }
 
 /// A task of a drawn runbook.
@@ -75,7 +85,7 @@ fn draw(dice: &mut Dice) -> Vec<Drawn> {
     let count = 2 + dice.roll(5);
     (0..count)
         .map(|at| Drawn {
-            blind: dice.percent(30),
+            blind: dice.percent(40),
             needs: (0..at).filter(|_| dice.percent(35)).collect(),
         })
         .collect()
@@ -109,19 +119,28 @@ struct Last {
     token: String,
 }
 
-fn last_steps(events: &[Event]) -> BTreeMap<String, Last> {
+/// `notes` is the text of what lies beside the journal.
+fn last_steps(events: &[Event], notes: &str) -> BTreeMap<String, Last> {
     let mut all: BTreeMap<String, Last> = BTreeMap::new();
     for event in events {
         let (Some(address), Body::Step(step)) = (&event.address, &event.body) else { continue };
         let last = all.entry(address.clone()).or_default();
         last.attempt = event.attempt.unwrap();
         last.step = match step {
-            Step::Intended { token, .. } => {
+            Step::Intended { token, noted, .. } => {
                 last.token.clone_from(token);
-                "intended"
+                let seq = event.seq.to_string();
+                let says = |what: &str| notes.lines().any(|line| line == seq.clone() + what);
+                match noted {
+                    true if says(" acknowledged") => "acknowledged",
+                    true if says(" rejected") => "rejected",
+                    true if !says("") => "intended only",
+                    _ => "intended",
+                }
             }
             Step::Acknowledged => "acknowledged",
             Step::Rejected { .. } => "rejected",
+            Step::Withdrawn => "withdrawn",
             Step::Ambiguous { .. } => "ambiguous",
             Step::Converged { .. } => "converged",
             Step::NotConverged { .. } => "not converged",
@@ -150,6 +169,8 @@ enum Decision {
     NoWrite,
     /// It is written again under the attempt and the token it had.
     SameAttempt(u32, String),
+    /// The same, since it never began.
+    Unbegun(u32, String),
     /// It is written in an attempt of that number.
     Attempt(u32),
     /// A person decides.
@@ -168,6 +189,7 @@ fn decide(task: &Drawn, last: Option<&Last>, is_there: bool, before: &[Decision]
     match last.step {
         "converged" | "acknowledged" => Decision::NoWrite,
         "intended" | "ambiguous" | "not converged" if task.blind => Decision::Ask,
+        "intended only" | "withdrawn" => Decision::Unbegun(last.attempt, last.token.clone()),
         "intended" | "ambiguous" if !is_there => {
             Decision::SameAttempt(last.attempt, last.token.clone())
         }
@@ -177,7 +199,7 @@ fn decide(task: &Drawn, last: Option<&Last>, is_there: bool, before: &[Decision]
     }
 }
 
-async fn check(seed: u64) -> Vec<Decision> {
+fn check(seed: u64) -> Vec<Decision> {
     let mut dice = Dice::new(seed);
     let tasks = draw(&mut dice);
     let text = text(&tasks, &mut dice);
@@ -188,16 +210,18 @@ async fn check(seed: u64) -> Vec<Decision> {
             workshop.world.faults.lock().unwrap().insert(format!("n{at}"), vec![fault]);
         }
     }
-    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
-    let journal = Arc::new(Memory::default());
+    let journal = Arc::new(Memory(Mutex::default(), Journal::open(workshop.state.path()).unwrap()));
     journal.0.lock().unwrap().left = dice.roll(4 + 5 * tasks.len());
-    match workshop.run_with(journal.clone(), plan, "r1", Cancel::default(), None).await {
-        Ok(_) | Err(RunError::Journal { .. }) => {}
-    }
-    // What was under way may still act on the world; when it has come to rest, the world is looked at.
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    // What was under way may still act on the world, at the latest until the runtime is gone.
+    alone(async {
+        let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+        match workshop.run_with(journal.clone(), plan, "r1", Cancel::default(), None).await {
+            Ok(_) | Err(RunError::Journal { .. }) => {}
+        }
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    });
     workshop.world.faults.lock().unwrap().clear();
 
     journal.0.lock().unwrap().left = usize::MAX;
@@ -207,16 +231,16 @@ async fn check(seed: u64) -> Vec<Decision> {
         Err(error) => panic!("{error}"),
     };
     let earlier = journal.read("r1").unwrap();
-    let last = last_steps(&earlier);
+    let notes = std::fs::read_to_string(workshop.state.path().join("journal.db.notes-r1"))
+        .unwrap_or_default();
+    let last = last_steps(&earlier, &notes);
     let mut expected = Vec::new();
     for (at, task) in tasks.iter().enumerate() {
         let is_there = workshop.world.things.lock().unwrap().contains_key(&format!("n{at}"));
         expected.push(decide(task, last.get(&format!("t{at}")), is_there, &expected));
     }
-    let report = workshop
-        .run_with(journal.clone(), plan, "r1", Cancel::default(), Some(resumed))
-        .await
-        .unwrap();
+    let again = workshop.run_with(journal.clone(), plan, "r1", Cancel::default(), Some(resumed));
+    let report = alone(again).unwrap();
     let events = journal.read("r1").unwrap();
     let written = first_writes(&events[earlier.len()..]);
     for (at, decision) in expected.iter().enumerate() {
@@ -226,6 +250,7 @@ async fn check(seed: u64) -> Vec<Decision> {
             (TaskState::Succeeded, None) => Decision::NoWrite,
             (TaskState::Succeeded, Some((attempt, token))) => match decision {
                 Decision::SameAttempt(..) => Decision::SameAttempt(*attempt, token.clone()),
+                Decision::Unbegun(..) => Decision::Unbegun(*attempt, token.clone()),
                 _ => Decision::Attempt(*attempt),
             },
             (TaskState::Interrupted, None) => Decision::Ask,
@@ -244,9 +269,10 @@ async fn check(seed: u64) -> Vec<Decision> {
     expected
 }
 
-fn run(seed: u64) -> Vec<Decision> {
+/// On a runtime of its own, which ends when everything that it began has.
+fn alone<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(check(seed))
+    runtime.block_on(future)
 }
 
 proptest! {
@@ -254,7 +280,7 @@ proptest! {
 
     #[test]
     fn what_is_decided_is_what_the_table_says(seed in any::<u64>()) {
-        run(seed);
+        check(seed);
     }
 }
 
@@ -262,10 +288,11 @@ proptest! {
 #[test]
 fn every_row_of_the_table_is_reached() {
     let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
-    for decision in (0..150).flat_map(run) {
+    for decision in (0..150).flat_map(check) {
         let row = match decision {
             Decision::NoWrite => "no write",
             Decision::SameAttempt(..) => "same attempt",
+            Decision::Unbegun(..) => "never began",
             Decision::Attempt(1) => "first attempt",
             Decision::Attempt(_) => "new attempt",
             Decision::Ask => "ask",
@@ -273,5 +300,5 @@ fn every_row_of_the_table_is_reached() {
         };
         *rows.entry(row).or_default() += 1;
     }
-    assert_eq!(rows.len(), 6, "{rows:?}");
+    assert_eq!(rows.len(), 7, "{rows:?}");
 }

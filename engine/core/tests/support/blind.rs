@@ -48,6 +48,10 @@ impl Module for BlindModule {
         true
     }
 
+    fn guards(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
+
     fn describe(&self, arguments: &Values) -> Description {
         Description { subject: text(arguments, "name"), detail: String::new() }
     }

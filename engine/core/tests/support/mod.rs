@@ -51,6 +51,7 @@ pub(crate) fn steps(events: &[Event]) -> Vec<String> {
                 }
                 Body::Step(Step::Acknowledged) => Some(format!("{address} acknowledged")),
                 Body::Step(Step::Rejected { .. }) => Some(format!("{address} rejected")),
+                Body::Step(Step::Withdrawn) => Some(format!("{address} withdrawn")),
                 Body::Step(Step::Ambiguous { .. }) => Some(format!("{address} ambiguous")),
                 Body::Step(Step::Converged { .. }) => Some(format!("{address} converged")),
                 Body::Step(Step::NotConverged { .. }) => Some(format!("{address} not converged")),

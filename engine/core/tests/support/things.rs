@@ -52,6 +52,11 @@ impl Meeting {
 }
 
 impl World {
+    /// Meets the write that waits for another one.
+    pub(crate) fn meet(&self) {
+        self.meeting.wait();
+    }
+
     /// What the next write of that name answers, when it is scripted.
     pub(super) fn next_fault(&self, name: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();

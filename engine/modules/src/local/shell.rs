@@ -30,6 +30,8 @@ use super::task_key;
 use crate::arguments::{list, optional_text, text_map, texts, values};
 use crate::schema::{argument, required, text_map as text_map_type, texts as texts_type, volatile};
 
+/// What alone says whether there is something to do.
+const GUARDS: &[&str] = &["unless", "creates"];
 /// How many lines of its errors a failure shows.
 const SHOWN_LINES: usize = 10;
 /// How long the command is in a plan.
@@ -168,9 +170,7 @@ fn folder(context: &Context, arguments: &Values) -> PathBuf {
 }
 
 fn guarded(arguments: &Values) -> bool {
-    ["unless", "creates"]
-        .iter()
-        .any(|name| arguments.get(*name).is_some_and(|value| *value != Value::Null))
+    GUARDS.iter().any(|name| arguments.get(*name).is_some_and(|value| *value != Value::Null))
 }
 
 fn did_not_run() -> Values {
@@ -241,6 +241,10 @@ impl Module for Shell {
 
     fn occupies_thread(&self) -> bool {
         true
+    }
+
+    fn guards(&self) -> Option<&'static [&'static str]> {
+        Some(GUARDS)
     }
 
     fn check(&self, arguments: &Values) -> Vec<(String, String)> {
