@@ -69,10 +69,9 @@ struct Model {
     dice: Dice,
     parallelism: usize,
     fail_fast: bool,
-    /// What begins is noted, so that commands may be intended ahead of their turn.
-    notes: bool,
-    /// How many, as told last.
-    ahead: usize,
+    /// How many commands may be intended ahead of their turn, as told last; never any where nothing is
+    /// noted.
+    ahead: Option<usize>,
     /// Locks that each vertex takes.
     locks: Vec<Vec<Lock>>,
     /// Effects that have no answer yet.
@@ -102,7 +101,7 @@ impl Model {
             urgency: BTreeMap::new(),
             attempts: BTreeMap::new(),
             wanted: BTreeSet::new(),
-            notes: self.notes,
+            notes: self.ahead.is_some(),
         }
     }
 
@@ -122,8 +121,7 @@ impl Model {
             graph,
             parallelism: 1 + dice.roll(4),
             fail_fast: dice.percent(15),
-            notes: dice.percent(70),
-            ahead: 0,
+            ahead: dice.percent(70).then_some(0),
             dice,
             locks,
             under_way: Vec::new(),
@@ -157,8 +155,9 @@ impl Model {
                 break;
             }
             if self.dice.percent(20) {
-                self.ahead = self.dice.pick(&[0, 1, 2, 5]);
-                self.step(&mut state, Happened::Paced(self.ahead));
+                let ahead = self.dice.pick(&[0, 1, 2, 5]);
+                self.ahead = self.ahead.map(|_| ahead);
+                self.step(&mut state, Happened::Paced(ahead));
             }
             let next = self.dice.roll(self.under_way.len());
             let effect = self.under_way.remove(next);
@@ -292,7 +291,7 @@ impl Model {
     fn may_go_ahead(&self, key: &InstanceKey) -> bool {
         let vertex = self.graph.vertex(key.vertex);
         let is_command = vertex.module.schema().name == "fake.blind";
-        self.notes && is_command && vertex.max_parallel.is_none()
+        self.ahead.is_some() && is_command && vertex.max_parallel.is_none()
     }
 
     /// The effect has just begun: there was room for it.
@@ -304,7 +303,7 @@ impl Model {
         }
         let is_busy = |effect: &&Effect| matches!(effect, Effect::Look(_) | Effect::Write(_));
         let busy = self.under_way.iter().filter(is_busy).count();
-        let ahead = if self.may_go_ahead(key) { self.ahead } else { 0 };
+        let ahead = self.ahead.filter(|_| self.may_go_ahead(key)).unwrap_or(0);
         let most = self.parallelism + ahead;
         assert!(busy <= most, "{busy} at once, {most} are allowed");
     }
