@@ -1,7 +1,5 @@
 //! What is declared: applied, patched, adopted, deleted.
 
-use std::time::Duration;
-
 use runbook_clients::Access;
 use runbook_core::change::Action;
 use runbook_core::failure::Class;

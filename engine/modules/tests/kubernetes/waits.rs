@@ -10,7 +10,7 @@ use runbook_core::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::cluster::World;
-use crate::{deployment, object, task_of};
+use crate::{deployment, object};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_puts_pods_on_fargate_that_were_made_before_their_profile() {
