@@ -125,14 +125,12 @@ impl Running {
 }
 
 /// Takes the run up again; what it is told to ask about, and how it ended.
-async fn taken_up(workshop: &Workshop) -> (Vec<String>, RunReport, Vec<Event>) {
+async fn taken_up(workshop: &Workshop, cancel: Cancel) -> (Vec<String>, RunReport, Vec<Event>) {
     let journal = Arc::new(Journal::open(workshop.state.path()).unwrap());
     let (plan, resumed) = resume::prepare(journal.as_ref(), "r1").unwrap();
     let asked = resumed.interrupted().map(str::to_owned).collect();
-    let report = workshop
-        .run_with(journal.clone(), plan, "r1", Cancel::default(), Some(resumed))
-        .await
-        .unwrap();
+    let report =
+        workshop.run_with(journal.clone(), plan, "r1", cancel, Some(resumed)).await.unwrap();
     (asked, report, journal.read("r1").unwrap())
 }
 
@@ -192,7 +190,14 @@ async fn after_a_kill_a_person_is_asked_about_what_had_begun_alone() {
     running.until(|running| running.wrote("end 1")).await;
     drop(running);
 
-    let (asked, report, events) = taken_up(&workshop).await;
+    // Also by a process that comes after one that did not come to it.
+    let stopped = Cancel::default();
+    stopped.request("SIGINT");
+    let (asked, report, _) = taken_up(&workshop, stopped).await;
+    assert_eq!(asked, [r#"command["1"]"#]);
+    assert_eq!(report.outcome, Outcome::Cancelled);
+
+    let (asked, report, events) = taken_up(&workshop, Cancel::default()).await;
     assert_eq!(asked, [r#"command["1"]"#]);
     assert_eq!(report.outcome, Outcome::Paused);
     check_each_once(&workshop);
@@ -234,7 +239,7 @@ async fn a_run_that_is_stopped_begins_nothing_more_and_says_so() {
     let why = told.because.as_deref().unwrap();
     assert!(why.starts_with("the run was cancelled"), "{why}");
 
-    let (asked, report, _) = taken_up(&workshop).await;
+    let (asked, report, _) = taken_up(&workshop, Cancel::default()).await;
     assert!(asked.is_empty(), "{asked:?}");
     assert_eq!(report.outcome, Outcome::Succeeded);
     check_each_once(&workshop);

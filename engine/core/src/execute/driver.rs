@@ -13,7 +13,7 @@ use super::state::{Counts, Effect, Happened, Looked, Record, State, Verified, Wr
 use super::threads::Threads;
 use super::waits::Waits;
 use crate::clock::{Clock, Hold};
-use crate::event::{Body, Event, Step};
+use crate::event::{Body, Event, Outcome as Ending, Step};
 use crate::failure::Failure;
 use crate::journal::{self, Batch, Blob, Notes, Store};
 use crate::plan::{Expanded, expand_vertex};
@@ -152,7 +152,8 @@ impl Driver {
             body: Body::RunFinished { outcome, changed, failed, blocked },
         });
         self.commit().await?;
-        if let Some(notes) = &self.notes {
+        // Else a process that comes later may ask of what an earlier one had intended.
+        if let Some(notes) = self.notes.as_ref().filter(|_| outcome == Ending::Succeeded) {
             notes.settled();
         }
         Ok(())

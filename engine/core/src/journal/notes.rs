@@ -55,7 +55,7 @@ pub trait Notes: Send + Sync {
     /// Notes how it was answered. Where that fails, a person may be asked about it.
     fn answered(&self, seq: u64, answer: Answer);
 
-    /// The run has ended: of everything that was intended the journal says what came of it.
+    /// The run has succeeded: of everything that was intended the journal says what came of it.
     fn settled(&self);
 }
 
