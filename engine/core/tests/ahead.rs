@@ -14,12 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-
 use runbook_core::event::{Body, Event, Outcome, Step, TaskState};
 use runbook_core::execute::{Cancel, RunError, RunReport, resume};
-use runbook_core::journal::{Batch, Error, Journal, Noted, Notes, RunSummary, Store};
-use support::{Fault, Workshop, steps};
+use runbook_core::journal::{Batch, Journal, Store};
+use support::{Asking, Fault, Instead, Workshop, steps};
 use tokio::task::JoinHandle;
 
 /// Commands one after the other: 0, 1, 10, 11, 12 …
@@ -40,48 +38,24 @@ tasks:
 
 /// A journal that, where it freezes at all, takes nothing more after it has taken several intentions at
 /// once: as if the process was killed there.
-struct Freezing {
-    inner: Journal,
-    freezes: bool,
-    is_frozen: AtomicBool,
-}
-
-impl Store for Freezing {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
-        if self.is_frozen.load(Ordering::SeqCst) {
-            return Box::pin(std::future::pending());
+fn freezing(journal: Journal, freezes: bool) -> impl Store {
+    let is_frozen = AtomicBool::new(false);
+    let rule = move |batch: &Batch| -> Instead {
+        if is_frozen.load(Ordering::SeqCst) {
+            return Some(Box::pin(std::future::pending()));
         }
         let intends = |event: &&Event| matches!(event.body, Body::Step(Step::Intended { .. }));
         let several = batch.events.iter().filter(intends).count() > 5;
-        self.is_frozen.store(several && self.freezes, Ordering::SeqCst);
-        self.inner.append(batch)
-    }
-
-    fn read(&self, run: &str) -> Result<Vec<Event>, Error> {
-        self.inner.read(run)
-    }
-
-    fn blob(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.blob(run, digest)
-    }
-
-    fn runs(&self) -> Result<Vec<RunSummary>, Error> {
-        self.inner.runs()
-    }
-
-    fn note(&self, run: &str, from: u64) -> Result<Option<Arc<dyn Notes>>, Error> {
-        self.inner.note(run, from)
-    }
-
-    fn noted(&self, run: &str) -> Result<Noted, Error> {
-        self.inner.noted(run)
-    }
+        is_frozen.store(several && freezes, Ordering::SeqCst);
+        None
+    };
+    Asking { journal, rule }
 }
 
 /// A run that is under way.
 struct Running {
     workshop: Arc<Workshop>,
-    journal: Arc<Freezing>,
+    journal: Arc<dyn Store>,
     cancel: Cancel,
     run: JoinHandle<Result<RunReport, RunError>>,
 }
@@ -91,8 +65,8 @@ async fn begin(stuck: &str, how: Fault, freezes: bool) -> Running {
     let workshop = Arc::new(Workshop::new(&commands("")).parallelism(1));
     workshop.world.faults.lock().unwrap().insert(stuck.to_owned(), vec![how]);
     let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
-    let inner = Journal::open(workshop.state.path()).unwrap();
-    let journal = Arc::new(Freezing { inner, freezes, is_frozen: AtomicBool::new(false) });
+    let journal = Journal::open(workshop.state.path()).unwrap();
+    let journal: Arc<dyn Store> = Arc::new(freezing(journal, freezes));
     let cancel = Cancel::default();
     let run = {
         let (workshop, journal, cancel) = (workshop.clone(), journal.clone(), cancel.clone());

@@ -12,39 +12,22 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::future::BoxFuture;
 use proptest::prelude::*;
-use runbook_core::event::{Event, Outcome};
+use runbook_core::event::Outcome;
 use runbook_core::execute::{Cancel, RunError, resume};
-use runbook_core::journal::{Batch, Error, Journal, RunSummary, Store};
-use support::{Fault, Workshop};
+use runbook_core::journal::{Batch, Error, Journal, Store};
+use support::{Asking, Fault, Instead, Workshop};
 
 /// A journal that takes so many batches and then stops, as a killed process does.
-struct Dying {
-    inner: Journal,
-    left: AtomicUsize,
-}
-
-impl Store for Dying {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
-        let alive = self
-            .left
+fn dying(journal: Journal, batches: usize) -> impl Store {
+    let left = AtomicUsize::new(batches);
+    let rule = move |_: &Batch| -> Instead {
+        let alive = left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
             .is_ok();
-        if alive { self.inner.append(batch) } else { Box::pin(async { Err(Error::Stopped) }) }
-    }
-
-    fn read(&self, run: &str) -> Result<Vec<Event>, Error> {
-        self.inner.read(run)
-    }
-
-    fn blob(&self, run: &str, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.blob(run, digest)
-    }
-
-    fn runs(&self) -> Result<Vec<RunSummary>, Error> {
-        self.inner.runs()
-    }
+        if alive { None } else { Some(Box::pin(async { Err(Error::Stopped) })) }
+    };
+    Asking { journal, rule }
 }
 
 const WORK: &str = r#"
@@ -71,11 +54,8 @@ async fn survive(points: &[usize], faults: &[(&str, Fault)]) -> Workshop {
     }
     let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
     for point in points {
-        let journal = Dying {
-            inner: Journal::open(workshop.state.path()).unwrap(),
-            left: AtomicUsize::new(*point),
-        };
-        let journal: Arc<dyn Store> = Arc::new(journal);
+        let journal = Journal::open(workshop.state.path()).unwrap();
+        let journal: Arc<dyn Store> = Arc::new(dying(journal, *point));
         let (plan, resumed) = match resume::prepare(journal.as_ref(), "r1") {
             Ok((plan, resumed)) => (plan, Some(resumed)),
             Err(Error::NoRun { .. }) => (plan.clone(), None),

@@ -4,10 +4,9 @@
 //! commands are short, some are therefore intended while others still run, and those that end are
 //! taken note of together. What that could change is kept out: only commands that nothing is known
 //! of before they ran, whose outputs nobody reads, which hold no lock and are bounded by nothing but
-//! `--parallelism`; only as
-//! many as begin within a moment, and those that do not are taken back; and of each it is noted when
-//! it begins and how it ended ([`crate::journal::Notes`]), so that after a kill nobody is asked about
-//! more of them than were under way.
+//! `--parallelism`; only as many as begin within a moment, and those that do not are taken back; and
+//! of each it is noted when it begins and how it ended ([`crate::journal::Notes`]), so that after a
+//! kill nobody is asked about more of them than were under way.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use super::state::{Counts, Effect, Happened, Looked, Record, State, Verified, Wr
 use super::threads::Threads;
 use super::waits::Waits;
 use crate::clock::{Clock, Hold};
-use crate::event::{Body, Event, Outcome as Ending, Step};
+use crate::event::{self, Body, Event, Step};
 use crate::failure::Failure;
 use crate::journal::{self, Batch, Blob, Notes, Store};
 use crate::plan::{Expanded, expand_vertex};
@@ -153,7 +153,7 @@ impl Driver {
         });
         self.commit().await?;
         // Else a process that comes later may ask of what an earlier one had intended.
-        if let Some(notes) = self.notes.as_ref().filter(|_| outcome == Ending::Succeeded) {
+        if let Some(notes) = self.notes.as_ref().filter(|_| outcome == event::Outcome::Succeeded) {
             notes.settled();
         }
         Ok(())

@@ -14,6 +14,7 @@
 
 mod blind;
 mod clock;
+mod journals;
 mod things;
 mod workshop;
 
@@ -25,6 +26,8 @@ use runbook_core::registry::Registry;
 use blind::BlindModule;
 #[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use clock::{JumpingClock, TestClock};
+#[allow(unused_imports, reason = "each test binary uses its part")]
+pub(crate) use journals::{Asking, Instead};
 #[allow(unused_imports, reason = "each test binary uses its part")]
 pub(crate) use things::{Fault, Thing, World};
 use things::{LookupModule, ThingModule};
