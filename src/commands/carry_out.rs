@@ -79,7 +79,10 @@ pub(crate) async fn carry_out(session: &Session, work: Work<'_>) -> Result<Exit,
     drop(lease);
     let report = outcome?;
     let signal = asked.get().copied().unwrap_or(Signal::Interrupt);
-    Ok(told(session, &work, &report, signal))
+    let exit = told(session, &work, &report, signal);
+    // The program ends: the memory of a plan of thousands is not given back piece by piece.
+    std::mem::forget((work, report));
+    Ok(exit)
 }
 
 /// Applies a plan under a lease that the caller holds; who cancels and who watches is the caller's

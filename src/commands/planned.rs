@@ -95,15 +95,16 @@ pub(crate) async fn planned(
         },
         secret_key: secret_key.clone(),
         inputs,
-        files: BTreeMap::new(),
+        sources: Box::new(|| plan::Sources {
+            root_file: library.root_name(),
+            folder: library.folder_on_disk(),
+            files: library.files_read(),
+        }),
         targets: planning.targets.to_vec(),
     })
     .await;
     match made {
-        Ok(planned) => {
-            let folder = library.folder_on_disk();
-            Ok(planned.plan.with_files(library.root_name(), library.files_read(), folder))
-        }
+        Ok(planned) => Ok(planned.plan),
         Err(error) => Err(refused(session, graph, &error)),
     }
 }

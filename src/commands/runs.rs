@@ -62,12 +62,12 @@ pub(crate) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit,
             }
         }
         DataFormat::Text => {
-            let style = &session.printer.out;
-            session.printer.out(&view::runs::show(
-                &events,
-                view::runs::Show { task: arguments.task.as_deref(), requests: arguments.requests },
-                style,
-            ));
+            let shown = view::runs::Show {
+                task: arguments.task.as_deref(),
+                requests: arguments.requests,
+                noted: journal.noted(&run.run).map_err(|error| Trouble::of(&error))?,
+            };
+            session.printer.out(&view::runs::show(&events, shown, &session.printer.out));
         }
     }
     Ok(Exit::Done)

@@ -7,18 +7,20 @@ use jiff::Timestamp;
 use runbook_core::change::Action;
 use runbook_core::event::{Body, Event, Outcome, Step, TaskState};
 use runbook_core::failure::Failure;
-use runbook_core::journal::RunSummary;
+use runbook_core::journal::{Note, Noted, RunSummary};
 
 use super::{table, words};
 use crate::style::{Meaning, Style};
 
 /// What is shown of a run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Show<'a> {
     /// Only this task.
     pub(crate) task: Option<&'a str>,
     /// Requests that were tried, too.
     pub(crate) requests: bool,
+    /// What the notes beside the journal say of writes that were intended.
+    pub(crate) noted: Noted,
 }
 
 /// All runs, newest first as given.
@@ -63,7 +65,7 @@ pub(crate) fn list(runs: &[RunSummary], now: Timestamp, style: &Style) -> String
 /// One run from its events: what became of each task, and its failures in full.
 pub(crate) fn show(events: &[Event], show: Show<'_>, style: &Style) -> String {
     let mut lines = vec![heading(events, style), String::new()];
-    let told = fold(events);
+    let told = fold(events, &show.noted);
     let wanted: Vec<&Told> =
         told.iter().filter(|told| show.task.is_none_or(|task| told.address == task)).collect();
     if let (Some(task), true) = (show.task, wanted.is_empty()) {
@@ -133,12 +135,15 @@ struct Told {
     ended: Timestamp,
     because: Option<String>,
     failure: Option<Failure>,
+    /// The event that intended its write, while nothing more is recorded of it.
+    intended: Option<u64>,
     /// How often each request was tried, with its class and its outcome.
     tries: BTreeMap<(String, String, String), usize>,
 }
 
-/// Tasks in the order in which they were first heard of.
-fn fold(events: &[Event]) -> Vec<Told> {
+/// Tasks in the order in which they were first heard of. Commands are intended ahead of their turn:
+/// what has not begun is not under way.
+fn fold(events: &[Event], noted: &Noted) -> Vec<Told> {
     let mut told: Vec<Told> = Vec::new();
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();
     for event in events {
@@ -153,6 +158,7 @@ fn fold(events: &[Event]) -> Vec<Told> {
                 ended: event.world_time,
                 because: None,
                 failure: None,
+                intended: None,
                 tries: BTreeMap::new(),
             });
             told.len() - 1
@@ -160,6 +166,12 @@ fn fold(events: &[Event]) -> Vec<Told> {
         let Some(one) = told.get_mut(at) else { continue };
         one.attempts = one.attempts.max(event.attempt.unwrap_or(0));
         one.ended = event.world_time;
+        if let Body::Step(step) = &event.body {
+            let begins = matches!(step, Step::Intended { .. });
+            one.intended = begins.then_some(event.seq);
+            one.state =
+                if *step == Step::Withdrawn { TaskState::Pending } else { TaskState::Running };
+        }
         match &event.body {
             Body::TaskStarted => one.state = TaskState::Running,
             Body::Step(
@@ -177,6 +189,11 @@ fn fold(events: &[Event]) -> Vec<Told> {
                 one.because.clone_from(because);
             }
             _ => {}
+        }
+    }
+    for one in told.iter_mut().filter(|one| one.state == TaskState::Running) {
+        if one.intended.is_some_and(|seq| noted.of(seq) == Note::Never) {
+            one.state = TaskState::Pending;
         }
     }
     told
@@ -341,7 +358,7 @@ tasks:
             let event = Event { body: Body::Tried(tried), ..events[at].clone() };
             events.insert(at + 1, event);
         }
-        let only = Show { task: Some("first"), requests: true };
+        let only = Show { task: Some("first"), requests: true, ..Show::default() };
         let text = show(&events, only, &Style::plain());
         assert_eq!(
             text.lines().skip(2).collect::<Vec<_>>(),
@@ -355,9 +372,46 @@ tasks:
                 "      2   read    fake:Get    ok",
             ]
         );
-        let none = Show { task: Some("fourth"), requests: false };
+        let none = Show { task: Some("fourth"), ..Show::default() };
         assert!(
             show(&events, none, &Style::plain()).ends_with("\nthis run has no task `fourth`\n")
         );
+    }
+
+    #[test]
+    fn what_was_intended_ahead_and_has_not_begun_is_not_under_way() {
+        let time = Timestamp::UNIX_EPOCH;
+        let event = |seq: u64, address: &str, step: Step| Event {
+            v: 1,
+            seq,
+            time,
+            world_time: time,
+            run: "r1".into(),
+            address: Some(address.to_owned()),
+            attempt: Some(1),
+            body: Body::Step(step),
+        };
+        let intended = || Step::Intended {
+            action: Action::Create,
+            change: String::new(),
+            token: String::new(),
+            noted: true,
+        };
+        let events = [
+            event(1, "begun", intended()),
+            event(2, "waiting", intended()),
+            event(3, "withdrawn", intended()),
+            event(4, "withdrawn", Step::Withdrawn),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let notes = journal.note("r1", 1).unwrap().expect("a machine with a boot id");
+        notes.begins(1).unwrap();
+        let states = |noted: &Noted| -> Vec<TaskState> {
+            fold(&events, noted).iter().map(|told| told.state).collect()
+        };
+        use TaskState::{Pending, Running};
+        assert_eq!(states(&journal.noted("r1").unwrap()), [Running, Pending, Pending]);
+        assert_eq!(states(&Noted::default()), [Running, Running, Pending], "nothing is known");
     }
 }

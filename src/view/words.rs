@@ -103,8 +103,17 @@ pub(crate) fn some<T: AsRef<str>>(items: &[T], most: usize) -> String {
     format!("{} and {} more", shown.join(", "), thousands(items.len() - most))
 }
 
+/// Whether each of its bytes is a character that takes one column, as most texts are: what is asked of
+/// each cell of a long table is answered by its length then.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
 /// Foreign text on one line, without anything that could drive the terminal.
 pub(crate) fn one_line(text: &str) -> String {
+    if is_plain(text) && !text.contains("  ") && text.trim_ascii() == text {
+        return text.to_owned();
+    }
     harmless(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -167,19 +176,23 @@ pub(crate) fn wrap(
 
 /// Columns that a text takes; escape sequences take none.
 pub(crate) fn width(text: &str) -> usize {
-    console::measure_text_width(text)
+    if is_plain(text) { text.len() } else { console::measure_text_width(text) }
 }
 
 /// The text within so many columns, `…` where it was cut.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
+    if text.len() <= columns && is_plain(text) {
+        return text.to_owned();
+    }
     console::truncate_str(text, columns, "…").into_owned()
 }
 
 /// The text in exactly so many columns, left-aligned.
 pub(crate) fn left(text: &str, columns: usize) -> String {
-    let text = fit(text, columns);
+    let mut text = fit(text, columns);
     let room = columns.saturating_sub(width(&text));
-    format!("{text}{}", " ".repeat(room))
+    text.extend(std::iter::repeat_n(' ', room));
+    text
 }
 
 /// The text in at least so many columns, left-aligned; a longer one is whole.

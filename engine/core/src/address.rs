@@ -21,37 +21,49 @@ pub struct Address(pub Vec<Part>);
 
 impl fmt::Display for Part {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.key {
-            None => formatter.write_str(&self.id),
-            Some(key) => write!(formatter, "{}[{}]", self.id, Quoted(key)),
-        }
+        write_part(formatter, &self.id, self.key.as_deref())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, part) in self.0.iter().enumerate() {
-            if position > 0 {
-                formatter.write_str("/")?;
-            }
-            part.fmt(formatter)?;
-        }
-        Ok(())
+        let parts = self.0.iter().map(|part| (part.id.as_str(), part.key.as_deref()));
+        write(formatter, parts)
     }
 }
 
-/// A key in double quotes, with `"` and `\` escaped.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("\"")?;
-        for character in self.0.chars() {
-            if matches!(character, '"' | '\\') {
-                formatter.write_str("\\")?;
-            }
-            write!(formatter, "{character}")?;
+/// The text of an address, from its parts.
+pub(crate) fn write<'a>(
+    to: &mut impl fmt::Write,
+    parts: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> fmt::Result {
+    for (position, (id, key)) in parts.into_iter().enumerate() {
+        if position > 0 {
+            to.write_str("/")?;
         }
-        formatter.write_str("\"")
+        write_part(to, id, key)?;
     }
+    Ok(())
+}
+
+fn write_part(to: &mut impl fmt::Write, id: &str, key: Option<&str>) -> fmt::Result {
+    to.write_str(id)?;
+    let Some(key) = key else { return Ok(()) };
+    to.write_str("[")?;
+    write_quoted(to, key)?;
+    to.write_str("]")
+}
+
+/// A key in double quotes, with `"` and `\` escaped.
+fn write_quoted(to: &mut impl fmt::Write, key: &str) -> fmt::Result {
+    to.write_str("\"")?;
+    let mut rest = key;
+    while let Some(at) = rest.find(['"', '\\']) {
+        to.write_str(&rest[..at])?;
+        to.write_str("\\")?;
+        to.write_str(&rest[at..=at])?;
+        rest = &rest[at + 1..];
+    }
+    to.write_str(rest)?;
+    to.write_str("\"")
 }

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::io::{self, PipeReader, PipeWriter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A thread for one write alone. It may block.
@@ -19,6 +20,14 @@ struct Kept {
     is_abandoned: bool,
     next: u64,
     held: BTreeMap<u64, Box<dyn Any + Send>>,
+    /// One pipe for all that wait: made when the first of them asks.
+    ending: Option<Ending>,
+}
+
+struct Ending {
+    reader: Arc<PipeReader>,
+    /// Its closing wakes all.
+    writer: Option<PipeWriter>,
 }
 
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
@@ -38,6 +47,19 @@ impl OwnThread {
         Keeping { thread: self, number }
     }
 
+    /// Readable as soon as the run is abandoned: for who waits in a poll.
+    pub fn ending(&self) -> io::Result<Arc<PipeReader>> {
+        let mut kept = lock(&self.0);
+        if let Some(ending) = &kept.ending {
+            return Ok(ending.reader.clone());
+        }
+        let (reader, writer) = io::pipe()?;
+        let reader = Arc::new(reader);
+        let writer = (!kept.is_abandoned).then_some(writer);
+        kept.ending = Some(Ending { reader: reader.clone(), writer });
+        Ok(reader)
+    }
+
     /// Whether it was: what ends then may have been ended by that.
     pub(crate) fn is_abandoned(&self) -> bool {
         lock(&self.0).is_abandoned
@@ -48,7 +70,8 @@ impl OwnThread {
         let held = {
             let mut kept = lock(&self.0);
             kept.is_abandoned = true;
-            std::mem::take(&mut kept.held)
+            let writer = kept.ending.as_mut().and_then(|ending| ending.writer.take());
+            (std::mem::take(&mut kept.held), writer)
         };
         drop(held);
     }
@@ -85,5 +108,19 @@ mod tests {
         drop(guard);
         let _guard = thread.keep(third.clone());
         assert_eq!(Arc::strong_count(&third), 1, "abandoned before");
+    }
+
+    #[test]
+    fn who_waits_in_a_poll_is_woken_when_the_run_is_abandoned() {
+        use std::io::Read as _;
+        let thread = OwnThread::default();
+        let waiting = thread.clone();
+        let ending = waiting.ending().unwrap();
+        let waiting = std::thread::spawn(move || (&*ending).read(&mut [0]).unwrap());
+        thread.abandon();
+        assert_eq!(waiting.join().unwrap(), 0, "the end, as a reader sees it");
+        let late = OwnThread::default();
+        late.abandon();
+        assert_eq!((&*late.ending().unwrap()).read(&mut [0]).unwrap(), 0, "abandoned before");
     }
 }

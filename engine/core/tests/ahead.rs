@@ -11,7 +11,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runbook_core::event::{Body, Event, Outcome, Step, TaskState};
@@ -233,4 +233,36 @@ async fn what_has_ended_is_heard_of_while_the_next_takes_long() {
     tokio::task::spawn_blocking(move || world.meet()).await.unwrap();
     assert_eq!(running.run.await.unwrap().unwrap().outcome, Outcome::Succeeded);
     check_each_once(&running.workshop);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_heard_of_before_the_next_begins() {
+    let mut workshop = Workshop::new(&commands("")).parallelism(1);
+    workshop.fail_fast = true;
+    workshop.world.faults.lock().unwrap().insert("12".to_owned(), vec![Fault::Reject]);
+    let (report, events) = workshop.plan_and_apply().await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(most_open(&events) > 5, "{:#?}", steps(&events));
+    assert_eq!(workshop.writes(), ["run 0", "run 1", "run 10", "run 11"]);
+    let failed = report.tasks.iter().filter(|task| task.state == TaskState::Failed).count();
+    assert_eq!(failed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_holds_what_several_commands_tell() {
+    let workshop = Workshop::new(&commands("")).parallelism(2);
+    let plan = workshop.plan().await.unwrap_or_else(|error| panic!("{error:#?}")).plan;
+    let journal = Journal::open(workshop.state.path()).unwrap();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = commits.clone();
+    let rule = move |_: &Batch| -> Instead {
+        counted.fetch_add(1, Ordering::SeqCst);
+        None
+    };
+    let journal = Arc::new(Asking { journal, rule });
+    let report = workshop.run_with(journal, plan, "r1", Cancel::default(), None).await.unwrap();
+    assert_eq!(report.outcome, Outcome::Succeeded);
+    // The first ones by themselves, as nothing is known of their pace; then all others, and their end.
+    let commits = commits.load(Ordering::SeqCst);
+    assert!(commits <= 8, "{commits} commits for 20 commands");
 }

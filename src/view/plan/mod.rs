@@ -74,20 +74,24 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
     let mut widths = words::squeeze(&wanted[..3], LEAST, available.saturating_sub(details));
     widths.push(wanted[3].min(available.saturating_sub(widths.iter().sum())).max(details));
     let gap = " ".repeat(GAP);
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(rows.len());
     let mut group = "";
     for row in rows {
         let shown = if row.group == group { "" } else { row.group.as_str() };
         group = &row.group;
-        lines.push(format!(
-            "{gap}{}{gap}{}{gap}{}{gap}{}{gap}{}{gap}{}",
+        let mut line = String::with_capacity(style.width);
+        for cell in [
             words::left(shown, widths[0]),
             style.paint(row.meaning, &words::left(row.sign, sign)),
             words::left(&row.module, widths[1]),
             words::left(&row.subject, widths[2]),
             style.paint(Meaning::Quiet, &words::left(&row.detail, widths[3])),
             words::right(&row.expected, expected),
-        ));
+        ] {
+            line.push_str(&gap);
+            line.push_str(&cell);
+        }
+        lines.push(line);
         let indent = GAP * 3 + widths[0] + sign;
         for line in &row.below {
             let line = words::fit_path(line, style.width.saturating_sub(indent));
@@ -95,7 +99,10 @@ fn body(rows: &[Row], style: &Style) -> Vec<String> {
         }
     }
     // A quiet, empty cell leaves escape sequences at the end; a line ends with what it says.
-    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
 }
 
 /// Unchanged and skipped tasks, and orphans.

@@ -1,8 +1,9 @@
 //! Which lines a plan has: what is alike in one call shares a line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use indexmap::{IndexMap, IndexSet};
 use runbook_core::plan::{Kind, PlannedField, PlannedTask};
 
 use super::{is_check, words};
@@ -65,21 +66,18 @@ pub(super) fn group(address: &str) -> &str {
 
 /// All lines, by call, in the order in which calls first appear.
 pub(super) fn rows(tasks: &[PlannedTask]) -> Vec<Row> {
-    let mut groups: Vec<(&str, Vec<&PlannedTask>)> = Vec::new();
+    let mut groups: IndexMap<&str, Vec<&PlannedTask>> = IndexMap::new();
     for task in tasks.iter().filter(|task| !matches!(task.kind, Kind::NoChange | Kind::Skipped)) {
-        let name = group(&task.address);
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, members)) => members.push(task),
-            None => groups.push((name, vec![task])),
-        }
+        groups.entry(group(&task.address)).or_insert_with(|| Vec::with_capacity(1)).push(task);
     }
     let mut rows = Vec::new();
     for (name, members) in groups {
+        let first = rows.len();
         let (open, now): (Vec<&PlannedTask>, Vec<&PlannedTask>) =
             members.into_iter().partition(|task| is_later(task));
         rows.extend(now_rows(&now));
         rows.extend(later_rows(&open));
-        for row in rows.iter_mut().filter(|row| row.group.is_empty()) {
+        for row in &mut rows[first..] {
             name.clone_into(&mut row.group);
         }
     }
@@ -125,18 +123,15 @@ fn is_plain_creation(task: &PlannedTask) -> bool {
 fn later_rows(tasks: &[&PlannedTask]) -> Vec<Row> {
     let (checks, work): (Vec<&PlannedTask>, Vec<&PlannedTask>) =
         tasks.iter().copied().partition(|task| is_check(task));
-    let mut by_module: Vec<Vec<&PlannedTask>> = Vec::new();
+    let mut by_module: IndexMap<&str, Vec<&PlannedTask>> = IndexMap::new();
     for task in work {
-        match by_module.iter_mut().find(|alike| alike[0].module == task.module) {
-            Some(alike) => alike.push(task),
-            None => by_module.push(vec![task]),
-        }
+        by_module.entry(&task.module).or_default().push(task);
     }
     let mut rows: Vec<Row> = if by_module.len() > DEFERRED_LINES {
-        let all: Vec<&PlannedTask> = by_module.into_iter().flatten().collect();
+        let all: Vec<&PlannedTask> = by_module.into_values().flatten().collect();
         vec![counted(&all, "task")]
     } else {
-        by_module.iter().map(|alike| together(alike)).collect()
+        by_module.values().map(|alike| together(alike)).collect()
     };
     if !checks.is_empty() {
         rows.push(counted(&checks, "check"));
@@ -195,12 +190,8 @@ fn together(tasks: &[&PlannedTask]) -> Row {
 /// `7 tasks` or `3 checks`, and what they wait for.
 fn counted(tasks: &[&PlannedTask], noun: &str) -> Row {
     let (sign, meaning) = sign(Kind::Deferred);
-    let mut modules: Vec<&str> = Vec::new();
-    for task in tasks {
-        if !modules.contains(&task.module.as_str()) {
-            modules.push(&task.module);
-        }
-    }
+    let modules: IndexSet<&str> = tasks.iter().map(|task| task.module.as_str()).collect();
+    let modules: Vec<&str> = modules.into_iter().collect();
     Row {
         group: String::new(),
         sign,
@@ -220,20 +211,16 @@ fn longest(tasks: &[&PlannedTask]) -> String {
 /// What tasks wait for: whose outputs they read, else (they look at the effect of others) what
 /// they come after.
 pub(super) fn after(tasks: &[&PlannedTask]) -> String {
-    let among: Vec<&str> = tasks.iter().map(|task| task.address.as_str()).collect();
-    let collect = |of: fn(&PlannedTask) -> &Vec<String>| -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for name in tasks.iter().flat_map(|task| of(task)) {
-            if !among.contains(&name.as_str()) && !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        names
+    let among: BTreeSet<&str> = tasks.iter().map(|task| task.address.as_str()).collect();
+    let collect = |of: fn(&PlannedTask) -> &Vec<String>| -> IndexSet<&str> {
+        let names = tasks.iter().flat_map(|task| of(task)).map(String::as_str);
+        names.filter(|name| !among.contains(name)).collect()
     };
     let mut names = collect(|task| &task.waits_for);
     if names.is_empty() {
         names = collect(|task| &task.needs);
     }
+    let names: Vec<&str> = names.into_iter().collect();
     match names.as_slice() {
         [] => String::new(),
         names => format!("after {}", words::some(names, 1)),

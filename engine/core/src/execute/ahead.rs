@@ -15,7 +15,7 @@ use crate::graph::{Graph, Vertex};
 /// What is intended ahead begins within about this time.
 const MOMENT: Duration = Duration::from_millis(10);
 
-/// What does not after twice that is taken back.
+/// When none has begun for twice that, those that wait are taken back.
 pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
 /// So many at most.
@@ -51,7 +51,7 @@ impl Pace {
         self.recent = Some(self.recent.map_or(one, |recent| (recent * 3 + one) / 4));
     }
 
-    /// Those that should have begun wait still.
+    /// None of those that wait has begun for some time.
     pub(super) fn is_slower(&mut self) {
         self.recent = Some(PATIENCE);
     }

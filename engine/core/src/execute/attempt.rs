@@ -63,7 +63,7 @@ pub(super) struct Worker {
     pub(super) earlier: BTreeMap<String, Earlier>,
     pub(super) leases: Arc<dyn Leases>,
     pub(super) messages: UnboundedSender<Message>,
-    pub(super) instances: RwLock<ByInstance<Instance>>,
+    pub(super) instances: RwLock<ByInstance<Arc<Instance>>>,
     /// What was seen last, by instance: what its write and its verify work with.
     pub(super) seen: Mutex<ByInstance<Arc<Seen>>>,
     /// How many attempts failed for good.
@@ -90,7 +90,7 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 }
 
 impl Worker {
-    pub(super) fn instance(&self, key: &InstanceKey) -> Option<Instance> {
+    pub(super) fn instance(&self, key: &InstanceKey) -> Option<Arc<Instance>> {
         read(&self.instances).get(key).cloned()
     }
 

@@ -109,6 +109,10 @@ impl Driver {
                 }
             }
             let is_full = self.pending.len() >= MOST_PENDING;
+            // What these effects came to at once belongs into the same commit.
+            if !is_full && self.inbox.has_own() {
+                continue;
+            }
             let may_gather = !is_full && !writes.is_empty() && writes.len() < self.gathers;
             if may_gather && let Some(message) = self.next_soon().await {
                 effects.extend(self.take(message, &cancel, &mut holds));
@@ -170,11 +174,16 @@ impl Driver {
         if ahead != std::mem::replace(&mut self.ahead, ahead) {
             effects.extend(self.step(Happened::Paced(ahead), Vec::new()));
         }
-        if overdue || self.state.is_stopping() {
-            for key in self.threads.take_back() {
-                let withdrawn = Happened::Written(key, Written::Withdrawn);
-                effects.extend(self.step(withdrawn, Vec::new()));
-            }
+        let taken_back = if self.state.is_stopping() {
+            self.threads.take_all_back()
+        } else if overdue {
+            self.threads.take_back()
+        } else {
+            Vec::new()
+        };
+        for key in taken_back {
+            let withdrawn = Happened::Written(key, Written::Withdrawn);
+            effects.extend(self.step(withdrawn, Vec::new()));
         }
         effects
     }
@@ -266,10 +275,12 @@ impl Driver {
                         .instances
                         .write()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    for instance in &found {
-                        known.insert(instance.key(), instance.clone());
+                    let keys = found.iter().map(crate::task::Instance::key).collect();
+                    known.expect(id, found.len());
+                    for instance in found {
+                        known.insert(instance.key(), Arc::new(instance));
                     }
-                    Ok(found.iter().map(crate::task::Instance::key).collect())
+                    Ok(keys)
                 }
                 Ok(Expanded::Skipped(why)) => Err(why),
                 Ok(Expanded::Unknown(_)) => {

@@ -24,6 +24,11 @@ impl Inbox {
         self.own.push_back(message);
     }
 
+    /// Whether the loop has told itself something that it has not taken yet.
+    pub(super) fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
     /// One that has been told by now.
     pub(super) fn take(&mut self) -> Option<Message> {
         let own = self.own.pop_front();

@@ -190,7 +190,7 @@ async fn among_workers(mut driver: Driver, cancel: Cancel, hold: Hold) -> Outcom
     let relay = Arc::new(Relay::new(async move {
         let outcome = driver.drive(cancel, hold).await;
         // Where it could not be recorded what happens, nothing more begins either.
-        drop(driver.threads.take_back());
+        drop(driver.threads.take_all_back());
         (driver, outcome)
     }));
     threads.belong_to(&relay);

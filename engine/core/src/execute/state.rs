@@ -319,6 +319,7 @@ impl State {
         out: &mut Stepped,
     ) {
         self.expanding.remove(&id);
+        self.tasks.expect(id, instances.as_ref().map_or(0, Vec::len));
         let (instances, skipped) = match instances {
             Ok(instances) => (instances, None),
             Err(why) => (vec![InstanceKey { vertex: id, keys: Vec::new(), own: None }], Some(why)),
@@ -420,12 +421,12 @@ impl State {
         }
         self.grant_locks(out);
         let mut held_back = Vec::new();
-        while let Some((urgency, key)) = self.ready.pop_first() {
-            if self.busy >= self.room(key.vertex) {
+        while let Some((_, first)) = self.ready.first() {
+            if self.busy >= self.room(first.vertex) {
                 // What comes after it does not overtake it.
-                held_back.push((urgency, key));
                 break;
             }
+            let Some((urgency, key)) = self.ready.pop_first() else { break };
             if self.too_many(&key) {
                 held_back.push((urgency, key));
                 continue;

@@ -5,8 +5,9 @@
 //! at once, and with nothing to do they go back to the runtime.
 //!
 //! What was intended ahead of its turn waits here ([`super::ahead`]). While there is enough of it, what
-//! has ended is left lying for the loop, which then takes note of several at once. It looks again
-//! soon in any case: where one takes long, those behind it are taken back.
+//! has ended well is left lying for the loop, which then takes note of several at once. It looks again
+//! soon in any case: where one takes long, those behind it are taken back. What did not end well is
+//! told at once: it may stop the run.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use super::ahead::{PATIENCE, Pace};
 use super::driver::{Message, Outcome};
 use super::relay::Relay;
+use super::state::{Happened, Written};
 use super::waits::Work;
 use crate::clock::Clock;
 use crate::task::InstanceKey;
@@ -29,7 +31,7 @@ pub(super) struct Threads {
     clock: Arc<dyn Clock>,
     queue: Mutex<Queue>,
     /// Seen by the loop without being woken: who tells carries it on.
-    told: Mutex<VecDeque<Message>>,
+    told: Mutex<Told>,
     relay: OnceLock<Weak<Relay<Outcome>>>,
     /// What is to end with the run.
     pub(super) keeping: OwnThread,
@@ -42,7 +44,16 @@ struct Queue {
     coming: usize,
     /// All threads.
     threads: usize,
+    /// How many writes threads have taken from here.
+    taken: u64,
     pace: Pace,
+}
+
+#[derive(Default)]
+struct Told {
+    messages: VecDeque<Message>,
+    /// They may not lie any longer: one did not end well, or they have lain for some time.
+    is_urgent: bool,
 }
 
 impl Queue {
@@ -78,9 +89,16 @@ impl Threads {
         drop(self.relay.set(Arc::downgrade(relay)));
     }
 
-    /// What has been told and not been taken yet, the oldest.
+    /// What has been told and not been taken yet, the oldest; none while it may lie.
     pub(super) fn told(&self) -> Option<Message> {
-        lock(&self.told).pop_front()
+        let has_enough = lock(&self.queue).writes.len() > self.abreast;
+        let mut told = lock(&self.told);
+        if has_enough && !told.is_urgent {
+            return None;
+        }
+        let message = told.messages.pop_front();
+        told.is_urgent &= message.is_some();
+        message
     }
 
     /// Has a write performed: by a thread that looks for the next one in any case, by a new one, or when
@@ -116,17 +134,30 @@ impl Threads {
         let awaited = queue.coming.min(queue.writes.len());
         let writes = queue.writes.split_off(awaited);
         drop(queue);
-        writes.into_iter().map(|(key, _)| key).collect()
+        taken_back(writes)
     }
 
-    /// Waits until what waits here should have begun.
+    /// Takes back whatever has not begun: nothing more shall.
+    pub(super) fn take_all_back(&self) -> Vec<InstanceKey> {
+        let writes = std::mem::take(&mut lock(&self.queue).writes);
+        taken_back(writes)
+    }
+
+    /// Waits until what has ended may not lie any longer, while there is enough to go on with.
     pub(super) async fn grow_impatient(&self) {
-        if !lock(&self.queue).has_some_ahead() {
-            std::future::pending::<()>().await;
-        }
+        let taken = {
+            let queue = lock(&self.queue);
+            queue.has_some_ahead().then_some(queue.taken)
+        };
+        let Some(taken) = taken else { return std::future::pending().await };
         // Of real time: world time stands until the loop has taken note of what ended.
         tokio::time::sleep(PATIENCE).await;
-        lock(&self.queue).pace.is_slower();
+        let mut queue = lock(&self.queue);
+        if queue.taken == taken {
+            queue.pace.is_slower();
+        }
+        drop(queue);
+        lock(&self.told).is_urgent = true;
     }
 
     /// Whether this thread is one that performs writes.
@@ -153,12 +184,17 @@ impl Threads {
                 queue.pace.took(took.try_into().unwrap_or_default());
                 queue.writes.len()
             };
-            lock(&self.told).push_back(message);
-            if left > self.abreast {
+            let is_urgent = !ended_well(&message);
+            {
+                let mut told = lock(&self.told);
+                told.messages.push_back(message);
+                told.is_urgent |= is_urgent;
+            }
+            if left > self.abreast && !is_urgent {
                 continue;
             }
             let Some(relay) = self.relay.get().and_then(Weak::upgrade) else { continue };
-            if left > 0 {
+            if left > 0 && !is_urgent {
                 relay.go_on_unless_it_does();
             } else {
                 relay.go_on();
@@ -170,11 +206,20 @@ impl Threads {
         let mut queue = lock(&self.queue);
         queue.coming -= 1;
         let next = queue.writes.pop_front();
-        if next.is_none() {
-            queue.threads -= 1;
+        match next {
+            Some(_) => queue.taken += 1,
+            None => queue.threads -= 1,
         }
         next.map(|(_, write)| write)
     }
+}
+
+fn taken_back(writes: VecDeque<(InstanceKey, Work)>) -> Vec<InstanceKey> {
+    writes.into_iter().map(|(key, _)| key).collect()
+}
+
+fn ended_well(message: &Message) -> bool {
+    matches!(message, Message::Ended((Happened::Written(_, Written::Acknowledged), _), _))
 }
 
 /// Ends the run's loop and what its threads keep, when the run is dropped.

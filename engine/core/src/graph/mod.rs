@@ -369,6 +369,9 @@ pub struct Graph {
     pub digest: String,
 }
 
+/// Bytes of the name of an instance, about.
+const TYPICAL_NAME: usize = 48;
+
 /// A problem of an evaluation: a diagnostic with its place.
 pub type Problem = Box<Diagnostic>;
 
@@ -376,32 +379,58 @@ impl Vertex {
     /// The text of [`Self::address`], which is what state is told and looked up by. Most tasks
     /// stand in the root, and then it is short to make.
     pub fn name(&self, graph: &Graph, keys: &[String], own: Option<&str>) -> String {
-        match (own, self.path.as_slice()) {
-            (None, [id]) => id.clone(),
-            _ => self.address(graph, keys, own).to_string(),
+        if let (None, [id]) = (own, self.path.as_slice()) {
+            return id.clone();
         }
+        let mut name = String::with_capacity(TYPICAL_NAME);
+        let parts = self.parts(graph, keys.iter().map(String::as_str), own);
+        // A string takes everything.
+        let _ = crate::address::write(&mut name, parts);
+        name
     }
 
     /// The address of an instance.
     pub fn address(&self, graph: &Graph, keys: &[String], own: Option<&str>) -> Address {
+        self.address_of(graph, keys.iter().map(String::as_str), own)
+    }
+
+    /// The same, from keys that are kept otherwise.
+    pub(crate) fn address_of<'a>(
+        &'a self,
+        graph: &'a Graph,
+        keys: impl Iterator<Item = &'a str>,
+        own: Option<&'a str>,
+    ) -> Address {
+        let parts = self.parts(graph, keys, own).into_iter();
+        let owned = |(id, key): (&str, Option<&str>)| crate::address::Part {
+            id: id.to_owned(),
+            key: key.map(str::to_owned),
+        };
+        Address(parts.map(owned).collect())
+    }
+
+    /// The ids around it and its own, each with its key when it is repeated.
+    fn parts<'a>(
+        &'a self,
+        graph: &'a Graph,
+        mut keys: impl Iterator<Item = &'a str>,
+        own: Option<&'a str>,
+    ) -> Vec<(&'a str, Option<&'a str>)> {
         let mut parts = Vec::with_capacity(self.path.len());
-        let mut chain = Vec::new();
+        let mut calls = Vec::new();
         let mut scope = Some(self.scope);
         while let Some(id) = scope {
             let Some(one) = graph.scopes.get(id.0 as usize) else { break };
             if one.parent.is_some() {
-                chain.push(one);
+                calls.push(one);
             }
             scope = one.parent;
         }
-        let mut keys = keys.iter();
-        for scope in chain.iter().rev() {
-            let key = if scope.for_each.is_some() { keys.next().cloned() } else { None };
-            parts.push(crate::address::Part { id: scope.id.clone(), key });
+        for call in calls.iter().rev() {
+            let key = if call.for_each.is_some() { keys.next() } else { None };
+            parts.push((call.id.as_str(), key));
         }
-        if let Some(id) = self.path.last() {
-            parts.push(crate::address::Part { id: id.clone(), key: own.map(str::to_owned) });
-        }
-        Address(parts)
+        parts.extend(self.path.last().map(|id| (id.as_str(), own)));
+        parts
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use indexmap::IndexSet;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
@@ -30,7 +31,8 @@ type Job = (Batch, oneshot::Sender<Result<(), Error>>);
 /// The journal of a state folder.
 pub struct Journal {
     path: PathBuf,
-    reader: Mutex<Connection>,
+    /// Opened when it is asked for the first time: most runs are never read by the process that writes them.
+    reader: Mutex<Option<Connection>>,
     writer: Arc<Mutex<Writer>>,
     queue: Mutex<Option<Sender<Job>>>,
     /// The small blobs of the run that was asked for last.
@@ -49,7 +51,6 @@ impl Journal {
         })?;
         let mut connection = connect(&path)?;
         prepare(&mut connection, &path)?;
-        let reader = connect(&path)?;
         let (queue, jobs) = channel();
         let writer = Writer { connection, path: path.clone(), last: Last::Slow };
         let writer = Arc::new(Mutex::new(writer));
@@ -60,7 +61,7 @@ impl Journal {
             .map_err(|source| Error::File { action: "open", path: path.clone(), source })?;
         Ok(Self {
             path,
-            reader: Mutex::new(reader),
+            reader: Mutex::default(),
             writer,
             queue: Mutex::new(Some(queue)),
             small: Mutex::default(),
@@ -109,8 +110,12 @@ impl Journal {
         action: &'static str,
         body: impl FnOnce(&Connection) -> rusqlite::Result<R>,
     ) -> Result<R, Error> {
-        let reader = lock(&self.reader);
-        body(&reader).map_err(|source| Error::Database { action, path: self.path.clone(), source })
+        let mut reader = lock(&self.reader);
+        let reader = match &mut *reader {
+            Some(reader) => reader,
+            none => none.insert(connect(&self.path)?),
+        };
+        body(reader).map_err(|source| Error::Database { action, path: self.path.clone(), source })
     }
 }
 
@@ -223,71 +228,84 @@ fn write(writer: &Mutex<Writer>, jobs: &Receiver<Job>) {
     }
 }
 
+/// What is appended at once becomes one row, as a rule, and to insert it is a transaction by itself.
+/// More is written in one that is spelled out.
 fn commit(connection: &mut Connection, path: &Path, batches: &[Batch]) -> Result<(), Error> {
+    let rows: Vec<Row<'_>> = batches.iter().flat_map(rows).collect();
+    let is_large = |blob: &&Blob| !pack::is_small(blob);
+    let large: Vec<&Blob> =
+        batches.iter().flat_map(|batch| batch.blobs.iter().filter(is_large)).collect();
+    if let ([only], []) = (rows.as_slice(), large.as_slice()) {
+        return insert(connection, path, only);
+    }
     let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
     // Whether a position is free is read before it is taken: nobody may write in between.
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(database)?;
-    for batch in batches {
-        insert_large(&transaction, path, batch)?;
-        let small: Vec<&Blob> = batch.blobs.iter().filter(|blob| pack::is_small(blob)).collect();
-        let of_runs = batch.events.chunk_by(|one, next| one.run == next.run);
-        let rows: Vec<&[Event]> = of_runs.flat_map(|events| events.chunks(MOST_ROW)).collect();
-        let share = small.len().div_ceil(rows.len().max(1)).max(1);
-        let mut shares = small.chunks(share);
-        for events in rows {
-            insert(&transaction, path, events, &pack::join(shares.next().unwrap_or_default()))?;
-        }
+    for blob in large {
+        insert_large(&transaction, path, blob)?;
+    }
+    for row in &rows {
+        insert(&transaction, path, row)?;
     }
     transaction.commit().map_err(database)
 }
 
-/// What is large lies in a table of its own, once, however many runs name it.
-fn insert_large(connection: &Connection, path: &Path, batch: &Batch) -> Result<(), Error> {
-    let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
-    for blob in batch.blobs.iter().filter(|blob| !pack::is_small(blob)) {
-        let bytes = pack::compress(&blob.bytes).map_err(|source| Error::File {
-            action: "compress for",
-            path: path.to_owned(),
-            source,
-        })?;
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")
-            .and_then(|mut statement| statement.execute(params![blob.digest, bytes]))
-            .map_err(database)?;
-    }
-    Ok(())
+/// Events of one run that are appended together, and small blobs beside them.
+struct Row<'a> {
+    events: &'a [Event],
+    blobs: Vec<&'a Blob>,
 }
 
-/// Inserts events of one run as one row.
-fn insert(
-    connection: &Connection,
-    path: &Path,
-    events: &[Event],
-    small: &[u8],
-) -> Result<(), Error> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-    let conflict = || Error::Conflict { run: first.run.to_string(), expected: first.seq };
-    let database = |source| Error::Database { action: "write", path: path.to_owned(), source };
-    let position = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
-    let taken: Option<i64> = connection
-        .prepare_cached("SELECT last FROM commits WHERE run = ?1 ORDER BY first DESC LIMIT 1")
-        .and_then(|mut statement| statement.query_row([&*first.run], |row| row.get(0)).optional())
-        .map_err(database)?;
-    if taken.is_some_and(|taken| taken >= position(first.seq)) {
-        return Err(conflict());
-    }
+/// The rows of a batch. What several of its events name lies in it once.
+fn rows(batch: &Batch) -> Vec<Row<'_>> {
+    let mut known = IndexSet::new();
+    let small: Vec<&Blob> = batch
+        .blobs
+        .iter()
+        .filter(|blob| pack::is_small(blob) && known.insert(blob.digest.as_str()))
+        .collect();
+    let of_runs = batch.events.chunk_by(|one, next| one.run == next.run);
+    let rows: Vec<&[Event]> = of_runs.flat_map(|events| events.chunks(MOST_ROW)).collect();
+    let share = small.len().div_ceil(rows.len().max(1)).max(1);
+    let mut shares = small.chunks(share);
+    let with_blobs = |events| Row { events, blobs: shares.next().unwrap_or_default().to_vec() };
+    rows.into_iter().map(with_blobs).collect()
+}
+
+/// What is large lies in a table of its own, once, however many runs name it.
+fn insert_large(connection: &Connection, path: &Path, blob: &Blob) -> Result<(), Error> {
+    let bytes = pack::compress(&blob.bytes).map_err(|source| Error::File {
+        action: "compress for",
+        path: path.to_owned(),
+        source,
+    })?;
     connection
+        .prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")
+        .and_then(|mut statement| statement.execute(params![blob.digest, bytes]))
+        .map(drop)
+        .map_err(|source| Error::Database { action: "write", path: path.to_owned(), source })
+}
+
+/// Inserts a row, unless the position of its first event is taken.
+fn insert(connection: &Connection, path: &Path, row: &Row<'_>) -> Result<(), Error> {
+    let (Some(first), Some(last)) = (row.events.first(), row.events.last()) else { return Ok(()) };
+    let position = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
+    let inserted = connection
         .prepare_cached(
-            "INSERT INTO commits (run, first, last, events, blobs) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO commits (run, first, last, events, blobs) SELECT ?1, ?2, ?3, ?4, ?5
+             WHERE coalesce((SELECT last FROM commits WHERE run = ?1 ORDER BY first DESC LIMIT 1), 0) < ?2",
         )
         .and_then(|mut statement| {
-            let text = pack::lines(events);
-            let (first, last) = (position(first.seq), position(last.seq));
-            statement.execute(params![&*events[0].run, first, last, text, small])
+            let (text, blobs) = (pack::lines(row.events), pack::join(&row.blobs));
+            let (first_seq, last_seq) = (position(first.seq), position(last.seq));
+            statement.execute(params![&*first.run, first_seq, last_seq, text, blobs])
         })
-        .map(drop)
-        .map_err(database)
+        .map_err(|source| Error::Database { action: "write", path: path.to_owned(), source })?;
+    if inserted == 0 {
+        return Err(Error::Conflict { run: first.run.to_string(), expected: first.seq });
+    }
+    Ok(())
 }
 
 /// A commit that takes less is made by whoever appends: handing it to the thread and being told of it

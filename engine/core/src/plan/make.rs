@@ -11,6 +11,7 @@ use super::instances::{Expanded, check_one, expand_vertex, related};
 use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
 use crate::change::Action;
+use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::fact::{Facts, ObjectIndex};
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ use crate::task::{ByInstance, Instance, InstanceKey, Knowledge, knowledge_writes
 use crate::value::Value;
 
 /// What a plan is made from.
-pub struct PlanInput {
+pub struct PlanInput<'a> {
     /// Looks at instances, with reading connections.
     pub looker: Looker,
     /// What is known beforehand: the environment's secrets.
@@ -31,12 +32,23 @@ pub struct PlanInput {
     pub target: Target,
     /// Hashes secrets.
     pub secret_key: SecretKey,
-    /// The root's inputs as given, and the files; stored in the plan.
+    /// The root's inputs as given; stored in the plan.
     pub inputs: BTreeMap<String, serde_json::Value>,
-    /// The files.
-    pub files: BTreeMap<String, String>,
+    /// Says what was read, once the plan is made: which files that is shows only then.
+    pub sources: Box<dyn FnOnce() -> Sources + Send + 'a>,
     /// Only these tasks and what they need; empty means all.
     pub targets: Vec<String>,
+}
+
+/// What a runbook was read from; stored in the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The name of the root runbook among the files.
+    pub root_file: String,
+    /// The folder that the files lie in; none for files inside the program.
+    pub folder: Option<String>,
+    /// The files, by name, complete.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A plan with what is known after it: what an apply in the same process starts from.
@@ -57,7 +69,7 @@ pub struct PlanError {
 }
 
 /// Makes a plan. Sends no write.
-pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
+pub async fn make(input: PlanInput<'_>) -> Result<Planned, PlanError> {
     let mut knowledge = input.knowledge;
     knowledge.make_room(input.looker.graph.vertices.len());
     // Nobody scheduled it: it is for the moment at which it is planned.
@@ -77,7 +89,9 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     let wanted = maker.wanted(&input.targets)?;
     for level in maker.levels(&wanted) {
         let instances = maker.expand(&level);
-        let looks: Vec<Looked> = futures::stream::iter(instances)
+        // Room for all, beforehand: copying them while their number doubles takes as long as looking.
+        let mut looks: Vec<Looked> = Vec::with_capacity(instances.len());
+        let looking = futures::stream::iter(instances)
             .map(|instance| {
                 let looker = &input.looker;
                 let view = maker.knowledge.view(&maker.graph, instance.vertex);
@@ -97,8 +111,11 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
                 }
             })
             .buffered(input.parallelism.max(1))
-            .collect()
-            .await;
+            .for_each(|looked| {
+                looks.push(looked);
+                std::future::ready(())
+            });
+        standing(&*input.looker.clock, looking).await;
         for (instance, ahead, costs, look) in looks {
             maker.settle(&instance, ahead, costs, look);
         }
@@ -116,12 +133,23 @@ pub async fn make(input: PlanInput) -> Result<Planned, PlanError> {
     } else {
         (Vec::new(), Vec::new())
     };
-    let mut planned = maker.finish(target, made_at, owner, input.inputs, input.files);
+    let mut planned = maker.finish(target, made_at, owner, input.inputs, (input.sources)());
     planned.plan.orphans = orphans;
     planned.plan.unlisted = unlisted;
     planned.plan.slot = Some(slot);
     planned.plan.seal();
     Ok(planned)
+}
+
+/// Has world time stand while something is polled. Looks that need no I/O begin and end in one poll:
+/// without this, time would be let go and held again between any two of them.
+async fn standing<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        let _hold = clock.hold();
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 /// An instance, what is ahead of it, whether looking at it costs, and the look.
@@ -210,7 +238,11 @@ impl Maker {
                 continue;
             }
             match expand_vertex(&self.graph.clone(), &mut self.knowledge, *id) {
-                Ok(Expanded::Instances(found)) => instances.extend(found),
+                Ok(Expanded::Instances(found)) => {
+                    self.tasks.entry(*id).or_default().reserve_exact(found.len());
+                    self.seen.expect(*id, found.len());
+                    instances.extend(found);
+                }
                 Ok(Expanded::Unknown(reads)) => self.expands(*id, &reads),
                 Ok(Expanded::Skipped(why)) => self.skip_all(*id, &why),
                 Err(problem) => {
@@ -328,7 +360,11 @@ impl Maker {
         }
         // One is the rule: room for four, which is what a list begins with, would be most of what
         // a plan of thousands takes.
-        self.tasks.entry(id).or_insert_with(|| Vec::with_capacity(1)).push((key, task));
+        let tasks = self.tasks.entry(id).or_default();
+        if tasks.capacity() == 0 {
+            tasks.reserve_exact(1);
+        }
+        tasks.push((key, task));
     }
 
     /// A task that is known only after others ran.
@@ -514,7 +550,7 @@ impl Maker {
         made_at: jiff::Timestamp,
         owner: String,
         inputs: BTreeMap<String, serde_json::Value>,
-        files: BTreeMap<String, String>,
+        sources: Sources,
     ) -> Planned {
         // Needs before those who need them: the order of the graph, which is what a reader expects.
         let graph = self.graph.clone();
@@ -544,9 +580,9 @@ impl Maker {
             target,
             graph: self.graph.digest.clone(),
             inputs,
-            root_file: String::new(),
-            folder: None,
-            files,
+            root_file: sources.root_file,
+            folder: sources.folder,
+            files: sources.files,
             estimate: Estimate::default(),
             tasks: all,
             facts: self.facts.into_sorted(),

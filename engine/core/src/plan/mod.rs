@@ -14,7 +14,7 @@ mod orphans;
 mod store;
 
 pub(crate) use instances::{Expanded, check_one, expand_vertex, related};
-pub use make::{PlanError, PlanInput, Planned, make};
+pub use make::{PlanError, PlanInput, Planned, Sources, make};
 pub use mask::SecretKey;
 pub use store::{LoadError, moved};
 

@@ -53,22 +53,6 @@ impl Plan {
         if plan.digest == claimed { Ok(plan) } else { Err(LoadError::Altered { digest: claimed }) }
     }
 
-    /// The same with the files that were read while it was made, which are known only then, and the
-    /// folder that they lie in.
-    #[must_use]
-    pub fn with_files(
-        mut self,
-        root_file: String,
-        files: std::collections::BTreeMap<String, String>,
-        folder: Option<String>,
-    ) -> Self {
-        self.root_file = root_file;
-        self.folder = folder;
-        self.files = files;
-        self.seal();
-        self
-    }
-
     /// As it is stored.
     pub fn store(&self) -> String {
         let mut bytes = Vec::with_capacity(self.tasks.len() * TYPICAL_TASK);

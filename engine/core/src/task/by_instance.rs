@@ -1,12 +1,13 @@
 //! Something that is kept of each instance.
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
 
 use super::InstanceKey;
 use crate::graph::VertexId;
 
-/// Values by instance, in the order of the graph. Most vertices have one instance, which its position
-/// in the graph finds: how many tasks a run has does not show in what a look-up costs.
+/// Values by instance. Most vertices have one instance, which its position in the graph finds, and
+/// those of the others are found by their hash: how many tasks a run has does not show in what a
+/// look-up costs.
 #[derive(Debug, Clone)]
 pub(crate) struct ByInstance<T>(Vec<OfVertex<T>>);
 
@@ -14,7 +15,7 @@ pub(crate) struct ByInstance<T>(Vec<OfVertex<T>>);
 enum OfVertex<T> {
     None,
     One(InstanceKey, T),
-    Several(BTreeMap<InstanceKey, T>),
+    Several(IndexMap<InstanceKey, T>),
 }
 
 impl<T> Default for ByInstance<T> {
@@ -32,6 +33,23 @@ impl<T> ByInstance<T> {
     /// Makes room for the instances of so many vertices, if it is not there.
     pub(crate) fn make_room(&mut self, count: usize) {
         self.0.reserve_exact(count.saturating_sub(self.0.len()));
+    }
+
+    /// Makes room for so many instances of a vertex, of which nothing is kept yet.
+    pub(crate) fn expect(&mut self, vertex: VertexId, count: usize) {
+        let index = vertex.0 as usize;
+        if count > 1 {
+            self.reach(index);
+            if matches!(self.0[index], OfVertex::None) {
+                self.0[index] = OfVertex::Several(IndexMap::with_capacity(count));
+            }
+        }
+    }
+
+    fn reach(&mut self, index: usize) {
+        if self.0.len() <= index {
+            self.0.resize_with(index + 1, || OfVertex::None);
+        }
     }
 
     /// The value of an instance.
@@ -56,9 +74,7 @@ impl<T> ByInstance<T> {
     pub(crate) fn insert(&mut self, key: InstanceKey, value: T) {
         let VertexId(index) = key.vertex;
         let index = index as usize;
-        if self.0.len() <= index {
-            self.0.resize_with(index + 1, || OfVertex::None);
-        }
+        self.reach(index);
         let of_vertex = &mut self.0[index];
         match of_vertex {
             OfVertex::Several(values) => {
@@ -66,7 +82,7 @@ impl<T> ByInstance<T> {
             }
             OfVertex::One(only, _) if *only != key => {
                 if let OfVertex::One(first, its) = std::mem::replace(of_vertex, OfVertex::None) {
-                    *of_vertex = OfVertex::Several(BTreeMap::from([(first, its), (key, value)]));
+                    *of_vertex = OfVertex::Several(IndexMap::from([(first, its), (key, value)]));
                 }
             }
             OfVertex::None | OfVertex::One(..) => *of_vertex = OfVertex::One(key, value),
@@ -77,7 +93,7 @@ impl<T> ByInstance<T> {
     pub(crate) fn remove(&mut self, key: &InstanceKey) -> Option<T> {
         let of_vertex = self.0.get_mut(key.vertex.0 as usize)?;
         match of_vertex {
-            OfVertex::Several(values) => values.remove(key),
+            OfVertex::Several(values) => values.swap_remove(key),
             OfVertex::One(only, _) if only == key => {
                 match std::mem::replace(of_vertex, OfVertex::None) {
                     OfVertex::One(_, value) => Some(value),
@@ -88,13 +104,13 @@ impl<T> ByInstance<T> {
         }
     }
 
-    /// All of them.
+    /// All of them, in the order of the graph and then of their keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&InstanceKey, &T)> {
         self.0.iter().flat_map(|of_vertex| {
             let (one, several) = match of_vertex {
                 OfVertex::None => (None, None),
                 OfVertex::One(only, value) => (Some((only, value)), None),
-                OfVertex::Several(values) => (None, Some(values.iter())),
+                OfVertex::Several(values) => (None, Some(sorted(values.iter()))),
             };
             one.into_iter().chain(several.into_iter().flatten())
         })
@@ -106,15 +122,23 @@ impl<T> ByInstance<T> {
             let (one, several) = match of_vertex {
                 OfVertex::None => (None, None),
                 OfVertex::One(only, value) => (Some((&*only, value)), None),
-                OfVertex::Several(values) => (None, Some(values.iter_mut())),
+                OfVertex::Several(values) => (None, Some(sorted(values.iter_mut()))),
             };
             one.into_iter().chain(several.into_iter().flatten())
         })
     }
 }
 
+fn sorted<'a, T>(entries: impl Iterator<Item = (&'a InstanceKey, T)>) -> Vec<(&'a InstanceKey, T)> {
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    entries
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn key(vertex: u32, own: Option<&str>) -> InstanceKey {
@@ -124,6 +148,7 @@ mod tests {
     #[test]
     fn it_is_a_map_in_the_order_of_the_graph() {
         let mut values = ByInstance::default();
+        values.expect(VertexId(1), 2);
         let mut expected = BTreeMap::new();
         let keys = [key(3, None), key(1, Some("b")), key(1, Some("a")), key(3, None), key(0, None)];
         for (value, key) in keys.into_iter().enumerate() {

@@ -54,6 +54,11 @@ impl Knowledge {
         self.writes.reserve_exact(vertices.saturating_sub(self.writes.len()));
     }
 
+    /// Makes room for what is learnt of so many instances of a vertex.
+    pub(crate) fn expect(&mut self, vertex: VertexId, instances: usize) {
+        self.outputs.expect(vertex, instances);
+    }
+
     /// Files the outputs of an instance.
     pub fn learn(&mut self, key: InstanceKey, outputs: TaskOutputs) {
         self.outputs.insert(key, outputs);

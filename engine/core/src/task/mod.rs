@@ -49,8 +49,9 @@ impl Instance {
 
     /// Its address.
     pub fn address(&self, graph: &Graph) -> Address {
-        let key = self.key();
-        graph.vertex(self.vertex).address(graph, &key.keys, key.own.as_deref())
+        let keys = self.keys.iter().map(|(key, _)| key.as_str());
+        let own = self.own.as_ref().map(|(key, _)| key.as_str());
+        graph.vertex(self.vertex).address_of(graph, keys, own)
     }
 
     /// Where its own expressions are evaluated.

@@ -78,6 +78,7 @@ pub(crate) struct Workshop {
     pub(crate) given: GivenInputs,
     pub(crate) state: tempfile::TempDir,
     pub(crate) parallelism: usize,
+    pub(crate) fail_fast: bool,
 }
 
 impl Workshop {
@@ -91,6 +92,7 @@ impl Workshop {
             given: GivenInputs::default(),
             state: tempfile::tempdir().unwrap(),
             parallelism: 8,
+            fail_fast: false,
         }
     }
 
@@ -146,7 +148,10 @@ impl Workshop {
             target: Target { on: "test".to_owned(), world: None, connections: Vec::new() },
             secret_key: SecretKey::new([7; 32]),
             inputs: BTreeMap::new(),
-            files: self.files.0.clone(),
+            sources: Box::new(|| plan::Sources {
+                files: self.files.0.clone(),
+                ..plan::Sources::default()
+            }),
             targets: Vec::new(),
         })
         .await
@@ -210,7 +215,7 @@ impl Workshop {
             run: run_id.to_owned(),
             secret_key: SecretKey::new([7; 32]),
             parallelism: self.parallelism,
-            fail_fast: false,
+            fail_fast: self.fail_fast,
             resumed,
         })
         .await

@@ -11,13 +11,15 @@ mod pipes;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
-use life::{Following, Waiting};
+use life::Following;
 use pipes::{Pipes, Served};
 use runbook_core::thread::OwnThread;
 
@@ -87,7 +89,7 @@ impl NotRun {
 impl Process {
     /// Runs it to its end. Dropping the future kills it and everything in its group.
     pub(super) async fn run(&self) -> Result<Ended, NotRun> {
-        let (waiting, following) = self.life()?;
+        let (waiting, following) = life::pair().map_err(|problem| self.not_started(problem))?;
         let process = self.clone();
         let ended = tokio::task::spawn_blocking(move || process.follow(following)).await;
         drop(waiting);
@@ -101,14 +103,15 @@ impl Process {
     /// would be a good part of its cost. When the run is abandoned, it is killed with everything in its
     /// group.
     pub(super) fn run_on(&self, thread: &OwnThread) -> Result<Ended, NotRun> {
-        let (waiting, following) = self.life()?;
+        let ending = thread.ending().map_err(|problem| self.not_started(problem))?;
+        let (waiting, following) = life::pair_until(ending);
         let _kept = thread.keep(waiting);
         self.follow(following)
     }
 
-    fn life(&self) -> Result<(Waiting, Following), NotRun> {
-        let name = self.argv.first().ok_or(NotRun::Nothing)?;
-        life::pair().map_err(|problem| NotRun::NotStarted { program: name.clone(), problem })
+    fn not_started(&self, problem: io::Error) -> NotRun {
+        let Some(program) = self.argv.first().cloned() else { return NotRun::Nothing };
+        NotRun::NotStarted { program, problem }
     }
 
     fn follow(&self, following: Following) -> Result<Ended, NotRun> {
@@ -150,7 +153,7 @@ impl Process {
             .env_clear()
             .envs(&self.environment)
             .current_dir(&self.folder)
-            .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(self.reads().map_err(|problem| self.not_started(problem))?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
@@ -160,6 +163,22 @@ impl Process {
             }
             NotRun::NotStarted { program: name.to_owned(), problem }
         })
+    }
+
+    fn reads(&self) -> io::Result<Stdio> {
+        if self.stdin.is_some() {
+            return Ok(Stdio::piped());
+        }
+        // Opened once: a copy costs a third of looking it up again for each command.
+        static NOTHING: OnceLock<File> = OnceLock::new();
+        let nothing = match NOTHING.get() {
+            Some(nothing) => nothing,
+            None => {
+                let opened = File::open("/dev/null")?;
+                NOTHING.get_or_init(|| opened)
+            }
+        };
+        Ok(nothing.try_clone()?.into())
     }
 
     /// A name with a slash is a path from the working directory, any other is looked for.

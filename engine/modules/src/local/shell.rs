@@ -149,14 +149,19 @@ impl Shell {
     }
 
     /// The command ran; whether it is done, and what it printed.
-    async fn judge(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
+    async fn judge(
+        &self,
+        key: &str,
+        context: &Context,
+        arguments: &Values,
+    ) -> Result<Verdict, Failure> {
         if guarded(arguments) && !self.nothing_to_do(context, arguments).await? {
             return Ok(Verdict::NotYet(
                 "it ran, and its guard says that it is still to be done".to_owned(),
             ));
         }
         let mut ran = self.ran();
-        let Some(one) = ran.get_mut(&task_key(context)) else {
+        let Some(one) = ran.get_mut(key) else {
             return Ok(Verdict::Converged(did_not_run()));
         };
         one.told = true;
@@ -319,25 +324,26 @@ impl Module for Shell {
             // It ran to an end that it calls a failure: `retry` decides about another attempt.
             return Applied::Rejected(failure);
         }
-        let outputs = outputs(&ended, arguments);
         self.ran().insert(task_key(context), Ran { ended, told: false });
-        Applied::Acknowledged(outputs)
+        // What it printed is told by `verify`, which is asked next.
+        Applied::Acknowledged(Values::new())
     }
 
     async fn verify(&self, context: &Context, arguments: &Values) -> Result<Verdict, Failure> {
-        let asked_again = self.ran().get(&task_key(context)).is_some_and(|one| one.told);
+        let key = task_key(context);
+        let asked_again = self.ran().get(&key).is_some_and(|one| one.told);
         if asked_again {
             let ended = match self.command(context, arguments).run().await {
                 Ok(ended) => ended,
                 Err(error) => return Err(Failure::new(Class::Invalid, error.to_string())),
             };
             let (succeeded, told) = (ended.succeeded(), ended.told());
-            self.ran().insert(task_key(context), Ran { ended, told: true });
+            self.ran().insert(key.clone(), Ran { ended, told: true });
             if !succeeded {
                 return Ok(Verdict::NotYet(format!("it {told}")));
             }
         }
-        self.judge(context, arguments).await
+        self.judge(&key, context, arguments).await
     }
 
     fn expected(&self, action: Action, _: &Values) -> Duration {

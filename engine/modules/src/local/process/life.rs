@@ -30,21 +30,30 @@ fn lock(stage: &Shared) -> MutexGuard<'_, Stage> {
 pub(super) struct Waiting {
     stage: Shared,
     /// Its closing wakes the thread.
-    _open: PipeWriter,
+    _open: Option<PipeWriter>,
 }
 
 /// The side of the thread.
 pub(super) struct Following {
     stage: Shared,
     /// Readable as soon as nobody waits any more.
-    pub(super) abandoned: PipeReader,
+    pub(super) abandoned: Arc<PipeReader>,
 }
 
 /// Both sides of a process that is to be started.
 pub(super) fn pair() -> io::Result<(Waiting, Following)> {
-    let stage = Arc::new(Mutex::new(Stage::NotStarted));
     let (abandoned, open) = io::pipe()?;
-    Ok((Waiting { stage: stage.clone(), _open: open }, Following { stage, abandoned }))
+    Ok(sides(Arc::new(abandoned), Some(open)))
+}
+
+/// The same where something else says when nobody waits any more: it drops its side first.
+pub(super) fn pair_until(abandoned: Arc<PipeReader>) -> (Waiting, Following) {
+    sides(abandoned, None)
+}
+
+fn sides(abandoned: Arc<PipeReader>, open: Option<PipeWriter>) -> (Waiting, Following) {
+    let stage = Arc::new(Mutex::new(Stage::NotStarted));
+    (Waiting { stage: stage.clone(), _open: open }, Following { stage, abandoned })
 }
 
 impl Drop for Waiting {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use cel::common::ast::{Expr, IdedExpr, SourceInfo};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo};
 
 use super::bounds::{Shape, parts};
 use super::functions;
@@ -104,8 +104,28 @@ fn parse(text: &str) -> Result<Compiled, String> {
         let why = format!("undeclared reference to '{name}' (in container '')");
         return Err(at(&source, *id, &why));
     }
+    if let Some((id, zone)) = named_zone(&expression) {
+        let why = format!("the sandbox knows UTC and offsets such as '+09:00', no zone '{zone}'");
+        return Err(at(&source, id, &why));
+    }
     let uses_old = expression.references().has_variable("oldSelf");
     Ok(Compiled { expression, uses_old, shape, source })
+}
+
+/// A time zone that is asked for by its name. The table of all of them is not compiled in; one that a
+/// rule computes is an error when it is evaluated.
+fn named_zone(expression: &IdedExpr) -> Option<(u64, &str)> {
+    if let Expr::Call(call) = &expression.expr
+        && call.target.is_some()
+        && call.func_name.starts_with("get")
+        && let [IdedExpr { id, expr: Expr::Literal(LiteralValue::String(zone)), .. }] =
+            &call.args[..]
+        && !zone.inner().contains(':')
+        && !["", "UTC", "Etc/UTC"].contains(&zone.inner())
+    {
+        return Some((*id, zone.inner()));
+    }
+    parts(expression).into_iter().find_map(named_zone)
 }
 
 /// An error at a place of the text.

@@ -215,6 +215,10 @@ const RULE: &str = "spec.validation.openAPIV3Schema.properties[spec].x-kubernete
 #[test]
 fn a_definition_with_a_rule_that_cannot_be_judged_is_refused_by_name() {
     assert_eq!(refused(json!({"rule": "self.size < 2"})), [""; 0]);
+    for zone in ["UTC", "Etc/UTC", "+00:00"] {
+        let rule = format!("timestamp('2026-01-01T00:00:00Z').getHours('{zone}') == 0");
+        assert_eq!(refused(json!({"rule": rule})), [""; 0]);
+    }
     let said = refused(json!({"rule": "self.size < 2 && ip('::1').family() == 6", "message": "m"}));
     let shown = "{\"Rule\":\"self.size \\u003c 2 \\u0026\\u0026 ip('::1').family() == 6\",\"Message\":\"m\",\"MessageExpression\":\"\",\"Reason\":null,\"FieldPath\":\"\",\"OptionalOldSelf\":null}";
     assert!(
@@ -235,6 +239,10 @@ fn a_definition_with_a_rule_that_cannot_be_judged_is_refused_by_name() {
         ("self.list.sum() < 2", "undeclared reference to 'sum'"),
         ("sets.contains(self.list, [1])", "undeclared reference to 'sets.contains'"),
         ("[self.size]", "must evaluate to a bool"),
+        (
+            "timestamp('2026-01-01T00:00:00Z').getHours('Asia/Seoul') == 9",
+            "<input>:1:44: the sandbox knows UTC and offsets such as '+09:00', no zone 'Asia/Seoul'",
+        ),
     ] {
         let said = refused(json!({"rule": rule}));
         assert!(said.len() == 1 && said[0].contains(why), "{rule}: {said:?}");
