@@ -171,14 +171,11 @@ impl Process {
         }
         // Opened once: a copy costs a third of looking it up again for each command.
         static NOTHING: OnceLock<File> = OnceLock::new();
-        let nothing = match NOTHING.get() {
-            Some(nothing) => nothing,
-            None => {
-                let opened = File::open("/dev/null")?;
-                NOTHING.get_or_init(|| opened)
-            }
-        };
-        Ok(nothing.try_clone()?.into())
+        if let Some(nothing) = NOTHING.get() {
+            return Ok(nothing.try_clone()?.into());
+        }
+        let opened = File::open("/dev/null")?;
+        Ok(NOTHING.get_or_init(|| opened).try_clone()?.into())
     }
 
     /// A name with a slash is a path from the working directory, any other is looked for.
