@@ -276,7 +276,7 @@ impl Driver {
                         .write()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
                     let keys = found.iter().map(crate::task::Instance::key).collect();
-                    known.expect(id, found.len());
+                    known.make_room_for(id, found.len());
                     for instance in found {
                         known.insert(instance.key(), Arc::new(instance));
                     }

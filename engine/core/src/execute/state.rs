@@ -319,7 +319,7 @@ impl State {
         out: &mut Stepped,
     ) {
         self.expanding.remove(&id);
-        self.tasks.expect(id, instances.as_ref().map_or(0, Vec::len));
+        self.tasks.make_room_for(id, instances.as_ref().map_or(0, Vec::len));
         let (instances, skipped) = match instances {
             Ok(instances) => (instances, None),
             Err(why) => (vec![InstanceKey { vertex: id, keys: Vec::new(), own: None }], Some(why)),

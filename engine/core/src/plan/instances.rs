@@ -86,7 +86,7 @@ pub(crate) fn expand_vertex(
             Expansion::Skipped(why) => return Ok(Expanded::Skipped(why)),
         }
     }
-    knowledge.expect(id, instances.len());
+    knowledge.make_room_for(id, instances.len());
     if instances.is_empty() {
         // Nobody else says so, and `run.changed` asks.
         knowledge.learn_writes(id, knowledge_writes(Some(false)));

@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 
 use super::billing::billing;
 use super::instances::{Expanded, check_one, expand_vertex, related};
+use super::levels::{levels, wanted};
 use super::look::{Look, LookError, Looker, Seen};
 use super::{Estimate, Kind, Plan, PlannedTask, SecretKey, Target, estimate};
 use crate::change::Action;
@@ -86,8 +87,8 @@ pub async fn make(input: PlanInput<'_>) -> Result<Planned, PlanError> {
         unsettled: BTreeMap::new(),
         listing: BTreeMap::new(),
     };
-    let wanted = maker.wanted(&input.targets)?;
-    for level in maker.levels(&wanted) {
+    let wanted = wanted(&maker.graph, &input.targets)?;
+    for level in levels(&maker.graph, &wanted) {
         let instances = maker.expand(&level);
         // Room for all, beforehand: copying them while their number doubles takes as long as looking.
         let mut looks: Vec<Looked> = Vec::with_capacity(instances.len());
@@ -177,58 +178,6 @@ pub(super) struct Maker {
 }
 
 impl Maker {
-    /// The vertices that targets name, with all that they need.
-    fn wanted(&self, targets: &[String]) -> Result<BTreeSet<VertexId>, PlanError> {
-        let all = (0..self.graph.vertices.len())
-            .map(|index| VertexId(u32::try_from(index).unwrap_or(u32::MAX)));
-        if targets.is_empty() {
-            return Ok(all.collect());
-        }
-        let mut wanted = BTreeSet::new();
-        let mut error = PlanError { problems: Vec::new(), failures: Vec::new() };
-        for target in targets {
-            let bare: String = strip_keys(target);
-            let found: Vec<VertexId> = all
-                .clone()
-                .filter(|id| {
-                    let path = self.graph.vertex(*id).path.join("/");
-                    path == bare || path.starts_with(&format!("{bare}/"))
-                })
-                .collect();
-            if found.is_empty() {
-                let failure = Failure::new(
-                    crate::failure::Class::Invalid,
-                    format!("no task matches the target `{target}`"),
-                );
-                error.failures.push((target.clone(), failure));
-            }
-            let mut queue = found;
-            while let Some(id) = queue.pop() {
-                if wanted.insert(id) {
-                    queue.extend(self.graph.vertex(id).edges.iter().map(|edge| edge.on));
-                }
-            }
-        }
-        if error.failures.is_empty() { Ok(wanted) } else { Err(error) }
-    }
-
-    /// Vertices in levels: each level needs only earlier ones.
-    fn levels(&self, wanted: &BTreeSet<VertexId>) -> Vec<Vec<VertexId>> {
-        // One more than the level: nothing is 0.
-        let mut above: Vec<usize> = vec![0; self.graph.vertices.len()];
-        let mut levels: Vec<Vec<VertexId>> = Vec::new();
-        for id in self.graph.ordered.iter().copied().filter(|id| wanted.contains(id)) {
-            let edges = &self.graph.vertex(id).edges;
-            let level = edges.iter().map(|edge| above[edge.on.0 as usize]).max().unwrap_or(0);
-            above[id.0 as usize] = level + 1;
-            if levels.len() <= level {
-                levels.resize(level + 1, Vec::new());
-            }
-            levels[level].push(id);
-        }
-        levels
-    }
-
     /// The instances of a level; vertices whose keys are unknown are planned as `expands`.
     fn expand(&mut self, level: &[VertexId]) -> Vec<Instance> {
         let mut instances = Vec::new();
@@ -240,7 +189,7 @@ impl Maker {
             match expand_vertex(&self.graph.clone(), &mut self.knowledge, *id) {
                 Ok(Expanded::Instances(found)) => {
                     self.tasks.entry(*id).or_default().reserve_exact(found.len());
-                    self.seen.expect(*id, found.len());
+                    self.seen.make_room_for(*id, found.len());
                     instances.extend(found);
                 }
                 Ok(Expanded::Unknown(reads)) => self.expands(*id, &reads),
@@ -609,18 +558,4 @@ fn follow(value: &Value, path: &str) -> Value {
         };
     }
     at
-}
-
-fn strip_keys(target: &str) -> String {
-    let mut bare = String::new();
-    let mut depth = 0;
-    for character in target.chars() {
-        match character {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            other if depth == 0 => bare.push(other),
-            _ => {}
-        }
-    }
-    bare
 }

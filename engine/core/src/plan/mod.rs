@@ -7,6 +7,7 @@
 mod billing;
 pub mod estimate;
 mod instances;
+mod levels;
 pub mod look;
 mod make;
 mod mask;

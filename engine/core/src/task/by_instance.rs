@@ -36,7 +36,7 @@ impl<T> ByInstance<T> {
     }
 
     /// Makes room for so many instances of a vertex, of which nothing is kept yet.
-    pub(crate) fn expect(&mut self, vertex: VertexId, count: usize) {
+    pub(crate) fn make_room_for(&mut self, vertex: VertexId, count: usize) {
         let index = vertex.0 as usize;
         if count > 1 {
             self.reach(index);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn it_is_a_map_in_the_order_of_the_graph() {
         let mut values = ByInstance::default();
-        values.expect(VertexId(1), 2);
+        values.make_room_for(VertexId(1), 2);
         let mut expected = BTreeMap::new();
         let keys = [key(3, None), key(1, Some("b")), key(1, Some("a")), key(3, None), key(0, None)];
         for (value, key) in keys.into_iter().enumerate() {

@@ -55,8 +55,8 @@ impl Knowledge {
     }
 
     /// Makes room for what is learnt of so many instances of a vertex.
-    pub(crate) fn expect(&mut self, vertex: VertexId, instances: usize) {
-        self.outputs.expect(vertex, instances);
+    pub(crate) fn make_room_for(&mut self, vertex: VertexId, instances: usize) {
+        self.outputs.make_room_for(vertex, instances);
     }
 
     /// Files the outputs of an instance.
