@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use runbook_core::clock::{Clock, Delegation, Hold};
 use runbook_sandbox::{ControlClient, ControlError, Registration};
+use runbook_showback::collect::Mark;
 use tokio::sync::{Notify, oneshot};
 
 /// The one place that asks the machine what time it is.
@@ -124,6 +125,13 @@ impl SandboxTime {
         // The sender lives in `self`.
         let reason = receiver.wait_for(Option::is_some).await.map(|reason| reason.clone());
         reason.ok().flatten().unwrap_or_default()
+    }
+}
+
+impl Mark for SandboxTime {
+    fn mark(&self) -> BoxFuture<'_, Option<u64>> {
+        // A sandbox that is gone, or older than marks, has none to wait for.
+        async { self.0.control.mark().await.ok() }.boxed()
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use support::{CLUSTER, World};
 
@@ -320,4 +320,62 @@ async fn a_watch_that_nobody_reads_is_ended_and_one_that_is_read_loses_nothing()
     assert_eq!(end["object"]["reason"], "Expired");
     let kept = world.get(&format!("{MAPS}/big")).await.unwrap();
     assert!(kept["data"]["text"].as_str().unwrap().starts_with("0099"));
+}
+
+/// The lines of a watch, up to the first one that has this.
+async fn lines_to(stream: &mut (impl AsyncRead + Unpin), last: &str) -> Vec<Value> {
+    let (mut text, mut buffer) = (String::new(), vec![0; 1 << 16]);
+    while !(text.contains(last) && text.ends_with('\n')) {
+        let length = stream.read(&mut buffer).await.unwrap();
+        assert!(length > 0, "the watch ended: {text}");
+        text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    let events = text.lines().filter(|line| line.starts_with("{\"type\""));
+    events.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_is_told_after_what_happened_before_it_to_those_who_allow_bookmarks() {
+    let world = World::with_cluster().await;
+    map(&world, "one", json!({})).await;
+    let version = whole(&world).await["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let opened = async |options: &str| {
+        let (host, mut stream) = world.connect().await;
+        let watch = format!("GET {MAPS}?watch=true&resourceVersion={version}{options}");
+        let request = head(&world, &host, &watch, "connection: close\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut marked = opened("&allowWatchBookmarks=true&timeoutSeconds=600").await;
+    let mut plain = opened("&timeoutSeconds=600").await;
+    map(&world, "two", json!({})).await;
+    // A change that no watch of maps tells.
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}});
+    let secrets = "/api/v1/namespaces/default/secrets";
+    assert_eq!(world.ask(Method::POST, secrets, JSON, &secret).await.0, 201);
+    let revision = world.served.control().mark().await.unwrap();
+    assert!(revision > version.parse().unwrap());
+
+    let told = |events: &[Value]| -> Vec<(String, String)> {
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = |event: &Value| word(&event["object"]["metadata"]["name"]);
+        events.iter().map(|event| (word(&event["type"]), name(event))).collect()
+    };
+    let [added, bookmark] = &lines_to(&mut marked, "BOOKMARK").await[..] else { panic!() };
+    assert_eq!(told(std::slice::from_ref(added)), [("ADDED".to_owned(), "two".to_owned())]);
+    let bookmarked = &bookmark["object"];
+    assert_eq!(bookmarked["metadata"], json!({"resourceVersion": revision.to_string()}));
+    assert_eq!(
+        (&bookmarked["apiVersion"], &bookmarked["kind"]),
+        (&json!("v1"), &json!("ConfigMap"))
+    );
+
+    // The same moment is told once, and nobody hears of it who did not ask.
+    assert_eq!(world.served.control().mark().await.unwrap(), revision);
+    map(&world, "three", json!({})).await;
+    let added = |names: &[&str]| -> Vec<(String, String)> {
+        names.iter().map(|name| ("ADDED".to_owned(), (*name).to_owned())).collect()
+    };
+    assert_eq!(told(&lines_to(&mut marked, "\"three\"").await), added(&["three"]));
+    assert_eq!(told(&lines_to(&mut plain, "\"three\"").await), added(&["two", "three"]));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runbook_showback::collect::{self, Annotations, Looker, Origin, Series, Told};
+use runbook_showback::collect::{self, Annotations, Looker, Origin, Series, Step, Told};
 use runbook_showback::observed::{ClusterId, Source};
 use runbook_showback::samples::{Appended, Look, Store, StoreError, Writer};
 
@@ -92,9 +92,8 @@ async fn series(
     said: &mut Said<'_>,
 ) -> Result<Exit, Trouble> {
     let jumps = target.on == On::Sandbox && arguments.until.is_some();
-    let step = (arguments.every / STEPS).max(Duration::from_secs(1));
-    let series =
-        Series { every: arguments.every, until: arguments.until, step: jumps.then_some(step) };
+    let step = step(arguments, target).filter(|_| jumps);
+    let series = Series { every: arguments.every, until: arguments.until, step };
     let clock = ClientTime(Arc::clone(&target.clock));
     let mut told = |told: Told<'_>| said.told(told);
     let looking = async {
@@ -110,6 +109,12 @@ async fn series(
         reason = target.lost() => Err(Trouble::failed(format!("the sandbox is gone: {reason}"))
             .hint("what was looked at is in the store; collect again to go on")),
     }
+}
+
+/// How a watch goes with the sandbox's clock, where this process takes part in it.
+fn step<'t>(arguments: &CollectArguments, target: &'t Target) -> Option<Step<'t>> {
+    let longest = (arguments.every / STEPS).max(Duration::from_secs(1));
+    target.sandbox_time.as_ref().map(|mark| Step { longest, mark })
 }
 
 /// Collects beside a server, for as long as that serves. A cluster that cannot be reached, or is yet to be
@@ -149,8 +154,8 @@ async fn one_series(
         .writer(&id, arguments.keep)
         .map_err(|error| unusable(&error))?;
     let mut looker = Looker::new(reached.kubernetes, id, reached.aws, Annotations::default());
-    let step = (arguments.every / STEPS).max(Duration::from_secs(1));
-    let series = Series { every: arguments.every, until: None, step: jumps.then_some(step) };
+    let step = step(arguments, target).filter(|_| jumps);
+    let series = Series { every: arguments.every, until: None, step };
     let clock = ClientTime(Arc::clone(&target.clock));
     if arguments.watch {
         collect::watch(looker, &mut writer, &series, &clock, told).await;

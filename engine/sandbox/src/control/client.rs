@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::Now;
+use super::{Marked, Now};
 use crate::faults::Fault;
 use crate::requests::{Query, Request as Logged};
 use crate::world::ClientId;
@@ -107,6 +107,18 @@ impl ControlClient {
             Way::Local(sandbox) => Ok(sandbox.world.now()),
             Way::Remote(remote) => {
                 remote.ask::<Now>(Method::GET, "/now", None).await.map(|answer| answer.now)
+            }
+        }
+    }
+
+    /// Marks this moment, and says its revision: each watch of a cluster that allows bookmarks gets one
+    /// of that revision or a later one once it has been told everything that happened up to now.
+    pub async fn mark(&self) -> Result<u64, ControlError> {
+        match &self.0 {
+            Way::Local(sandbox) => Ok(sandbox.world.store.mark()),
+            Way::Remote(remote) => {
+                let marked: Marked = remote.ask(Method::POST, "/mark", Some(json!({}))).await?;
+                Ok(marked.revision)
             }
         }
     }

@@ -17,6 +17,8 @@
 //! GET  /bill?window=2026-10&format=cur&packed=true → the file
 //! GET, PUT /billing                        →  how the account is billed, as the scenario says it
 //! GET, PUT, DELETE /faults                 →  the script that is left
+//! POST /mark                               →  {"revision": R}: watches that allow bookmarks tell one as
+//!                                             soon as they have told all that happened up to now
 //! POST /stop
 //! ```
 
@@ -60,6 +62,11 @@ struct Now {
     now: Timestamp,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct Marked {
+    revision: u64,
+}
+
 /// Answers one request.
 pub(crate) async fn serve(
     sandbox: Arc<Sandbox>,
@@ -95,6 +102,10 @@ async fn answer(
         (&Method::GET, ["bill"]) => bill(sandbox, parts.uri.query().unwrap_or_default()),
         (method, ["billing"]) => change_billing(sandbox, method, &text),
         (method, ["faults"]) => change_faults(sandbox, method, &text),
+        (&Method::POST, ["mark"]) => Ok(json_response(
+            StatusCode::OK,
+            &json!(Marked { revision: sandbox.world.store.mark() }),
+        )),
         (&Method::POST, ["stop"]) => {
             sandbox.stop();
             Ok(json_response(StatusCode::OK, &json!({})))

@@ -52,12 +52,29 @@ struct Remembered {
 pub(super) struct History {
     remembered: Arc<Mutex<Remembered>>,
     latest: watch::Sender<u64>,
+    /// The revision that was marked last: watchers that want it are told that they have seen all of it.
+    marked: watch::Sender<u64>,
 }
 
 impl History {
     pub(super) fn new(revision: u64) -> Self {
         let remembered = Remembered { changes: VecDeque::new(), bytes: 0, forgotten: revision };
-        Self { remembered: Arc::new(Mutex::new(remembered)), latest: watch::Sender::new(revision) }
+        Self {
+            remembered: Arc::new(Mutex::new(remembered)),
+            latest: watch::Sender::new(revision),
+            marked: watch::Sender::new(0),
+        }
+    }
+
+    /// Marks the latest revision, and says which it is.
+    pub(super) fn mark(&self) -> u64 {
+        let latest = *self.latest.borrow();
+        self.marked.send_modify(|marked| *marked = latest.max(*marked));
+        latest
+    }
+
+    pub(super) fn marked(&self) -> watch::Receiver<u64> {
+        self.marked.subscribe()
     }
 
     /// Remembers the changes of a transaction, which are so many bytes together.

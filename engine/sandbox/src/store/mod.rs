@@ -210,6 +210,16 @@ impl Store {
         self.history.subscribe(prefix, after)
     }
 
+    /// Marks the latest revision, and says which it is: who follows [`Self::marked`] tells how far it is.
+    pub(crate) fn mark(&self) -> u64 {
+        self.history.mark()
+    }
+
+    /// The revision that was marked last.
+    pub(crate) fn marked(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.history.marked()
+    }
+
     /// The remembered changes of the last transaction that changed something under a prefix.
     pub(crate) fn last_changes(&self, prefix: &str) -> Vec<Arc<Change>> {
         self.history.last_changes(prefix)

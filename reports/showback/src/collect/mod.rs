@@ -28,7 +28,7 @@ use serde_json::Value;
 
 pub use look::{InventoryError, Looker, observed_of_inventory};
 pub use object::Annotations;
-pub use series::{Series, Told, poll, watch};
+pub use series::{Mark, Series, Step, Told, poll, watch};
 
 /// What is read, in this order: apiVersion, kind, whether there is no inventory without it.
 const KINDS: &[(&str, &str, bool)] = &[

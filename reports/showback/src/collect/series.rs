@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use runbook_clients::Clock;
 
@@ -15,15 +16,30 @@ use crate::observed::Source;
 use crate::samples::{Appended, Look, Writer};
 
 /// How a cluster is looked at over time.
-#[derive(Debug, Clone, Copy)]
-pub struct Series {
+#[derive(Clone, Copy)]
+pub struct Series<'s> {
     /// How long after a look the next one is due; of a watch, how often it says that it still watches.
     pub every: Duration,
     /// The cluster's time at which it ends, with a last look.
     pub until: Option<Timestamp>,
-    /// Of a watch on a clock that jumps: the longest jump, which is how coarse the moments of changes
-    /// are then.
-    pub step: Option<Duration>,
+    /// Of a watch on a clock that jumps.
+    pub step: Option<Step<'s>>,
+}
+
+/// How a watch stands to a clock that jumps.
+#[derive(Clone, Copy)]
+pub struct Step<'s> {
+    /// The longest jump, which is how coarse the moments of changes are.
+    pub longest: Duration,
+    /// What a jump is followed by: what it brought is still on its way, and belongs to its moment.
+    pub mark: &'s dyn Mark,
+}
+
+/// Marks a moment in the watches of a cluster.
+pub trait Mark: Send + Sync {
+    /// A version: each watch that is open tells it, or a later one, once it has told everything that
+    /// happened up to now. None when nothing can be marked.
+    fn mark(&self) -> BoxFuture<'_, Option<u64>>;
 }
 
 /// What there is to say of a series.
@@ -37,7 +53,7 @@ pub enum Told<'t> {
     NotWritten(Timestamp, String),
 }
 
-impl Series {
+impl Series<'_> {
     pub(super) fn every_seconds(&self) -> i64 {
         i64::try_from(self.every.as_secs()).unwrap_or(i64::MAX)
     }
@@ -51,7 +67,7 @@ impl Series {
 pub async fn poll(
     looker: &mut Looker,
     writer: &mut Writer,
-    series: &Series,
+    series: &Series<'_>,
     clock: &dyn Clock,
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) {
@@ -75,13 +91,18 @@ pub async fn poll(
 pub async fn watch(
     looker: Looker,
     writer: &mut Writer,
-    series: &Series,
+    series: &Series<'_>,
     clock: &dyn Clock,
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) {
     let mut watcher = Watcher::new(looker);
     let mut due = clock.now();
     loop {
+        if let Some(step) = &series.step
+            && let Some(marked) = step.mark.mark().await
+        {
+            watcher.catch_up(marked).await;
+        }
         let now = clock.now();
         let is_over = series.is_over(now);
         let is_due = due <= now;
@@ -99,8 +120,8 @@ pub async fn watch(
         }
         let now = clock.now();
         let mut wake = series.until.map_or(due, |until| until.min(due));
-        if let Some(step) = series.step {
-            wake = wake.min(after(now, step));
+        if let Some(step) = &series.step {
+            wake = wake.min(after(now, step.longest));
         }
         tokio::select! {
             () = watcher.changed() => {}

@@ -121,6 +121,25 @@ impl Watcher {
         self.pending.push(event);
     }
 
+    /// Waits until each open watch has told everything up to that version; one that ends meanwhile goes
+    /// on where it was.
+    pub(super) async fn catch_up(&mut self, marked: u64) {
+        loop {
+            self.drain();
+            let behind = self.lanes.iter_mut().enumerate().filter_map(|(at, lane)| {
+                let seen = lane.version.as_ref()?.parse::<u64>().ok()?;
+                let watch = lane.watch.as_mut().filter(|_| seen < marked)?;
+                Some(Box::pin(async move { (at, watch.next().await) }))
+            });
+            let behind: Vec<_> = behind.collect();
+            if behind.is_empty() {
+                return;
+            }
+            let (event, _, _) = select_all(behind).await;
+            self.pending.push(event);
+        }
+    }
+
     /// The cluster as it is now, when it changed since the last time or when a look is due. What is not
     /// connected is connected first.
     pub(super) async fn take(

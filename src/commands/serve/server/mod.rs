@@ -16,6 +16,7 @@ use runbook_core::journal::{Slots, Store};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use self::at_work::{AtWork, Running};
+use self::files::Missed;
 use self::owed::Owing;
 use super::ServeArguments;
 use super::events::Speaker;
@@ -63,6 +64,7 @@ pub(crate) struct Server<'a> {
     sources: BTreeMap<String, Source>,
     /// What was said of broken files, so that it is said once.
     broken: BTreeMap<String, String>,
+    missed: Missed,
     since: BTreeMap<String, Timestamp>,
     at_work: BTreeMap<(String, Timestamp), AtWork>,
     running: Running<'a>,
@@ -103,6 +105,7 @@ impl<'a> Server<'a> {
             planners: Arc::default(),
             sources: BTreeMap::new(),
             broken: BTreeMap::new(),
+            missed: Missed::default(),
             since: BTreeMap::new(),
             at_work: BTreeMap::new(),
             running: FuturesUnordered::new(),

@@ -1,4 +1,7 @@
 //! Watching: what is there, if asked, then every change, as lines of JSON.
+//!
+//! When a client of the clock marks a moment, each watch that allows bookmarks says with one that it
+//! has told everything up to then: whoever lets time jump knows by it that nothing is on its way any more.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,6 +24,9 @@ pub(crate) struct Watch {
     /// What is there, with which the watch begins, and the bookmark after it.
     first: Vec<Document>,
     bookmark: Option<Value>,
+    /// The revision that was marked last, for who allows bookmarks, and up to where it was told.
+    marked: Option<tokio::sync::watch::Receiver<u64>>,
+    told: u64,
     headers_sent: bool,
     pub(crate) timeout_seconds: Option<u64>,
     over: bool,
@@ -61,10 +67,9 @@ pub(super) fn open(
         Err(status) => return status.into(),
     };
     let bookmark = initial.then(|| {
-        json!({
-            "kind": kind.kind, "apiVersion": kind.api_version(),
-            "metadata": {"resourceVersion": revision.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}},
-        })
+        let mut bookmark = bookmark_at(kind, revision);
+        bookmark["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        bookmark
     });
     let from = if initial { revision } else { asked.unwrap_or(revision) };
     match world.store.subscribe(&collection, from) {
@@ -77,6 +82,8 @@ pub(super) fn open(
             subscription,
             first,
             bookmark,
+            marked: request.is("allowWatchBookmarks").then(|| world.store.marked()),
+            told: from,
             headers_sent: false,
             timeout_seconds: request.get("timeoutSeconds").and_then(|text| text.parse().ok()),
             over: false,
@@ -91,8 +98,13 @@ pub(super) fn open(
 impl Watch {
     /// Waits until there may be more.
     pub(crate) async fn changed(&mut self) {
-        if self.first.is_empty() && self.bookmark.is_none() && !self.over {
-            self.subscription.changed().await;
+        if !self.first.is_empty() || self.bookmark.is_some() || self.over {
+            return;
+        }
+        let Some(marked) = &mut self.marked else { return self.subscription.changed().await };
+        tokio::select! {
+            () = self.subscription.changed() => {}
+            Ok(_) = marked.wait_for(|marked| *marked > self.told) => {}
         }
     }
 
@@ -123,9 +135,22 @@ impl Watch {
                 let status = Status::new(410, "Expired", why);
                 push_line("ERROR", &status.body().to_string(), &mut text);
                 self.over = true;
+                return text;
             }
         }
+        self.tell_mark(now, &mut text);
         text
+    }
+
+    /// Everything up to the mark has been told. What has not been is there still, and comes first.
+    fn tell_mark(&mut self, now: Timestamp, text: &mut String) {
+        let Some(marked) = self.marked.as_ref().map(|marked| *marked.borrow()) else { return };
+        let revision = self.subscription.revision();
+        if marked > self.told && revision >= marked {
+            self.told = revision;
+            let bookmark = bookmark_at(&self.kind, revision);
+            self.tell_bookmark(&bookmark, now, text);
+        }
     }
 
     fn event<'a>(&self, change: &'a Change) -> Option<(&'static str, &'a Document)> {
@@ -183,6 +208,13 @@ impl Watch {
         }
         table
     }
+}
+
+fn bookmark_at(kind: &Kind, revision: u64) -> Value {
+    json!({
+        "kind": kind.kind, "apiVersion": kind.api_version(),
+        "metadata": {"resourceVersion": revision.to_string()},
+    })
 }
 
 fn push_line(kind: &str, object: &str, text: &mut String) {
