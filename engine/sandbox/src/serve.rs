@@ -1,5 +1,6 @@
 //! Serving a world: the AWS port, the control port, a TLS port per cluster, and the clock's tick.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::addresses::AddressError;
+use crate::addresses::{AddressError, Listening};
 use crate::control::{self, ControlClient};
 use crate::notice::Notice;
 use crate::sandbox::{KubeconfigError, Sandbox, ServeError};
@@ -64,14 +65,11 @@ impl Sandbox {
                 };
                 let Some(listening) = listening else { break };
                 let what = format!("cluster `{}`", listening.cluster);
-                match TcpListener::from_std(listening.listener) {
-                    Ok(listener) => {
-                        let tls = Some(TlsAcceptor::from(sandbox.authority.config.clone()));
-                        let handler = cluster_handler(&sandbox, listening.cluster);
-                        let door = Door { listener, tls, handler };
+                match cluster_door(&sandbox, listening) {
+                    Ok(door) => {
                         doors.spawn(keep_open(sandbox.clone(), what, door, sandbox.stopping()));
                     }
-                    Err(error) => failed(&sandbox, &what, &error),
+                    Err(error) => failed(&sandbox, &what, error.as_ref()),
                 }
             }
             while doors.join_next().await.is_some() {}
@@ -85,8 +83,9 @@ impl Sandbox {
     }
 }
 
-fn failed(sandbox: &Sandbox, what: &str, error: &std::io::Error) {
-    let reason = format!("{what}: {error}");
+fn failed(sandbox: &Sandbox, what: &str, error: &(dyn Error + Send + Sync)) {
+    let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
+    let reason = causes.fold(format!("{what}: {error}"), |text, cause| format!("{text}: {cause}"));
     sandbox.world.context.notices.tell(Notice::Stopped { reason });
     sandbox.stop();
 }
@@ -108,6 +107,15 @@ fn aws_handler(sandbox: &Arc<Sandbox>) -> Handler {
 fn control_handler(sandbox: &Arc<Sandbox>) -> Handler {
     let sandbox = sandbox.clone();
     Arc::new(move |request| control::serve(sandbox.clone(), request).boxed())
+}
+
+fn cluster_door(
+    sandbox: &Arc<Sandbox>,
+    listening: Listening,
+) -> Result<Door, Box<dyn Error + Send + Sync>> {
+    let listener = TcpListener::from_std(listening.listener)?;
+    let tls = Some(TlsAcceptor::from(sandbox.authority.config()?));
+    Ok(Door { listener, tls, handler: cluster_handler(sandbox, listening.cluster) })
 }
 
 fn cluster_handler(sandbox: &Arc<Sandbox>, cluster: String) -> Handler {

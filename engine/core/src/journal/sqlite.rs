@@ -35,6 +35,7 @@ pub struct Journal {
     reader: Mutex<Option<Connection>>,
     writer: Arc<Mutex<Writer>>,
     queue: Mutex<Option<Sender<Job>>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// The small blobs of the run that was asked for last.
     small: Mutex<(String, BTreeMap<String, Vec<u8>>)>,
 }
@@ -55,7 +56,7 @@ impl Journal {
         let writer = Writer { connection, path: path.clone(), last: Last::Slow };
         let writer = Arc::new(Mutex::new(writer));
         let of_thread = writer.clone();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || write(&of_thread, &jobs))
             .map_err(|source| Error::File { action: "open", path: path.clone(), source })?;
@@ -64,6 +65,7 @@ impl Journal {
             reader: Mutex::default(),
             writer,
             queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
             small: Mutex::default(),
         })
     }
@@ -422,8 +424,12 @@ impl Store for Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // The thread ends when its channel does; what it was told to write is written.
+        // The thread ends when its channel does; what it was told to write is written. Who has dropped the
+        // journal finds the database closed.
         lock(&self.queue).take();
+        if let Some(thread) = lock(&self.thread).take() {
+            drop(thread.join());
+        }
     }
 }
 

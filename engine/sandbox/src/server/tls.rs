@@ -1,11 +1,11 @@
 //! The certificate authority of a world, made at its first start and kept.
 //!
 //! `DescribeCluster` answers the authority's certificate, and clients hold on to it (kubeconfig
-//! files), so it lives as long as the state folder. The server's own certificate is made anew at
-//! each start: nobody keeps it.
+//! files), so it lives as long as the state folder. The server's own certificate is made anew by each
+//! process that serves a cluster: nobody keeps it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
@@ -39,42 +39,59 @@ pub(crate) enum TlsError {
 }
 
 /// What TLS servers need.
-#[derive(Debug, Clone)]
 pub(crate) struct Authority {
     /// The authority's certificate, PEM.
     pub(crate) pem: String,
-    /// The configuration of the servers.
-    pub(crate) config: Arc<ServerConfig>,
+    issuer: Issuer<'static, KeyPair>,
+    /// Where the certificate is kept, and from when those that it signs are valid.
+    path: PathBuf,
+    real_now: Timestamp,
+    config: OnceLock<Arc<ServerConfig>>,
 }
 
 impl Authority {
     /// Reads the authority of a folder, or makes it.
     pub(crate) fn open(folder: &Path, real_now: Timestamp) -> Result<Self, TlsError> {
-        let (pem, key) = match read(folder)? {
-            Some(pair) => pair,
+        let (pem, signing) = match read(folder)? {
+            Some((pem, key)) => {
+                (pem, certificate("read the authority's key", || KeyPair::from_pem(&key))?)
+            }
             None => make(folder, real_now)?,
         };
-        let signing = certificate("read the authority's key", || KeyPair::from_pem(&key))?;
         // Only name and key go into what it signs, and both are those of the kept certificate.
         let issuer = Issuer::new(authority_params(real_now)?, signing);
+        let path = folder.join(CERTIFICATE);
+        Ok(Self { pem, issuer, path, real_now, config: OnceLock::new() })
+    }
+
+    /// The configuration of the servers. Whoever serves no cluster needs none.
+    pub(crate) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        if let Some(config) = self.config.get() {
+            return Ok(config.clone());
+        }
+        let made = self.make_config()?;
+        Ok(self.config.get_or_init(|| made).clone())
+    }
+
+    fn make_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let server_key = certificate("make a key", KeyPair::generate)?;
         let mut params = certificate("name the server", || {
             CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
         })?;
         params.distinguished_name.push(DnType::CommonName, "runbook sandbox");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        date(&mut params, real_now, SERVER_DAYS)?;
-        let server = certificate("sign the server", || params.signed_by(&server_key, &issuer))?;
+        date(&mut params, self.real_now, SERVER_DAYS)?;
+        let signed = || params.signed_by(&server_key, &self.issuer);
+        let server = certificate("sign the server", signed)?;
         let chain: Vec<CertificateDer<'static>> = vec![server.der().clone()];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
-        let path = folder.join(CERTIFICATE);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|source| TlsError::Config { path, source })?;
+            .map_err(|source| TlsError::Config { path: self.path.clone(), source })?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { pem, config: Arc::new(config) })
+        Ok(Arc::new(config))
     }
 }
 
@@ -99,13 +116,13 @@ fn read(folder: &Path) -> Result<Option<(String, String)>, TlsError> {
     Ok(texts.next().zip(texts.next()))
 }
 
-fn make(folder: &Path, real_now: Timestamp) -> Result<(String, String), TlsError> {
+fn make(folder: &Path, real_now: Timestamp) -> Result<(String, KeyPair), TlsError> {
     let key = certificate("make a key", KeyPair::generate)?;
     let params = authority_params(real_now)?;
     let authority = certificate("sign the authority", || params.self_signed(&key))?;
-    let (pem, key) = (authority.pem(), key.serialize_pem());
+    let pem = authority.pem();
     // The key first: a certificate without a key is not taken for an authority, but made anew.
-    write(&folder.join(KEY), &key, 0o600)?;
+    write(&folder.join(KEY), &key.serialize_pem(), 0o600)?;
     write(&folder.join(CERTIFICATE), &pem, 0o644)?;
     Ok((pem, key))
 }
