@@ -91,8 +91,7 @@ async fn series(
     target: &Target,
     said: &mut Said<'_>,
 ) -> Result<Exit, Trouble> {
-    let jumps = target.on == On::Sandbox && arguments.until.is_some();
-    let step = step(arguments, target).filter(|_| jumps);
+    let step = step(arguments, target);
     let series = Series { every: arguments.every, until: arguments.until, step };
     let clock = ClientTime(Arc::clone(&target.clock));
     let mut told = |told: Told<'_>| said.told(told);
@@ -123,14 +122,13 @@ pub(crate) async fn beside(
     session: &Session,
     target: &Target,
     arguments: &CollectArguments,
-    jumps: bool,
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) {
     // As long as this works, the sandbox's time stands.
     let _hold = target.clock.hold();
     let mut known = String::new();
     loop {
-        if let Err(trouble) = one_series(target, session, arguments, jumps, told).await
+        if let Err(trouble) = one_series(target, session, arguments, told).await
             && trouble.message != known
         {
             let words = trouble.render(&session.printer.err);
@@ -145,7 +143,6 @@ async fn one_series(
     target: &Target,
     session: &Session,
     arguments: &CollectArguments,
-    jumps: bool,
     told: &mut (dyn FnMut(Told<'_>) + Send),
 ) -> Result<(), Trouble> {
     let reached = reach(target, &arguments.cluster, None).await?;
@@ -154,7 +151,7 @@ async fn one_series(
         .writer(&id, arguments.keep)
         .map_err(|error| unusable(&error))?;
     let mut looker = Looker::new(reached.kubernetes, id, reached.aws, Annotations::default());
-    let step = step(arguments, target).filter(|_| jumps);
+    let step = step(arguments, target);
     let series = Series { every: arguments.every, until: None, step };
     let clock = ClientTime(Arc::clone(&target.clock));
     if arguments.watch {

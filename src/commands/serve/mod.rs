@@ -39,7 +39,7 @@ use super::collect::{ClusterArguments, CollectArguments};
 use super::schedule::Paths;
 use crate::arguments::ApplyOptions;
 use crate::exit::{Exit, Signal};
-use crate::target::{On, Pace, Target};
+use crate::target::{Pace, Target};
 use crate::trouble::Trouble;
 
 /// `runbook serve`
@@ -145,8 +145,7 @@ async fn on_target(
         if arguments.collect == Collecting::Off {
             std::future::pending::<()>().await;
         }
-        let jumps = arguments.until.is_some() && target.on == On::Sandbox;
-        super::collect::beside(session, target, &how, jumps, &mut told).await;
+        super::collect::beside(session, target, &how, &mut told).await;
     };
     tokio::select! {
         stopped = server.serve(signals) => stopped,

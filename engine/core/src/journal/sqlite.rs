@@ -450,6 +450,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_dropped_a_journal_finds_its_database_closed() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Journal::open(folder.path()).unwrap();
+            journal.append(batch(1)).await.unwrap();
+            assert!(folder.path().join("journal.db-wal").exists());
+            drop(journal);
+            // The last connection has written everything into the database itself.
+            assert!(!folder.path().join("journal.db-wal").exists());
+        }
+    }
+
+    #[tokio::test]
     async fn where_the_disk_is_quick_few_events_are_committed_by_whoever_appends_them() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path()).unwrap();
